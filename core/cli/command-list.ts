@@ -1,0 +1,37 @@
+// Which file owns which command. The file is loaded only when its command runs.
+
+export const COMMANDS: Record<string, { file: string; summary: string }> = {
+  collect: {
+    file: 'collector/collect-command.ts',
+    summary: 'report the activity of this host every second (default)',
+  },
+  serve: {
+    file: 'reference-server/serve-command.ts',
+    summary: 'run the messaging server under test',
+  },
+  load: {
+    file: 'loadgen/load-command.ts',
+    summary: 'log in a population of users and let them talk',
+  },
+  tee: {
+    file: 'tee-proxy/tee-command.ts',
+    summary: 'pass traffic to production and a bounded copy to a shadow',
+  },
+  run: {
+    file: 'lab/run-command.ts',
+    summary: 'run a tuning experiment and say whether it was better',
+  },
+  compare: { file: 'lab/compare-command.ts', summary: 'compare the recorded figures of two runs' },
+  gate: {
+    file: 'lab/gate-command.ts',
+    summary: 'turn the comparison of two runs into an exit code',
+  },
+  doctor: { file: 'lab/doctor-command.ts', summary: 'say what this host can do and what it lacks' },
+  store: {
+    file: 'dashboards/store-command.ts',
+    summary: 'serve the embedded history store over HTTP',
+  },
+  top: { file: 'tui/top-command.ts', summary: 'watch a run live and turn its knobs' },
+};
+
+export const DEFAULT_COMMAND = 'collect';

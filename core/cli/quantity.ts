@@ -1,0 +1,75 @@
+// Numbers with units, as people write them in options and experiment files. A unit is never guessed:
+// '30' is not a duration.
+
+import { WsarError } from '#core/errors.ts';
+
+const DURATION_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const SIZE_BYTES: Record<string, number> = {
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+const RATE_PER_S: Record<string, number> = { '/s': 1, '/min': 1 / 60, '/h': 1 / 3600 };
+
+/** '30s', '1.5 m', '250ms' to milliseconds. */
+export function parseDurationMs(text: string): number {
+  return withUnit(text, DURATION_MS, 'a duration', '30s, 250ms, 5m');
+}
+
+/** '4 KiB', '512 B', '1GiB' to bytes. */
+export function parseSizeBytes(text: string): number {
+  return withUnit(text, SIZE_BYTES, 'a size', '512 B, 4 KiB, 1 GiB');
+}
+
+/** '5000/s', '20/min' to events per second. A word before the slash, as in '6000 msg/s', is allowed. */
+export function parseRatePerS(text: string): number {
+  return withUnit(text.replace(/\s*[a-z]+\//, '/'), RATE_PER_S, 'a rate', '5000/s, 20/min');
+}
+
+/** '0.03' or '3 %' to a ratio. */
+export function parseRatio(text: string): number {
+  return withUnit(text, { '%': 0.01, '': 1 }, 'a ratio', '3 %, 0.03');
+}
+
+/** A whole number in [min, max]; '_' and ',' may group digits. */
+export function parseCount(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text.replace(/[_,]/g, ''));
+    if (text.trim() === '' || !Number.isInteger(value) || value < min || value > max) {
+      throw new WsarError(
+        'WSAR_ERR_USAGE',
+        `'${text}' is not a whole number from ${min} to ${max}`,
+        'give one in that range',
+      );
+    }
+    return value;
+  };
+}
+
+/** 'HOST:PORT' or 'PORT' (then 127.0.0.1). */
+export function parseHostPort(text: string): { host: string; port: number } {
+  const match = /^(?:(\[[^\]]+\]|[^:]+):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2] ?? -1);
+  if (match === null || port < 0 || port > 65_535) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is not HOST:PORT`,
+      'write it like 127.0.0.1:1883',
+    );
+  }
+  return { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port };
+}
+
+function withUnit(text: string, units: Record<string, number>, what: string, like: string): number {
+  const match = /^\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([^\s0-9]*)\s*$/.exec(text);
+  const factor = match === null ? undefined : units[match[2]!];
+  if (match === null || factor === undefined) {
+    const reason = match !== null && match[2] === '' ? 'has no unit' : `is not ${what}`;
+    throw new WsarError('WSAR_ERR_QUANTITY', `'${text}' ${reason}`, `write ${what} like ${like}`);
+  }
+  return Number(match[1]!.replace(/[_,]/g, '')) * factor;
+}

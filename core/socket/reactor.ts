@@ -1,0 +1,172 @@
+// The reactor: very many TCP connections from one thread, behind one interface with several engines
+// (ring: io_uring through koffi; net: node:net). A connection is an integer, so that a user keeps its
+// own state in typed arrays; there is no object, closure, timer or buffer per connection.
+//
+// One reactor lives in one thread. Nothing here may be called from another thread except `wake()` on
+// the Waker. Handler functions are called inside `run()`, never re-entrantly from `send` or `close`.
+
+/** A live connection: an index in [0, capacity). Reused after `onClose` (or a failed `onConnect`) has returned. */
+export type Conn = number;
+
+export type EngineName = 'ring' | 'net';
+
+/** Why a connection ended. Given to `onClose` exactly once per connection that was announced. */
+export const CLOSE_REASON = {
+  /** Both sides finished (FIN after FIN), or `close()` was called here and all output had left. */
+  orderly: 0,
+  /** The peer sent a reset, or the network failed; see errno. */
+  reset: 1,
+  /** `abort()` was called here. */
+  aborted: 2,
+  /** The reactor stopped. */
+  stopped: 3,
+} as const;
+export type CloseReason = (typeof CLOSE_REASON)[keyof typeof CLOSE_REASON];
+
+export interface ReactorHandler {
+  /** A listener took a connection. `listener` is the index that `listen()` returned. */
+  onAccept(conn: Conn, listener: number): void;
+  /** `connect()` ended: errno 0 = established; else the connection is gone already and `onClose` does not follow. */
+  onConnect(conn: Conn, errno: number): void;
+  /** Bytes [start, end) of `bytes` arrived. They are valid only during the call; what is kept must be copied. */
+  onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void;
+  /** The peer has finished sending (FIN); we may still send. Without a call of `close()` here it stays half-open. */
+  onEnd(conn: Conn): void;
+  /** Output went from "a send was refused" to empty. */
+  onDrain(conn: Conn): void;
+  /** The connection is gone; the last call for this integer. */
+  onClose(conn: Conn, reason: CloseReason, errno: number): void;
+  /** The deadline set by `setDeadline` passed (granularity 100 ms, never early). It is cleared by firing. */
+  onDeadline(conn: Conn): void;
+  /** Another thread called `wake()` since the last turn (several wakes may become one call). */
+  onWake(): void;
+  /**
+   * End of a turn, before queued output is flushed. Returns microseconds until the next turn is wanted
+   * even if nothing happens (0 = at once, Infinity = only on events).
+   */
+  onTurn(nowUs: number): number;
+}
+
+export interface ReactorOptions {
+  handler: ReactorHandler;
+  /** Most connections at a time, accepted and connected together. */
+  capacity: number;
+  /** Most bytes waiting to be sent on one connection; `send` beyond it is refused. Default 64 KiB. */
+  outputBytesMax?: number;
+  /** Most bytes waiting to be sent on all connections together. Default 64 MiB. */
+  outputBytesTotalMax?: number;
+  /** Bytes of one receive buffer. Default 4096. */
+  receiveBufferBytes?: number;
+  /** Receive buffers shared by all connections of a lane. Default 256. */
+  receiveBuffersPerLane?: number;
+  /** Most connections of one lane (ring); default: what RLIMIT_NOFILE allows, at most 19,000 under a limit of 20,000. */
+  laneSlotsMax?: number;
+  /** False when the thread runs other libuv work (tests, main threads): `run` then never blocks in the kernel. Default true. */
+  ownsThread?: boolean;
+  /** Receive arming, live: 'poll' (multishot POLL_ADD, least kernel memory) or 'recv' (multishot RECV). Engine net ignores it. */
+  arming?: 'poll' | 'recv';
+  /** Write batching, live: 'turn' = output leaves once at the end of a turn, 'immediate' = every send is submitted at once. */
+  flush?: 'turn' | 'immediate';
+}
+
+export interface ListenOptions {
+  host: string;
+  /** 0 chooses a free port. */
+  port: number;
+  /** Default 4096; the kernel clamps it to net.core.somaxconn. */
+  backlog?: number;
+  /** SO_REUSEPORT: several threads listen on one port and the kernel spreads connections. Default false. */
+  reusePort?: boolean;
+}
+
+export interface ConnectOptions {
+  /** IPv4 address in network order as a number, e.g. 0x7f000001 = 127.0.0.1. */
+  remoteAddress: number;
+  remotePort: number;
+  /** Source address; 0 lets the kernel choose. */
+  localAddress?: number;
+  /** Source port; 0 lets the kernel choose. */
+  localPort?: number;
+}
+
+export interface Reactor {
+  readonly engine: EngineName;
+  readonly capacity: number;
+  /** Connections that are open now (announced and not yet closed, and connects in flight). */
+  readonly connections: number;
+  /** Live counters of this reactor, shared memory: readable from any thread. Index with REACTOR_STAT. */
+  readonly stats: Float64Array<SharedArrayBuffer>;
+  /** May be posted to other threads. */
+  readonly waker: Waker;
+
+  /** Starts listening. Throws WsarError WSAR_ERR_PORT_IN_USE when taken. */
+  listen(options: ListenOptions): { listener: number; port: number };
+  /** Starts a connection; -1 when the reactor is full (counted in `connectRefused`). */
+  connect(options: ConnectOptions): Conn;
+  /**
+   * Queues a copy of bytes [start, end). All or nothing: false when the output bound is reached (counted
+   * in `sendRefused`; `onDrain` follows). Order per connection is kept; one send is in flight at a time.
+   */
+  send(conn: Conn, bytes: Uint8Array, start: number, end: number): boolean;
+  /** Bytes queued or in flight on this connection. */
+  outputBytes(conn: Conn): number;
+  /** Stops reading (back-pressure on the peer); at most one receive buffer may still arrive. */
+  pauseReceive(conn: Conn): void;
+  resumeReceive(conn: Conn): void;
+  /** Sends FIN after the queued output; reading goes on. */
+  endOutput(conn: Conn): void;
+  /** Flushes queued output, sends FIN and releases the connection; `onClose(orderly)` follows. No more data is delivered. */
+  close(conn: Conn): void;
+  /** Drops queued output and resets (RST); `onClose(aborted)` follows. */
+  abort(conn: Conn): void;
+  /** One deadline per connection, from now, ms; 0 clears it. O(1). */
+  setDeadline(conn: Conn, ms: number): void;
+  /** Live knobs; other options are fixed. */
+  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void;
+  /** Stops accepting (keeps what is open); resumes. Used when the user's own tables are full. */
+  setAccepting(accepting: boolean): void;
+  /** Serves until `stop()`; resolves when every socket and ring is closed. Call once. */
+  run(): Promise<void>;
+  /** Ends `run()`: every connection gets `onClose(stopped)`, no socket stays behind. */
+  stop(): void;
+}
+
+/** Lets another thread end the sleep of a reactor. Structured-cloneable. */
+export interface Waker {
+  readonly engine: EngineName;
+  readonly shared: SharedArrayBuffer;
+  readonly eventFd: number;
+}
+
+/** Indices into `Reactor.stats`. Counters only rise; `connections` and `outputBytes` are gauges. */
+export const REACTOR_STAT = {
+  connections: 0,
+  accepted: 1,
+  connected: 2,
+  closed: 3,
+  resets: 4,
+  /** Connects refused because the reactor was full. */
+  connectRefused: 5,
+  /** Accepts put off or dropped because the reactor was full. */
+  acceptRefused: 6,
+  rxBytes: 7,
+  txBytes: 8,
+  receives: 9,
+  sends: 10,
+  sendRefused: 11,
+  outputBytes: 12,
+  turns: 13,
+  /** io_uring_enter calls (ring). */
+  enters: 14,
+  /** Receives that met no free buffer and were armed again. */
+  buffersExhausted: 15,
+  cqOverflows: 16,
+  wakes: 17,
+  deadlines: 18,
+  /** Microseconds the loop worked, and slept. */
+  workUs: 19,
+  sleepUs: 20,
+  /** Longest single turn since the counter was last zeroed by a reader, us. */
+  turnUsMax: 21,
+} as const;
+export const REACTOR_STAT_COUNT = 24;
