@@ -66,9 +66,10 @@ export function parseHostPort(text: string): { host: string; port: number } {
 
 function withUnit(text: string, units: Record<string, number>, what: string, like: string): number {
   const match = /^\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([^\s0-9]*)\s*$/.exec(text);
-  const factor = match === null ? undefined : units[match[2]!];
+  const unit = match?.[2] ?? '';
+  const factor = match !== null && Object.hasOwn(units, unit) ? units[unit] : undefined;
   if (match === null || factor === undefined) {
-    const reason = match !== null && match[2] === '' ? 'has no unit' : `is not ${what}`;
+    const reason = match !== null && unit === '' ? 'has no unit' : `is not ${what}`;
     throw new WsarError('WSAR_ERR_QUANTITY', `'${text}' ${reason}`, `write ${what} like ${like}`);
   }
   return Number(match[1]!.replace(/[_,]/g, '')) * factor;

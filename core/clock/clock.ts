@@ -61,7 +61,7 @@ export class VirtualClock implements Clock {
         .sort((a, b) => a.dueUs - b.dueUs || a.order - b.order)[0];
       if (next === undefined) break;
       this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.#nowUs = next.dueUs;
+      this.#nowUs = Math.max(this.#nowUs, next.dueUs);
       next.callback();
     }
     this.#nowUs = untilUs;

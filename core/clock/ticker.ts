@@ -31,6 +31,7 @@ export function startTicker(
   const startUs = clock.monoUs() + (startWallMs - clock.wallMs()) * 1000;
   let index = 0;
   let lastIndex = -1;
+  let stopped = false;
   let cancel = arm();
 
   function arm(): () => void {
@@ -55,9 +56,12 @@ export function startTicker(
     };
     lastIndex = index;
     index++;
-    cancel = arm();
     onTick(tick);
+    if (!stopped) cancel = arm();
   }
 
-  return () => cancel();
+  return () => {
+    stopped = true;
+    cancel();
+  };
 }

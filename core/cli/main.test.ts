@@ -1,0 +1,95 @@
+// The command line as a person meets it: the real launcher, as a child process.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { COMMANDS } from '#core/cli/command-list.ts';
+import { ROOT, temporaryFolder } from '#test/command.ts';
+
+const BIN = join(ROOT, 'bin', 'wsar');
+
+function run(command: string, args: string[], env: Record<string, string> = {}) {
+  return spawnSync(command, args, { encoding: 'utf8', env: { ...process.env, ...env } });
+}
+
+test('help lists every command, on stdout, with exit 0', () => {
+  const { stdout, status } = run(BIN, ['--help']);
+  assert.equal(status, 0);
+  for (const [name, { summary }] of Object.entries(COMMANDS)) {
+    assert.match(stdout, new RegExp(`^  ${name} +${summary.replace(/[()]/g, '\\$&')}$`, 'm'));
+  }
+});
+
+for (const name of Object.keys(COMMANDS)) {
+  test(`wsar help ${name} equals wsar ${name} --help and ends with examples`, () => {
+    const byHelp = run(BIN, ['help', name]);
+    const byFlag = run(BIN, [name, '--help']);
+    assert.equal(byHelp.status, 0, byHelp.stderr);
+    assert.equal(byHelp.stdout, byFlag.stdout);
+    assert.match(byHelp.stdout, new RegExp(`^Usage: wsar ${name}`));
+    assert.match(byHelp.stdout, /\nExamples:\n {2}\S*wsar /);
+  });
+}
+
+test('an unknown command and an unknown option get one sentence and exit 2', () => {
+  const command = run(BIN, ['colect']);
+  assert.equal(command.status, 2);
+  assert.match(
+    command.stderr,
+    /^wsar: there is no command 'colect'; did you mean 'collect'\?.*\n$/,
+  );
+  const option = run(BIN, ['store', '--prot', '1']);
+  assert.equal(option.status, 2);
+  assert.match(option.stderr, /^wsar: unknown option '--prot'.*wsar store --help.*\n$/);
+  assert.equal(command.stdout + option.stdout, '');
+});
+
+test('with --json an error is one JSON object on stderr', () => {
+  const { stderr } = run(BIN, ['store', '--prot', '1', '--json']);
+  assert.equal(JSON.parse(stderr).error.code, 'WSAR_ERR_USAGE');
+});
+
+test('node bin/wsar works under whatever Node is on PATH', () => {
+  const other = ['/usr/local/bin/node', '/usr/bin/node'].find((path) => existsSync(path));
+  const { stdout, status } = run(other ?? process.execPath, [BIN, '--help']);
+  assert.equal(status, 0);
+  assert.match(stdout, /^wsar: the performance lab/);
+});
+
+test('bin/wsar needs no Node on PATH when the project brought one', () => {
+  const { stdout, status } = run('/bin/sh', [BIN, '--help'], { PATH: '/usr/bin:/bin' });
+  assert.equal(status, 0);
+  assert.match(stdout, /^wsar: the performance lab/);
+});
+
+test('bin/wsar works through a symbolic link and from another folder', (t) => {
+  const folder = temporaryFolder(t);
+  symlinkSync(BIN, join(folder, 'wsar'));
+  const stdout = execFileSync(join(folder, 'wsar'), ['--help'], { cwd: folder, encoding: 'utf8' });
+  assert.match(stdout, /^wsar: the performance lab/);
+});
+
+test('without its packages the launcher says what to type, exit 3', (t) => {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'bin'));
+  cpSync(BIN, join(folder, 'bin', 'wsar'));
+  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  for (const launch of [
+    [join(folder, 'bin', 'wsar')],
+    [process.execPath, join(folder, 'bin', 'wsar')],
+  ]) {
+    const { stderr, status } = run(launch[0]!, [...launch.slice(1), '--help']);
+    assert.equal(status, 3);
+    assert.match(stderr, /^wsar: its packages are not installed in .*npm ci.*\n$/);
+  }
+});
+
+test('a signal to the launcher reaches the tool: there is one process, not two', () => {
+  const { stdout } = run('/bin/sh', [
+    '-c',
+    `"${BIN}" collect 1 60 >/dev/null 2>&1 & pid=$!; sleep 0.5; ls /proc/$pid/task/$pid/children >/dev/null && cat /proc/$pid/task/$pid/children; kill -9 $pid`,
+  ]);
+  assert.equal(stdout.trim(), '');
+});
