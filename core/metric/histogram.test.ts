@@ -33,9 +33,13 @@ function percentileOfSorted(values: number[], p: number): number {
   return sorted[Math.max(0, rank - 1)]!;
 }
 
+/** Same counters; the ends of a histogram read from text are those of their bucket. */
 function assertSame(a: Histogram, b: Histogram): void {
   assert.equal(a.count, b.count);
-  for (const p of [0, 1, 25, 50, 90, 99, 99.9, 100]) assert.equal(a.percentile(p), b.percentile(p));
+  for (const p of [0, 1, 25, 50, 90, 99, 99.9, 100]) {
+    const [left, right] = [a.percentile(p), b.percentile(p)];
+    assert.ok(Math.abs(left - right) <= right / 1000, `p${p}: ${left} against ${right}`);
+  }
   assert.equal(a.encode(), b.encode());
 }
 

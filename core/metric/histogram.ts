@@ -6,7 +6,8 @@
 // which every HdrHistogram tool reads.
 //
 // Cost: 92 KiB each; `record` is about 50 ns and allocates nothing (times under 36 minutes are small
-// integers to V8); `percentile`, `mean` and `encode` walk the 23,552 counters. A bucket counts to 2^32 - 1.
+// integers to V8); `percentile`, `mean` and `encode` walk the 23,552 counters. A counter holds 2^32 - 1.
+// The text form keeps the counters, not the exact ends: `max` and `min` come back as those of their bucket.
 
 import {
   build,
