@@ -104,7 +104,11 @@ function commanderExit(error: CommanderError, spec: CommandSpec): number {
 }
 
 function examplesText(spec: CommandSpec): string {
-  return `\nExamples:\n${spec.examples.map((line) => `  ${line}\n`).join('')}\nExit codes: 0 ok, 2 usage, 3 this host cannot, 4 unreachable, 130/143 signal; all in docs/errors.md\n`;
+  const examples = spec.examples.map((line) => `  ${line}\n`).join('');
+  return (
+    `\nExamples:\n${examples}\n` +
+    'Exit codes: 0 ok, 2 usage, 3 this host cannot, 4 unreachable, 130/143 signal; all in docs/errors.md\n'
+  );
 }
 
 /** Full help of one command, as text. */
@@ -121,7 +125,15 @@ function overview(): string {
   const rows = Object.entries(COMMANDS).map(
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`,
   );
-  return `wsar: the performance lab for servers that hold millions of connections\n\nUsage: wsar <command> [options]\n       wsar [interval [count]]\n\nCommands:\n${rows.join('')}\nwsar help <command> shows one; 60-second start: npm start\n`;
+  return `wsar: the performance lab for servers that hold millions of connections
+
+Usage: wsar <command> [options]
+       wsar [interval [count]]
+
+Commands:
+${rows.join('')}
+wsar help <command> shows one; 60-second start: npm start
+`;
 }
 
 function suggest(name: string): string {

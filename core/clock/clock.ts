@@ -3,7 +3,7 @@
 
 /** Two clocks and one timer. Monotonic time never steps; wall time labels rows for people. */
 export interface Clock {
-  /** Monotonic microseconds since an arbitrary start (CLOCK_MONOTONIC), as a double: exact to 0.001 us for a century. */
+  /** Monotonic microseconds since an arbitrary start (CLOCK_MONOTONIC), as a double. */
   monoUs(): number;
   /** Milliseconds since 1970 UTC. */
   wallMs(): number;
