@@ -26,6 +26,20 @@ export function frameLength(
   end: number,
   bytesMax: number,
 ): number {
+  const length = announcedLength(bytes, start, end, bytesMax);
+  return length > end - start ? 0 : length;
+}
+
+/**
+ * The same from the header alone: the length even while the body has not arrived, 0 while the header
+ * itself is incomplete. For readers that do not gather whole packets.
+ */
+export function announcedLength(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  bytesMax: number,
+): number {
   if (start >= end) return 0;
   if (FIRST_BYTE_ALLOWED[bytes[start]!] === 0) return FLAW.firstByte;
   let remaining = 0;
@@ -35,8 +49,7 @@ export function frameLength(
     remaining |= (byte & 0x7f) << shift;
     if (byte < 0x80) {
       const length = at + 1 - start + remaining;
-      if (length > bytesMax) return FLAW.tooLarge;
-      return start + length <= end ? length : 0;
+      return length > bytesMax ? FLAW.tooLarge : length;
     }
     shift += 7;
     if (shift === 28) return FLAW.lengthOverlong;
