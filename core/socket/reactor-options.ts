@@ -1,0 +1,58 @@
+// The options of a reactor with their defaults filled in and checked: both engines start from these.
+
+import { assert } from '#core/assert.ts';
+import type { ReactorHandler, ReactorOptions } from '#core/socket/reactor.ts';
+
+/** `ReactorOptions` with nothing left open. `laneSlotsMax` 0 = what the host allows. */
+export interface ReactorSettings {
+  handler: ReactorHandler;
+  capacity: number;
+  outputBytesMax: number;
+  outputBytesTotalMax: number;
+  receiveBufferBytes: number;
+  receiveBuffersPerLane: number;
+  laneSlotsMax: number;
+  ownsThread: boolean;
+  arming: 'poll' | 'recv';
+  flush: 'turn' | 'immediate';
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Highest connection number that fits beside the generation in a completion's user data. */
+export const CAPACITY_MAX = 0x7fffffff;
+
+/** Fills defaults in; an impossible value is a programmer's error. */
+export function settleOptions(options: ReactorOptions): ReactorSettings {
+  const settings: ReactorSettings = {
+    handler: options.handler,
+    capacity: options.capacity,
+    outputBytesMax: options.outputBytesMax ?? 64 * KIB,
+    outputBytesTotalMax: options.outputBytesTotalMax ?? 64 * MIB,
+    receiveBufferBytes: options.receiveBufferBytes ?? 4 * KIB,
+    receiveBuffersPerLane: options.receiveBuffersPerLane ?? 256,
+    laneSlotsMax: options.laneSlotsMax ?? 0,
+    ownsThread: options.ownsThread ?? true,
+    arming: options.arming ?? 'poll',
+    flush: options.flush ?? 'turn',
+  };
+  assertCount(settings.capacity, 1, CAPACITY_MAX, 'capacity');
+  assertCount(settings.outputBytesMax, 1, 1024 * MIB, 'outputBytesMax');
+  assertCount(
+    settings.outputBytesTotalMax,
+    settings.outputBytesMax,
+    64 * 1024 * MIB,
+    'outputBytesTotalMax',
+  );
+  assertCount(settings.receiveBufferBytes, 64, 16 * MIB, 'receiveBufferBytes');
+  assertCount(settings.receiveBuffersPerLane, 1, 32768, 'receiveBuffersPerLane');
+  assertCount(settings.laneSlotsMax, 0, 1 << 20, 'laneSlotsMax');
+  return settings;
+}
+
+function assertCount(value: number, min: number, max: number, name: string): void {
+  assert(
+    Number.isInteger(value) && value >= min && value <= max,
+    `${name} is a whole number from ${min} to ${max}, not ${value}`,
+  );
+}
