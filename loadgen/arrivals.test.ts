@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import test from 'node:test';
+import fc from 'fast-check';
+import {
+  ArrivalCursor,
+  type ArrivalPlan,
+  receiverOf,
+  senderOf,
+  unitGap,
+} from '#loadgen/arrivals.ts';
+import { CHANGES_MAX, RateSchedule } from '#loadgen/rate-schedule.ts';
+
+const START_US = 1_000_000;
+
+function scheduleOf(...changes: [startUs: number, ratePerS: number][]): RateSchedule {
+  const schedule = new RateSchedule();
+  for (const [startUs, ratePerS] of changes) assert.ok(schedule.append(startUs, ratePerS));
+  return schedule;
+}
+
+/** Every message due up to `endUs`. */
+function walk(plan: ArrivalPlan, schedule: RateSchedule, endUs: number): number[] {
+  const cursor = new ArrivalCursor(plan, schedule);
+  const due: number[] = [];
+  while (cursor.dueUs() <= endUs) {
+    due.push(cursor.dueUs());
+    cursor.advance();
+  }
+  return due;
+}
+
+function hashOf(plan: ArrivalPlan, count: number): string {
+  const hash = createHash('sha256');
+  const cursor = new ArrivalCursor(plan, scheduleOf([START_US, 1000]));
+  for (let i = 0; i < count; i++) {
+    hash.update(`${cursor.dueUs().toFixed(3)} ${senderOf(plan, i)} ${receiverOf(plan, i)}\n`);
+    cursor.advance();
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Kolmogorov-Smirnov distance of a sample from a distribution function. */
+function distance(sample: number[], cumulative: (x: number) => number): number {
+  const sorted = [...sample].sort((a, b) => a - b);
+  return sorted.reduce((worst, x, i) => {
+    const model = cumulative(x);
+    return Math.max(worst, model - i / sorted.length, (i + 1) / sorted.length - model);
+  }, 0);
+}
+
+/** Distance that a true sample of n exceeds once in 10,000 (asymptotic, Smirnov 1948). */
+const distanceMax = (n: number): number => Math.sqrt(-Math.log(0.0001 / 2) / (2 * n));
+
+test('the same seed is the same plan, to the bit; another seed is another', () => {
+  const plan: ArrivalPlan = { seed: 42, process: 'poisson', users: 1000 };
+  assert.equal(hashOf(plan, 10_000), '4194c58484feabbd');
+  assert.notEqual(hashOf({ ...plan, seed: 43 }, 10_000), hashOf(plan, 10_000));
+});
+
+test('Poisson gaps are exponential, whatever the seed', () => {
+  for (const seed of [0, 1, 7, 0xffffffff, 123456789]) {
+    const plan: ArrivalPlan = { seed, process: 'poisson', users: 2 };
+    const gaps = Array.from({ length: 20_000 }, (_, i) => unitGap(plan, i));
+    const d = distance(gaps, (x) => 1 - Math.exp(-x));
+    assert.ok(d < distanceMax(gaps.length), `seed ${seed}: distance ${d}`);
+    // And one gap says nothing of the next: correlation within four standard errors of 0.
+    const r = gaps.slice(1).reduce((sum, gap, i) => sum + (gap - 1) * (gaps[i]! - 1), 0);
+    assert.ok(Math.abs(r / gaps.length) < 4 / Math.sqrt(gaps.length), `seed ${seed}: ${r}`);
+  }
+});
+
+test('senders and receivers are uniform and independent, nobody writes to himself', () => {
+  const users = 20;
+  for (const seed of [0, 5, 99]) {
+    const plan: ArrivalPlan = { seed, process: 'poisson', users };
+    const pairs = new Float64Array(users * users);
+    const n = 80_000;
+    for (let i = 0; i < n; i++) pairs[senderOf(plan, i) * users + receiverOf(plan, i)]!++;
+    const expected = n / (users * (users - 1));
+    let chiSquare = 0;
+    pairs.forEach((count, pair) => {
+      if (Math.floor(pair / users) === pair % users) assert.equal(count, 0);
+      else chiSquare += (count - expected) ** 2 / expected;
+    });
+    const freedom = users * (users - 1) - 1;
+    assert.ok(chiSquare < freedom + 5 * Math.sqrt(2 * freedom), `seed ${seed}: ${chiSquare}`);
+  }
+});
+
+test('one user alone has nobody to write to', () => {
+  assert.equal(receiverOf({ seed: 1, process: 'poisson', users: 1 }, 0), -1);
+});
+
+test('constant arrivals stand exactly at multiples of the gap', () => {
+  const plan: ArrivalPlan = { seed: 1, process: 'constant', users: 2 };
+  const due = walk(plan, scheduleOf([START_US, 500]), START_US + 1e6);
+  assert.equal(due.length, 500);
+  due.forEach((us, i) => {
+    assert.ok(Math.abs(us - START_US - (i + 1) * 2000) < 0.01);
+  });
+});
+
+test('a turn of the rate holds from its instant, and a pause keeps the rest of the gap', () => {
+  const plan: ArrivalPlan = { seed: 1, process: 'constant', users: 2 };
+  // 100/s for 15 ms, nothing for one second, then 200/s: half a gap was left.
+  const schedule = scheduleOf([0, 100], [15_000, 0], [1_015_000, 200]);
+  assert.deepEqual(
+    walk(plan, schedule, 1_023_000).map((us) => Math.round(us)),
+    [10_000, 1_017_500, 1_022_500],
+  );
+});
+
+test('a cursor that learns of a turn in time plans the same as one that always knew', () => {
+  const rates = fc.array(
+    fc.tuple(fc.integer({ min: 1, max: 40 }), fc.integer({ max: 2000, min: 0 })),
+    {
+      minLength: 1,
+      maxLength: 8,
+    },
+  );
+  fc.assert(
+    fc.property(rates, fc.integer(), (steps, seed) => {
+      const plan: ArrivalPlan = { seed, process: 'poisson', users: 50 };
+      let startUs = 0;
+      const changes = steps.map(([gapMs, rate]): [number, number] => {
+        startUs += gapMs * 1000;
+        return [startUs, rate];
+      });
+      const endUs = startUs + 20_000;
+      const known = walk(plan, scheduleOf(...changes), endUs);
+      const growing = new RateSchedule();
+      const cursor = new ArrivalCursor(plan, growing);
+      const learned: number[] = [];
+      for (let nowUs = 0; nowUs <= endUs; nowUs += 500) {
+        // Each turn is published just before its instant, as the main thread does.
+        while (growing.count < changes.length && changes[growing.count]![0] <= nowUs + 600) {
+          growing.append(...changes[growing.count]!);
+        }
+        while (cursor.dueUs() <= nowUs) {
+          learned.push(cursor.dueUs());
+          cursor.advance();
+        }
+      }
+      assert.deepEqual(learned, known);
+    }),
+  );
+});
+
+test('the rate comes out as asked', () => {
+  const plan: ArrivalPlan = { seed: 3, process: 'poisson', users: 10 };
+  const count = walk(plan, scheduleOf([0, 5000]), 10e6).length;
+  assert.ok(Math.abs(count - 50_000) < 5 * Math.sqrt(50_000), `${count}`);
+});
+
+test('the list of rate changes is bounded and says so', () => {
+  const schedule = new RateSchedule();
+  for (let i = 0; i < CHANGES_MAX; i++) assert.ok(schedule.append(i, 1));
+  assert.equal(schedule.append(CHANGES_MAX, 1), false);
+  assert.equal(schedule.count, CHANGES_MAX);
+});
