@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import mqttPacket from 'mqtt-packet';
+import {
+  MessageHeader,
+  PAYLOAD_BYTES_MIN,
+  USERS_MAX,
+  UserPackets,
+  uidOf,
+} from '#loadgen/user-packets.ts';
+
+/** The packets that another MQTT implementation reads from the bytes. */
+function parse(bytes: Uint8Array): mqttPacket.Packet[] {
+  const parser = mqttPacket.parser({ protocolVersion: 4 });
+  const packets: mqttPacket.Packet[] = [];
+  parser.on('packet', (packet) => packets.push(packet));
+  parser.parse(Buffer.from(bytes));
+  return packets;
+}
+
+const users = fc.integer({ min: 0, max: USERS_MAX - 1 });
+
+test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and receipts', () => {
+  const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes: 64, run: 1 });
+  fc.assert(
+    fc.property(users, (user) => {
+      packets.writeLogin(user);
+      const [connect, subscribe, ...more] = parse(packets.login);
+      const uid = uidOf(user);
+      assert.equal(more.length, 0);
+      assert.ok(connect?.cmd === 'connect' && subscribe?.cmd === 'subscribe');
+      assert.deepEqual(
+        [connect.clientId, connect.keepalive, connect.clean, connect.protocolVersion],
+        [uid, 60, true, 4],
+      );
+      assert.deepEqual(
+        subscribe.subscriptions.map(({ topic, qos }) => [topic, qos]),
+        [
+          [`m/${uid}`, 1],
+          [`r/${uid}`, 1],
+        ],
+      );
+    }),
+  );
+});
+
+test('without receipts only the mailbox is subscribed', () => {
+  const packets = new UserPackets({ keepAliveS: 0, receipts: false, payloadBytes: 64, run: 1 });
+  packets.writeLogin(3);
+  const subscribe = parse(packets.login)[1];
+  assert.ok(subscribe?.cmd === 'subscribe');
+  assert.deepEqual(
+    subscribe.subscriptions.map(({ topic }) => topic),
+    [`m/${uidOf(3)}`],
+  );
+});
+
+test('a message says where it goes, and its payload comes back as it was written', () => {
+  fc.assert(
+    fc.property(
+      users,
+      users,
+      fc.integer({ min: 1, max: 65_535 }),
+      fc.integer({ min: 0, max: 2 ** 45 }),
+      fc.double({ min: 0, max: 1e13, noNaN: true }),
+      fc.integer({ min: PAYLOAD_BYTES_MIN, max: 20_000 }),
+      (sender, receiver, packetId, index, dueUs, payloadBytes) => {
+        const run = 0xfedcba98;
+        const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes, run });
+        packets.writePublish(sender, receiver, packetId, index, dueUs, dueUs + 17.5);
+        const [publish] = parse(packets.publish);
+        assert.ok(publish?.cmd === 'publish');
+        assert.deepEqual(
+          [publish.topic, publish.qos, publish.messageId, publish.payload.length],
+          [`m/${uidOf(receiver)}`, 1, packetId, payloadBytes],
+        );
+        const payload = publish.payload as Buffer;
+        const header = new MessageHeader(run);
+        assert.ok(header.read(payload, 0, payload.length));
+        assert.deepEqual(
+          [header.index, header.intendedUs, header.sentUs, header.sender],
+          [index, dueUs, dueUs + 17.5, sender],
+        );
+        assert.equal(new MessageHeader(run - 1).read(payload, 0, payload.length), false);
+      },
+    ),
+  );
+});
+
+test('strange payloads are not ours', () => {
+  const header = new MessageHeader(7);
+  assert.equal(header.read(new Uint8Array(10), 0, 10), false);
+  assert.equal(header.read(new Uint8Array(100), 0, 100), false);
+});
+
+test('ping and disconnect are what the standard says', () => {
+  const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes: 64, run: 1 });
+  assert.deepEqual(
+    [parse(packets.ping)[0]?.cmd, parse(packets.disconnect)[0]?.cmd],
+    ['pingreq', 'disconnect'],
+  );
+});

@@ -1,0 +1,184 @@
+// What a user says on the wire, without building anything: each kind of packet is encoded once as a
+// template and then only its user number, packet id and payload header are patched. A user id is eight
+// digits ('10000000' + user), so every template has a fixed length.
+//
+// The payload of a message, little-endian, PAYLOAD_BYTES_MIN at least, the rest filler:
+//
+//   0  u32  'wsl1', tells our messages from others'
+//   4  u32  number of this run, tells a message that a broker kept from an earlier run
+//   8  f64  index of the message in the plan
+//   16 f64  intended send time, us of the host clock
+//   24 f64  actual send time
+//   32 u32  sender (user number)
+//
+// Cost: about 50 ns a message, no allocation.
+
+import { assert } from '#core/assert.ts';
+import {
+  encodeConnect,
+  encodeDisconnect,
+  encodePingreq,
+  encodePublish,
+  encodeSubscribe,
+  publishLength,
+} from '#core/wire/mqtt/encode.ts';
+
+/** Payload header, and so the smallest payload. */
+export const PAYLOAD_BYTES_MIN = 36;
+export const PAYLOAD_BYTES_MAX = 65_536;
+
+/** Users that eight digits can name. */
+export const USERS_MAX = 90_000_000;
+
+const UID_BASE = 10_000_000;
+const UID_DIGITS = 8;
+const PLACEHOLDER = '00000000';
+const MAGIC = 0x316c7377; // 'wsl1' read as a little-endian u32
+const SUBSCRIBE_PACKET_ID = 1;
+
+/** Client id of user `user`; the mailbox is `m/<uid>`, the receipts are `r/<uid>`. */
+export function uidOf(user: number): string {
+  assert(user >= 0 && user < USERS_MAX, 'a user number has at most eight digits');
+  return String(UID_BASE + user);
+}
+
+export interface UserPacketOptions {
+  keepAliveS: number;
+  /** Whether users subscribe to their receipts too. */
+  receipts: boolean;
+  payloadBytes: number;
+  /** Number of this run, u32. */
+  run: number;
+}
+
+/** Packets of one worker thread. Each `write...` fills one of the public buffers, which the reactor copies. */
+export class UserPackets {
+  /** CONNECT and SUBSCRIBE, sent together: the standard lets a client go on before the CONNACK (3.1.4). */
+  readonly login: Uint8Array;
+  readonly publish: Uint8Array;
+  readonly ping: Uint8Array;
+  readonly disconnect: Uint8Array;
+  readonly #loginUids: number[];
+  readonly #publishUid: number;
+  readonly #publishView: DataView;
+  readonly #packetIdAt: number;
+
+  constructor(options: UserPacketOptions) {
+    this.login = loginTemplate(options);
+    this.#loginUids = placeholders(this.login);
+    const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
+    const payload = payloadTemplate(options);
+    this.publish = new Uint8Array(publishLength(topic.length, 1, payload.length));
+    encodePublish(
+      this.publish,
+      0,
+      topic,
+      topic.length,
+      1,
+      1,
+      false,
+      false,
+      payload,
+      0,
+      payload.length,
+    );
+    this.#publishUid = placeholders(this.publish)[0]!;
+    this.#packetIdAt = this.#publishUid + UID_DIGITS;
+    this.#publishView = new DataView(this.publish.buffer, this.#packetIdAt);
+    this.ping = new Uint8Array(2);
+    encodePingreq(this.ping, 0);
+    this.disconnect = new Uint8Array(2);
+    encodeDisconnect(this.disconnect, 0);
+  }
+
+  /** Fills `login` for a user. */
+  writeLogin(user: number): void {
+    for (let i = 0; i < this.#loginUids.length; i++) {
+      writeUid(this.login, this.#loginUids[i]!, user);
+    }
+  }
+
+  /** Fills `publish` with message `index` of `sender` to `receiver`. */
+  writePublish(
+    sender: number,
+    receiver: number,
+    packetId: number,
+    index: number,
+    intendedUs: number,
+    sentUs: number,
+  ): void {
+    writeUid(this.publish, this.#publishUid, receiver);
+    const view = this.#publishView;
+    view.setUint16(0, packetId);
+    view.setFloat64(2 + 8, index, true);
+    view.setFloat64(2 + 16, intendedUs, true);
+    view.setFloat64(2 + 24, sentUs, true);
+    view.setUint32(2 + 32, sender, true);
+  }
+}
+
+/** Reads payload headers; the fields hold until the next `read`. */
+export class MessageHeader {
+  index = 0;
+  intendedUs = 0;
+  sentUs = 0;
+  sender = 0;
+  readonly #run: number;
+  readonly #bytes = new Uint8Array(PAYLOAD_BYTES_MIN);
+  readonly #view = new DataView(this.#bytes.buffer);
+
+  constructor(run: number) {
+    this.#run = run;
+  }
+
+  /** False when the payload [start, end) is not one of this run. */
+  read(bytes: Uint8Array, start: number, end: number): boolean {
+    if (end - start < PAYLOAD_BYTES_MIN) return false;
+    for (let i = 0; i < PAYLOAD_BYTES_MIN; i++) this.#bytes[i] = bytes[start + i]!;
+    const view = this.#view;
+    if (view.getUint32(0, true) !== MAGIC || view.getUint32(4, true) !== this.#run) return false;
+    this.index = view.getFloat64(8, true);
+    this.intendedUs = view.getFloat64(16, true);
+    this.sentUs = view.getFloat64(24, true);
+    this.sender = view.getUint32(32, true);
+    return true;
+  }
+}
+
+function loginTemplate({ keepAliveS, receipts }: UserPacketOptions): Uint8Array {
+  const out = new Uint8Array(256);
+  const connectEnd = encodeConnect(out, 0, {
+    clientId: PLACEHOLDER,
+    keepAliveS,
+    cleanSession: true,
+  });
+  const filters = receipts ? [`m/${PLACEHOLDER}`, `r/${PLACEHOLDER}`] : [`m/${PLACEHOLDER}`];
+  return out.slice(0, encodeSubscribe(out, connectEnd, SUBSCRIBE_PACKET_ID, filters, 1));
+}
+
+function payloadTemplate({ payloadBytes, run }: UserPacketOptions): Uint8Array {
+  assert(
+    payloadBytes >= PAYLOAD_BYTES_MIN && payloadBytes <= PAYLOAD_BYTES_MAX,
+    'a payload holds its header and has a bound',
+  );
+  const payload = new Uint8Array(payloadBytes).fill(0x2e, PAYLOAD_BYTES_MIN);
+  const view = new DataView(payload.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, run, true);
+  return payload;
+}
+
+/** Offsets of every run of eight '0' characters. */
+function placeholders(template: Uint8Array): number[] {
+  const text = new TextDecoder('latin1').decode(template);
+  return [...text.matchAll(new RegExp(PLACEHOLDER, 'g'))].map((match) => match.index);
+}
+
+function writeUid(out: Uint8Array, at: number, user: number): void {
+  let rest = UID_BASE + user;
+  for (let i = at + UID_DIGITS - 1; i >= at; i--) {
+    const next = Math.floor(rest / 10);
+    out[i] = 0x30 + rest - next * 10;
+    rest = next;
+  }
+}
