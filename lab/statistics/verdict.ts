@@ -10,10 +10,9 @@
 // `invalid` is not decided here: it comes from the validity checks, before anybody looks at an effect.
 
 import { assert } from '#core/assert.ts';
+import type { Judgement } from '#dashboards/report/run-record.ts';
 import { estimateShift, pairsNeeded } from '#lab/statistics/hodges-lehmann.ts';
 import { signedRankTest } from '#lab/statistics/signed-rank.ts';
-
-export type Judgement = 'better' | 'worse' | 'equivalent' | 'inconclusive';
 
 export interface PairedValues {
   a: number;
