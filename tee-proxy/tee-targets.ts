@@ -1,0 +1,108 @@
+// Where the bytes go: resolves the upstream and the shadows once, before anything starts, and refuses
+// what would do harm: a target nobody vouched for, a loop through ourselves, a shadow that is production.
+
+import { lookup } from 'node:dns/promises';
+import { isIPv4 } from 'node:net';
+import { WsarError } from '#core/errors.ts';
+
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+export interface TeeTarget {
+  /** As written. */
+  name: string;
+  /** IPv4 address in network order as a number. */
+  address: number;
+  port: number;
+}
+
+const LOOPBACK = 127;
+
+/** Whether a listening host is reachable from this machine alone. */
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/**
+ * Resolves a target.
+ * @throws WsarError WSAR_ERR_UNREACHABLE when the name does not resolve, WSAR_ERR_TARGET_NOT_OWNED when
+ * it is not loopback and nobody vouched for it, WSAR_ERR_USAGE for what cannot be a target.
+ */
+export async function resolveTarget(
+  role: 'upstream' | 'shadow',
+  target: HostPort,
+  isOwned: boolean,
+): Promise<TeeTarget> {
+  const name = `${target.host}:${target.port}`;
+  if (target.port === 0) {
+    throw new WsarError('WSAR_ERR_USAGE', `--${role} ${name} has port 0`, 'name the port');
+  }
+  const address = parseAddress(await resolve(role, target.host));
+  if (address >>> 24 !== LOOPBACK && !isOwned) {
+    throw new WsarError(
+      'WSAR_ERR_TARGET_NOT_OWNED',
+      `--${role} ${name} is not on this machine's loopback`,
+      'add --i-own-this-target when it is yours to load',
+    );
+  }
+  return { name, address, port: target.port };
+}
+
+/**
+ * Refuses targets that lead back to us or send copies to production itself.
+ * @throws WsarError WSAR_ERR_USAGE
+ */
+export function checkRoutes(listen: HostPort, upstream: TeeTarget, shadows: TeeTarget[]): void {
+  for (const target of [upstream, ...shadows]) {
+    if (listen.port !== 0 && target.port === listen.port && isReachedBy(listen.host, target)) {
+      throw new WsarError(
+        'WSAR_ERR_USAGE',
+        `${target.name} is the tee's own listening address: it would connect to itself`,
+        'listen on another port',
+      );
+    }
+  }
+  const same = shadows.find(
+    (shadow) => shadow.address === upstream.address && shadow.port === upstream.port,
+  );
+  if (same === undefined) return;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `the shadow ${same.name} is the upstream itself: production would get everything twice`,
+    'name another server as the shadow',
+  );
+}
+
+async function resolve(role: string, host: string): Promise<string> {
+  if (isIPv4(host)) return host;
+  if (host.includes(':')) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `--${role} ${host} is an IPv6 address; the tee connects over IPv4`,
+      'give an IPv4 address or a name that has one',
+    );
+  }
+  try {
+    return (await lookup(host, { family: 4 })).address;
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_UNREACHABLE',
+      `--${role} ${host} does not resolve to an IPv4 address`,
+      'check the name, or give the address',
+      error,
+    );
+  }
+}
+
+/** '127.0.0.1' to 0x7f000001. */
+function parseAddress(text: string): number {
+  return text.split('.').reduce((address, part) => ((address << 8) | Number(part)) >>> 0, 0);
+}
+
+function isReachedBy(listenHost: string, target: TeeTarget): boolean {
+  if (listenHost === '0.0.0.0' || listenHost === '::') return target.address >>> 24 === LOOPBACK;
+  const host = listenHost === 'localhost' ? '127.0.0.1' : listenHost;
+  return isIPv4(host) && parseAddress(host) === target.address;
+}
