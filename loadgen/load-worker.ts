@@ -1,0 +1,132 @@
+// A worker thread of `wsar load`: builds its part of the population on a reactor of its own and serves it
+// until everybody has left. It never waits for messages from the main thread, since it may sleep in the
+// kernel: it is told through shared memory and woken through its reactor.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '#core/assert.ts';
+import { createHostClock } from '#core/clock/host-clock.ts';
+import { WsarError } from '#core/errors.ts';
+import { createReactor } from '#core/socket/create-reactor.ts';
+import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import { FlightTable } from '#loadgen/flight-table.ts';
+import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
+import { LoginPacer } from '#loadgen/login-pacer.ts';
+import { MessageReceiver } from '#loadgen/message-receiver.ts';
+import { MessageSender } from '#loadgen/message-sender.ts';
+import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
+import { RateSchedule } from '#loadgen/rate-schedule.ts';
+import { RunControl } from '#loadgen/run-control.ts';
+import { UserPackets } from '#loadgen/user-packets.ts';
+import { UserTable } from '#loadgen/user-table.ts';
+import type { WorkerMessage, WorkerPlan } from '#loadgen/worker-plan.ts';
+
+/** Output that may wait on one connection, beside the largest message. */
+const OUTPUT_BYTES = 65_536;
+
+assert(parentPort !== null, 'a load worker runs in a worker thread');
+const port = parentPort;
+const tell = (message: WorkerMessage): void => port.postMessage(message);
+
+try {
+  await serve(workerData as WorkerPlan);
+  tell({ kind: 'ended' });
+} catch (error) {
+  const known = error instanceof WsarError ? error : undefined;
+  tell({
+    kind: 'failed',
+    code: known?.code,
+    message: known?.message ?? (error instanceof Error ? (error.stack ?? '') : String(error)),
+    hint: known?.hint ?? '',
+  });
+}
+
+async function serve(plan: WorkerPlan): Promise<void> {
+  // The reactor wants its handler first, the population its reactor: the handler forwards.
+  let population: Population | undefined;
+  const whole = (): Population => {
+    assert(population !== undefined, 'the population stands before the reactor runs');
+    return population;
+  };
+  const clock = createHostClock();
+  const control = new RunControl(plan.control);
+  const timings = createTimings();
+  let tick = control.tick;
+  const handler: ReactorHandler = {
+    onAccept: () => whole().onAccept(),
+    onConnect: (conn, errno) => whole().onConnect(conn, errno),
+    onData: (conn, bytes, start, end) => whole().onData(conn, bytes, start, end),
+    onEnd: (conn) => whole().onEnd(conn),
+    onDrain: () => whole().onDrain(),
+    onClose: (conn, reason, errno) => whole().onClose(conn, reason, errno),
+    onDeadline: (conn) => whole().onDeadline(conn),
+    onWake: () => whole().onWake(),
+    onTurn() {
+      const waitUs = whole().turn(clock.monoUs());
+      if (control.tick !== tick) {
+        tick = control.tick;
+        tell({ kind: 'timings', tick, timings: takeTimings(timings) });
+      }
+      return waitUs;
+    },
+  };
+  const reactor = createReactor({
+    engine: plan.engine,
+    handler,
+    capacity: plan.userCount + SPARE_CONNECTIONS,
+    outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
+  });
+  population = populate(plan, reactor, clock, control, timings);
+  tell({ kind: 'started', engine: reactor.engine, waker: reactor.waker });
+  await reactor.run();
+  tell({ kind: 'timings', tick: Number.POSITIVE_INFINITY, timings: takeTimings(timings) });
+}
+
+function populate(
+  plan: WorkerPlan,
+  reactor: Reactor,
+  clock: ReturnType<typeof createHostClock>,
+  control: RunControl,
+  timings: ReturnType<typeof createTimings>,
+): Population {
+  const { board, present } = plan;
+  const flights = new FlightTable(plan.flights);
+  const users = new UserTable(plan.firstUser, plan.userCount, reactor.capacity, clock.monoUs());
+  const packets = new UserPackets({
+    keepAliveS: Math.ceil(plan.keepAliveMs / 1000),
+    receipts: plan.receipts,
+    payloadBytes: plan.payloadBytes,
+    run: plan.run,
+  });
+  const sender = new MessageSender({
+    clock,
+    reactor,
+    users,
+    present,
+    packets,
+    plan: plan.plan,
+    schedule: new RateSchedule(plan.schedule),
+    control,
+    flights,
+    timings,
+    board,
+  });
+  const { keepAliveMs, route } = plan;
+  const { seed } = plan.plan;
+  const pacer = new LoginPacer(plan.windowMax, plan.rampPerS);
+  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, plan.run);
+  return new Population({
+    clock,
+    reactor,
+    users,
+    present,
+    route,
+    packets,
+    pacer,
+    sender,
+    receiver,
+    control,
+    board,
+    keepAliveMs,
+    seed,
+  });
+}
