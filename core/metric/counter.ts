@@ -13,6 +13,7 @@
 // Cost: about 10 ns a reading; allocates nothing.
 
 import { assert } from '#core/assert.ts';
+import { grownColumn, grownFlags } from '#core/metric/column.ts';
 
 /** The part of a reading in `high` counts this many; the text of a decimal number splits there. */
 export const HIGH_UNIT = 1e9;
@@ -60,16 +61,10 @@ export class CounterBank {
   /** Makes room for more slots; what is known stays. */
   grow(slots: number): void {
     assert(slots >= this.flags.length, 'a bank of counters only grows');
-    const { flags } = this;
-    const [high, low, known] = [this.#high, this.#low, this.#isKnown];
-    this.flags = new Uint8Array(slots);
-    this.flags.set(flags);
-    this.#high = new Float64Array(slots);
-    this.#high.set(high);
-    this.#low = new Float64Array(slots);
-    this.#low.set(low);
-    this.#isKnown = new Uint8Array(slots);
-    this.#isKnown.set(known);
+    this.flags = grownFlags(this.flags, slots);
+    this.#high = grownColumn(this.#high, slots);
+    this.#low = grownColumn(this.#low, slots);
+    this.#isKnown = grownFlags(this.#isKnown, slots);
   }
 
   /**

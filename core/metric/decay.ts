@@ -17,6 +17,7 @@
 // Cost: three expm1 an interval length (kept while dt repeats), about 20 ns a slot; allocates nothing.
 
 import { assert } from '#core/assert.ts';
+import { grownColumn } from '#core/metric/column.ts';
 
 /** Time constants, s, in the order in which decays stand everywhere. */
 export const DECAY_TAUS_S = [1, 10, 100] as const;
@@ -57,17 +58,19 @@ export class DecayBank {
   /** Makes room for more slots; what is known stays. */
   grow(slots: number): void {
     assert(slots >= this.slots, 'a bank of decays only grows');
-    const before = this.slots;
-    this.#sums = enlarged(this.#sums, slots * HORIZONS);
-    this.#weights = enlarged(this.#weights, slots * HORIZONS);
-    this.#silenceS = enlarged(this.#silenceS, slots);
-    this.#last = enlarged(this.#last, slots).fill(Number.NaN, before);
+    this.#sums = grownColumn(this.#sums, slots * HORIZONS);
+    this.#weights = grownColumn(this.#weights, slots * HORIZONS);
+    this.#silenceS = grownColumn(this.#silenceS, slots);
+    this.#last = grownColumn(this.#last, slots, Number.NaN);
   }
 
   /** `mean` was the rate over the last `dtS` seconds; NaN: unknown, what is there ages. */
   observeRate(slot: number, mean: number, dtS: number): void {
-    if (Number.isNaN(mean)) return this.#age(slot, dtS);
     if (!this.#setInterval(dtS)) return;
+    if (Number.isNaN(mean)) {
+      this.#age(slot, dtS);
+      return;
+    }
     for (let i = 0, at = slot * HORIZONS; i < HORIZONS; i++, at++) {
       const a = this.#a[i]!;
       this.#sums[at] = this.#sums[at]! + a * (mean - this.#sums[at]!);
@@ -80,8 +83,11 @@ export class DecayBank {
   observeGauge(slot: number, value: number, dtS: number): void {
     const before = this.#last[slot]!;
     this.#last[slot] = value;
-    if (Number.isNaN(value) || Number.isNaN(before)) return this.#age(slot, dtS);
     if (!this.#setInterval(dtS)) return;
+    if (Number.isNaN(value) || Number.isNaN(before)) {
+      this.#age(slot, dtS);
+      return;
+    }
     for (let i = 0, at = slot * HORIZONS; i < HORIZONS; i++, at++) {
       const sum = this.#sums[at]!;
       const change = this.#earlier[i]! * (before - sum) + this.#later[i]! * (value - sum);
@@ -113,7 +119,6 @@ export class DecayBank {
   }
 
   #age(slot: number, dtS: number): void {
-    if (!this.#setInterval(dtS)) return;
     for (let i = 0, at = slot * HORIZONS; i < HORIZONS; i++, at++) {
       this.#sums[at] = this.#sums[at]! - this.#a[i]! * this.#sums[at]!;
       this.#weights[at] = this.#weights[at]! - this.#a[i]! * this.#weights[at]!;
@@ -137,10 +142,4 @@ export class DecayBank {
     }
     return true;
   }
-}
-
-function enlarged(array: Float64Array, length: number): Float64Array<ArrayBuffer> {
-  const larger = new Float64Array(length);
-  larger.set(array);
-  return larger;
 }
