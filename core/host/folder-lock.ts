@@ -17,12 +17,21 @@ const FILE = 'lock.json';
 
 /**
  * Takes the lock of `folder`, which exists. `what` names the user of the folder in the refusal ('store').
- * @throws WsarError WSAR_ERR_SYSTEM when a living process holds it.
+ * @throws WsarError WSAR_ERR_SYSTEM when a living process holds it or the folder cannot be written.
  */
 export function lockFolder(folder: string, what: string): FolderLock {
   const file = join(folder, FILE);
   const own = `${file}.${process.pid}`;
-  writeFileSync(own, JSON.stringify(ownIdentity()), { mode: 0o600 });
+  try {
+    writeFileSync(own, JSON.stringify(ownIdentity()), { mode: 0o600 });
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_SYSTEM',
+      `the ${what} cannot write to its folder: ${(error as Error).message}`,
+      'make room or rights there, or choose another folder',
+      error,
+    );
+  }
   try {
     while (!linkIfAbsent(own, file)) {
       const holder = readIdentity(file);

@@ -2,6 +2,7 @@
 // the server, because servers before 20.x (Debian's 18.16) have no parameters.
 
 import { assert } from '#core/assert.ts';
+import { identifier, quote } from '#core/store/sql-text.ts';
 
 export type QueryParam = string | number | boolean | readonly (string | number)[];
 
@@ -38,13 +39,4 @@ function literal(value: QueryParam): string {
     return String(value);
   }
   return `[${value.map(literal).join(', ')}]`;
-}
-
-function quote(text: string): string {
-  return `'${text.replace(/[\\']/g, '\\$&').replaceAll('\0', '\\0')}'`;
-}
-
-/** A table or column name as SQL; in backticks, so any name is only a name. */
-export function identifier(name: string): string {
-  return `\`${name.replace(/[\\`]/g, '\\$&')}\``;
 }

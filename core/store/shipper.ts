@@ -9,6 +9,7 @@ import type { LabEvent } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import type { Row } from '#core/metric/row.ts';
 import { Spool, type SpoolBatch, type SpoolOptions } from '#core/spool/spool.ts';
+import { CONTENT_EXCEPTIONS, isOneOf } from '#core/store/exception.ts';
 import {
   eventPayload,
   FRAME_EVENT,
@@ -63,8 +64,6 @@ const CLOSE_RETRY_MS = 200;
 const SYNC_PERIODS = 5;
 /** A batch that the store refuses for its content is tried this often before it is dropped. */
 const REFUSALS_MAX = 3;
-/** ClickHouse's codes that speak of the content: it cannot be parsed, or does not fit the type. */
-const CONTENT_CODES = [26, 27, 41, 53, 69, 72, 117, 130, 131];
 
 /** Starts shipping. @throws WsarError when another process uses the spool folder. */
 export function createShipper(options: ShipperOptions): Shipper {
@@ -187,7 +186,7 @@ class SpoolShipper implements Shipper {
     await this.#dropStore();
     this.#failures++;
     this.#pauseUntil = this.#periods + Math.min(2 ** this.#failures, PAUSE_PERIODS_MAX);
-    const isContent = CONTENT_CODES.includes(exceptionCode(error) ?? 0);
+    const isContent = isOneOf(exceptionCode(error), CONTENT_EXCEPTIONS);
     this.#refusals = isContent ? this.#refusals + 1 : 0;
     if (this.#refusals >= REFUSALS_MAX) {
       this.#refusals = 0;

@@ -9,7 +9,9 @@ import {
   createClient,
 } from '@clickhouse/client';
 import { WsarError } from '#core/errors.ts';
-import { bindParams, identifier, type QueryParam } from '#core/store/query-params.ts';
+import { exceptionCodeIn, isOneOf, LOGIN_EXCEPTIONS } from '#core/store/exception.ts';
+import { bindParams, type QueryParam } from '#core/store/query-params.ts';
+import { identifier } from '#core/store/sql-text.ts';
 import { parseStoreUrl, type StoreAddress } from '#core/store/store-url.ts';
 
 export interface Store {
@@ -128,13 +130,10 @@ class HttpStore implements Store {
   }
 }
 
-/** ClickHouse's codes for a wrong or missing login. */
-const LOGIN_CODES = [192, 193, 194, 516];
-
 function toWsarError(error: unknown, where: string): WsarError {
   const message = error instanceof Error ? error.message : String(error);
   const code = exceptionCode(error);
-  if (code === undefined || LOGIN_CODES.includes(code)) {
+  if (code === undefined || isOneOf(code, LOGIN_EXCEPTIONS)) {
     return new WsarError(
       'WSAR_ERR_UNREACHABLE',
       `the store at ${where} cannot be used: ${firstLine(message)}`,
@@ -145,7 +144,7 @@ function toWsarError(error: unknown, where: string): WsarError {
   return new WsarError(
     'WSAR_ERR_SYSTEM',
     `the store at ${where} refused a statement (code ${code}): ${firstLine(message)}`,
-    'look the code up in system.errors of ClickHouse, or in its documentation',
+    'look the code up with `SELECT errorCodeToName(code)`, or in the documentation of ClickHouse',
     error,
   );
 }
@@ -155,8 +154,7 @@ export function exceptionCode(error: unknown): number | undefined {
   if (error instanceof WsarError) return exceptionCode(error.cause);
   if (error instanceof ClickHouseError) return Number(error.code);
   // Servers before 20.x write it in a way that the client does not take apart.
-  const match = error instanceof Error ? /^Code: (\d+)/.exec(error.message) : null;
-  return match === null ? undefined : Number(match[1]);
+  return error instanceof Error ? exceptionCodeIn(error.message) : undefined;
 }
 
 function firstLine(text: string): string {
