@@ -9,7 +9,7 @@
 //   everybody reads       values, decays
 
 import { grownColumn, grownFlags } from '#core/metric/column.ts';
-import { CounterBank } from '#core/metric/counter.ts';
+import { CounterBank, HIGH_UNIT } from '#core/metric/counter.ts';
 import { DecayBank } from '#core/metric/decay.ts';
 import { type MetricRegistry, NO_SLOT } from '#core/metric/registry.ts';
 
@@ -37,6 +37,12 @@ export class SampleTable {
     this.#high[slot] = high;
     this.#low[slot] = low;
     this.#isWritten[slot] = 1;
+  }
+
+  /** A source has a counter as an ordinary number, not negative. */
+  counterNumber(slot: number, value: number): void {
+    const high = Math.floor(value / HIGH_UNIT);
+    this.counter(slot, high, value - high * HIGH_UNIT);
   }
 
   /** A source read a gauge, in the unit of the source. */

@@ -18,6 +18,7 @@ import type { MetricSpec } from '#core/metric/registry.ts';
 const DEVICES_MAX = 64;
 const COLUMNS = 16;
 const HEADER_LINES = 2;
+const LOOPBACK = 'lo';
 /** No device moves more: 1.6 Tbit/s, and the smallest packet is 64 bytes. */
 const BYTES_PER_S_MAX = 2e11;
 const PACKETS_PER_S_MAX = BYTES_PER_S_MAX / 64;
@@ -44,6 +45,7 @@ export class NetworkDeviceSource implements Source {
   /** Slots of each device, by kind; and the tick in which it was last seen. */
   readonly #slots: number[][] = [];
   readonly #seenTick: number[] = [];
+  readonly #hasTraffic: boolean[] = [];
   readonly #high = new Float64Array(COLUMNS);
   readonly #low = new Float64Array(COLUMNS);
   #tick = 0;
@@ -80,6 +82,14 @@ export class NetworkDeviceSource implements Source {
     this.#file.close();
   }
 
+  /** Names of the devices that are there and have ever carried a byte, loopback last. */
+  activeDevices(): string[] {
+    const active = this.#devices
+      .names()
+      .filter((_, device) => this.#seenTick[device] === this.#tick && this.#hasTraffic[device]);
+    return active.sort((a, b) => Number(a === LOOPBACK) - Number(b === LOOPBACK));
+  }
+
   #readDevice(device: number, table: SampleTable): void {
     const scanner = this.#scanner;
     for (let column = 0; column < COLUMNS; column++) {
@@ -89,6 +99,7 @@ export class NetworkDeviceSource implements Source {
       this.#low[column] = scanner.low;
     }
     this.#seenTick[device] = this.#tick;
+    this.#hasTraffic[device] = this.#low[0]! + this.#high[0]! + this.#low[8]! + this.#high[8]! > 0;
     const slots = this.#slots[device]!;
     for (let kind = 0; kind < KINDS.length; kind++) {
       const { column } = KINDS[kind]!;

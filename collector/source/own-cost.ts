@@ -7,7 +7,7 @@ import type { Supervision } from '#collector/sampler.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { counter, gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
-import { CounterFlag, HIGH_UNIT } from '#core/metric/counter.ts';
+import { CounterFlag } from '#core/metric/counter.ts';
 
 /** What the tick loop knows and this source shows. Written by the loop, read here. */
 export interface TickRecord {
@@ -101,24 +101,18 @@ export class OwnCostSource implements Source {
       skipped += other.skipped;
     }
     const { user, system } = process.cpuUsage();
-    writeNumber(table, this.#cpu, user + system);
+    table.counterNumber(this.#cpu, user + system);
     table.gauge(this.#memory, process.memoryUsage.rss());
     table.gauge(this.#lateness, this.#tick.lateUs);
     table.gauge(this.#missed, this.#tick.missedTicks);
     table.gauge(this.#duration, duration);
-    writeNumber(table, this.#errors, errors);
-    writeNumber(table, this.#skipped, skipped);
+    table.counterNumber(this.#errors, errors);
+    table.counterNumber(this.#skipped, skipped);
     const { flagCounts } = table.counters;
-    writeNumber(table, this.#resets, flagCounts[CounterFlag.reset]!);
-    writeNumber(table, this.#implausible, flagCounts[CounterFlag.implausible]!);
+    table.counterNumber(this.#resets, flagCounts[CounterFlag.reset]!);
+    table.counterNumber(this.#implausible, flagCounts[CounterFlag.implausible]!);
     return Freshness.now;
   }
 
   close(): void {}
-}
-
-/** Hands in a counter that is an ordinary number. */
-function writeNumber(table: SampleTable, slot: number, value: number): void {
-  const high = Math.floor(value / HIGH_UNIT);
-  table.counter(slot, high, value - high * HIGH_UNIT);
 }

@@ -1,0 +1,205 @@
+// A whole collector: sources, sampler and ticks; a report on stdout; in a lab the bus, the server's rows
+// as a source, and the recorder. It ends by a signal, after so many rows, or because what it works for
+// is gone, and always in the same order: ticks stop, averages are printed, the spool is brought to the
+// store, the bus is left.
+
+import { startCollection } from '#collector/collection.ts';
+import { type LabLink, openLabLink } from '#collector/lab-link.ts';
+import { Recorder } from '#collector/recorder.ts';
+import { ConsoleReport } from '#collector/report/console-report.ts';
+import { CsvReport } from '#collector/report/csv-report.ts';
+import { JsonReport } from '#collector/report/json-report.ts';
+import { layoutOf } from '#collector/report/layout.ts';
+import type { Report } from '#collector/report/report.ts';
+import { buildRow } from '#collector/row-shape.ts';
+import { Sampler } from '#collector/sampler.ts';
+import { NetworkDeviceSource } from '#collector/source/network-device.ts';
+import { OwnCostSource, type TickRecord } from '#collector/source/own-cost.ts';
+import { ServerRowSource } from '#collector/source/server-row.ts';
+import { hostSources } from '#collector/source/source-list.ts';
+import type { LabEvent } from '#core/bus/topic.ts';
+import type { Clock } from '#core/clock/clock.ts';
+import { keepAlive } from '#core/clock/keep-alive.ts';
+import type { LabEnvironment } from '#core/host/lab-environment.ts';
+import type { Row } from '#core/metric/row.ts';
+import { createShipper, type Shipper } from '#core/store/shipper.ts';
+
+/** What was asked for. */
+export interface CollectPlan {
+  periodMs: number;
+  /** Rows after which the collector ends. */
+  rowsMax: number;
+  format: 'console' | 'json' | 'csv';
+  /** Tables and groups of the console. */
+  show: string[];
+  isWide: boolean;
+  /** The folder that stands for /proc. */
+  root: string;
+  host: string;
+  lab: LabEnvironment;
+  /** Where rows are recorded; undefined: they are not. */
+  spoolFolder: string | undefined;
+}
+
+/** What the process offers. */
+export interface CollectorSurroundings {
+  clock: Clock;
+  uptimeS: () => number;
+  out: (text: string) => void;
+  talk: (text: string) => void;
+  terminalLines: () => number | undefined;
+  /** Ends the collector well. */
+  signal: AbortSignal;
+  /** Ends it with the error that is the reason. */
+  lost: AbortSignal;
+}
+
+/** Collects until it is over. Throws what `lost` was aborted with, or WSAR_ERR_UNREACHABLE for a bus that stayed away. */
+export async function runCollector(
+  plan: CollectPlan,
+  surroundings: CollectorSurroundings,
+): Promise<void> {
+  const release = keepAlive();
+  const collector = new Collector(plan, surroundings);
+  try {
+    await collector.open();
+    await collector.run();
+  } finally {
+    await collector.close();
+    release();
+  }
+}
+
+class Collector {
+  readonly #plan: CollectPlan;
+  readonly #surroundings: CollectorSurroundings;
+  readonly #server = new ServerRowSource();
+  readonly #tickRecord: TickRecord = { lateUs: 0, missedTicks: 0 };
+  readonly #sampler: Sampler;
+  readonly #report: Report;
+  #shipper: Shipper | undefined;
+  #recorder: Recorder | undefined;
+  #link: LabLink | undefined;
+  #rows = 0;
+  #end: (error?: Error) => void = () => {};
+
+  constructor(plan: CollectPlan, surroundings: CollectorSurroundings) {
+    this.#plan = plan;
+    this.#surroundings = surroundings;
+    const sources = hostSources(plan.root);
+    this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server]);
+    this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
+    const network = sources.find((source) => source instanceof NetworkDeviceSource);
+    this.#report = createReport(plan, surroundings, () => network?.activeDevices() ?? []);
+  }
+
+  /** Connects what is to be connected. Throws when it cannot be. */
+  async open(): Promise<void> {
+    const { lab, host, spoolFolder } = this.#plan;
+    const { clock } = this.#surroundings;
+    if (spoolFolder !== undefined) {
+      const runId = lab.runId === '' ? 'collect' : lab.runId;
+      this.#shipper = createShipper({ storeUrl: lab.storeUrl, runId, spoolFolder, clock });
+      this.#recorder = new Recorder({
+        shipper: this.#shipper,
+        host,
+        onRow: (source, row) => {
+          if (source === this.#server.id) this.#server.push(row, clock.monoUs());
+        },
+      });
+    }
+    if (lab.busUrl === undefined) return;
+    const { registry } = this.#sampler;
+    this.#link = await openLabLink({
+      url: lab.busUrl,
+      lab: lab.lab,
+      host,
+      clock,
+      metrics: () => ({ version: registry.version, definitions: registry.definitions() }),
+      onMessage: (topic, value) => this.#recorder?.take(topic, value),
+      onChange: (event) => this.#onLabChange(event),
+      onGone: (error) => this.#end(error),
+    });
+  }
+
+  /** Ticks until something ends it. */
+  async run(): Promise<void> {
+    const { signal, lost, clock, uptimeS } = this.#surroundings;
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#end = (error) => (error === undefined ? resolve() : reject(error));
+    });
+    const onSignal = (): void => this.#end();
+    const onLost = (): void => this.#end(lost.reason as Error);
+    signal.addEventListener('abort', onSignal);
+    lost.addEventListener('abort', onLost);
+    const stop = startCollection({
+      clock,
+      uptimeS,
+      periodMs: this.#plan.periodMs,
+      sampler: this.#sampler,
+      tickRecord: this.#tickRecord,
+      followsWallClock: this.#plan.lab.busUrl === undefined,
+      onTick: (frame, events) => this.#onTick(buildRow(this.#sampler.table, frame), events),
+    });
+    if (signal.aborted) onSignal();
+    if (lost.aborted) onLost();
+    try {
+      await ended;
+    } finally {
+      stop();
+      signal.removeEventListener('abort', onSignal);
+      lost.removeEventListener('abort', onLost);
+      this.#report.end();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#sampler.close();
+    await this.#link?.close();
+    await this.#closeShipper();
+  }
+
+  #onTick(row: Row, events: readonly LabEvent[]): void {
+    this.#report.row(row, events);
+    for (const event of events) {
+      this.#link?.event(event);
+      this.#recorder?.ownEvent(event);
+    }
+    this.#link?.row(row);
+    this.#recorder?.ownRow(row);
+    this.#rows++;
+    if (this.#rows >= this.#plan.rowsMax) this.#end();
+  }
+
+  #onLabChange(event: LabEvent): void {
+    this.#surroundings.talk(`wsar collect: ${event.text}\n`);
+    this.#recorder?.ownEvent(event);
+  }
+
+  async #closeShipper(): Promise<void> {
+    if (this.#shipper === undefined) return;
+    await this.#shipper.close();
+    const { taken, shipped, dropped, waitingBytes, lastError } = this.#shipper.stats;
+    const why = lastError === undefined ? '' : `: ${lastError}`;
+    if (dropped > 0 || waitingBytes > 0) {
+      this.#surroundings.talk(
+        `wsar collect: of ${taken} rows and events ${shipped} are in the store, ${dropped} were dropped, ` +
+          `the rest waits in ${this.#plan.spoolFolder}${why}\n`,
+      );
+    }
+  }
+}
+
+function createReport(
+  plan: CollectPlan,
+  { out, terminalLines }: CollectorSurroundings,
+  devices: () => string[],
+): Report {
+  if (plan.format === 'json') return new JsonReport(out, plan.host);
+  if (plan.format === 'csv') return new CsvReport(out);
+  return new ConsoleReport({
+    out,
+    terminalLines,
+    layout: () => layoutOf(plan.show, plan.isWide, devices()),
+  });
+}
