@@ -4,9 +4,17 @@
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
+import { FlightTable, flightCells } from '#loadgen/flight-table.ts';
 import type { EncodedTimings } from '#loadgen/interval-timings.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
 import type { PopulationRoute } from '#loadgen/population.ts';
-import type { Board } from '#loadgen/worker-board.ts';
+import type { SourcePlan } from '#loadgen/source-plan.ts';
+import type { ResolvedTarget } from '#loadgen/target.ts';
+import { type Board, createBoard } from '#loadgen/worker-board.ts';
+
+/** Rate that the flight table is made for at least: a knob may raise the one that was asked for. */
+const FLIGHT_RATE_MIN_PER_S = 20_000;
 
 export interface WorkerPlan {
   /** Users of this worker. */
@@ -40,6 +48,44 @@ export type WorkerMessage =
   | { kind: 'failed'; code: ErrorCode | undefined; message: string; hint: string }
   /** Every connection is closed. */
   | { kind: 'ended' };
+
+/** Divides a load between its workers; what they share is made here. */
+export function planWorkers(
+  load: {
+    options: LoadOptions;
+    target: ResolvedTarget;
+    sources: SourcePlan | undefined;
+    run: number;
+  },
+  control: SharedArrayBuffer,
+  schedule: SharedArrayBuffer,
+): WorkerPlan[] {
+  const { options, target, sources, run } = load;
+  const { connections, workers } = options;
+  const present = new Uint8Array(new SharedArrayBuffer(connections));
+  const flights = new FlightTable(flightCells(Math.max(options.ratePerS, FLIGHT_RATE_MIN_PER_S)));
+  return Array.from({ length: workers }, (_, index) => {
+    const share = shareOfUsers(connections, workers, index);
+    return {
+      firstUser: share.first,
+      userCount: share.count,
+      engine: options.engine,
+      route: { targetAddress: target.address, targetPort: target.port, sources },
+      plan: { seed: options.seed, process: options.process, users: connections },
+      run,
+      receipts: options.receipts,
+      payloadBytes: options.payloadBytes,
+      keepAliveMs: options.keepAliveMs,
+      rampPerS: options.rampPerS / workers,
+      windowMax: Math.max(1, Math.floor(WINDOW_MAX / workers)),
+      board: createBoard(),
+      control,
+      schedule,
+      flights: flights.shared,
+      present,
+    };
+  });
+}
 
 /** Users [first, first + count) of worker `index` of `workers`; exact for any numbers. */
 export function shareOfUsers(

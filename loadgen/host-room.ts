@@ -1,0 +1,105 @@
+// Whether this host has room for so many connections, asked before anything starts. Running out of memory
+// in the middle of a ramp kills something, and not always the generator.
+//
+// Memory counts as free when it is free (MemFree) or holds file pages that nobody used lately
+// (Inactive(file)). MemAvailable is no measure here: it counts the kernel's dentries and socket inodes as
+// reclaimable, which are exactly what connections are made of, and overstates by gigabytes.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { WsarError } from '#core/errors.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+
+export interface HostRoom {
+  /** Bytes that connections can take; undefined where it cannot be read. */
+  freeBytes: number | undefined;
+  /** Descriptors that one process can have; undefined where it cannot be read. */
+  descriptors: number | undefined;
+}
+
+export interface RoomNeed {
+  connections: number;
+  engine: EngineName;
+  /** The server is on this host too: its ends of the connections count as well. */
+  isTargetHere: boolean;
+}
+
+/**
+ * Kernel memory of one end of a TCP connection, measured at millions of them on Linux 6.18: 2368 (TCP
+ * socket) + 832 (inode) + 192 (dentry) + 192 (file) + 512 (io_uring request) + slab packing.
+ */
+const END_BYTES = 4300;
+/** A server that keeps more than this for each idle session is not meant for very many. */
+const SERVER_USER_BYTES = 1024;
+/** Our own arrays: users and reactor. */
+const USER_BYTES = 160;
+/** Objects of node:net for one socket. */
+const NET_USER_BYTES = 4096;
+/** Runtimes, flight table, buffers, and what the rest of the host needs to breathe. */
+const FIXED_BYTES = 384 * 2 ** 20;
+/** Descriptors that are not connections. */
+const FIXED_DESCRIPTORS = 128;
+
+/** Bytes that `need` takes on this host, all ends together. */
+export function roomBytes({ connections, engine, isTargetHere }: RoomNeed): number {
+  const own = END_BYTES + USER_BYTES + (engine === 'net' ? NET_USER_BYTES : 0);
+  const server = isTargetHere ? END_BYTES + SERVER_USER_BYTES : 0;
+  return FIXED_BYTES + connections * (own + server);
+}
+
+/** Throws WSAR_ERR_MEMORY or WSAR_ERR_LIMIT when the host has no room. */
+export function requireRoom(need: RoomNeed, room: HostRoom): void {
+  const { connections, engine } = need;
+  const wanted = roomBytes(need);
+  if (room.freeBytes !== undefined && wanted > room.freeBytes) {
+    const perConnection = (wanted - FIXED_BYTES) / connections;
+    const fit = Math.max(0, Math.floor((room.freeBytes - FIXED_BYTES) / perConnection));
+    throw new WsarError(
+      'WSAR_ERR_MEMORY',
+      `${connections} connections need about ${mebibytes(wanted)} of memory on this host and ` +
+        `${mebibytes(room.freeBytes)} are free`,
+      fit > 0 ? `at most ${fit} connections fit` : 'free some memory first',
+    );
+  }
+  const spare = (room.descriptors ?? Number.POSITIVE_INFINITY) - FIXED_DESCRIPTORS;
+  if (engine === 'net' && connections > spare) {
+    throw new WsarError(
+      'WSAR_ERR_LIMIT',
+      `engine net needs a descriptor for each of ${connections} connections and this process ` +
+        `may have ${room.descriptors}`,
+      `raise it with ulimit -n, take --engine ring where the host has it, or at most ${spare} connections`,
+    );
+  }
+}
+
+/** Reads what this host has; `procFolder` and `cgroupFolder` are /proc and /sys/fs/cgroup. */
+export function readHostRoom(procFolder: string, cgroupFolder: string): HostRoom {
+  const meminfo = textOf(join(procFolder, 'meminfo'));
+  const kib = (name: string): number | undefined => {
+    const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo);
+    return match === null ? undefined : Number(match[1]) * 1024;
+  };
+  const free = kib('MemFree');
+  const host = free === undefined ? Infinity : free + (kib('Inactive\\(file\\)') ?? 0);
+  const limit = Number(textOf(join(cgroupFolder, 'memory.max')) || Number.NaN);
+  const current = Number(textOf(join(cgroupFolder, 'memory.current')) || Number.NaN);
+  const group = Number.isFinite(limit - current) ? limit - current : Infinity;
+  const freeBytes = Math.min(host, group);
+  const soft = /^Max open files\s+(\d+)/m.exec(textOf(join(procFolder, 'self/limits')))?.[1];
+  return {
+    freeBytes: Number.isFinite(freeBytes) ? freeBytes : undefined,
+    descriptors: soft === undefined ? undefined : Number(soft),
+  };
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch {
+    return ''; // Not on this platform: the caller then knows nothing and refuses nothing.
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 2 ** 20)} MiB`;
+}

@@ -1,0 +1,86 @@
+// The load's place on a lab's bus: its rows and phases go out, its rate is a knob that can be turned while
+// it runs. Outside a lab there is no bus, and all of this does nothing.
+
+import { join } from 'node:path';
+import { connectBus } from '#core/bus/bus.ts';
+import { publishSource } from '#core/bus/publish-source.ts';
+import type { Clock } from '#core/clock/clock.ts';
+import { WsarError } from '#core/errors.ts';
+import { hostName } from '#core/host/host-name.ts';
+import type { LabEnvironment } from '#core/host/lab-environment.ts';
+import { stateSubfolder } from '#core/host/state-folder.ts';
+import { offerKnobs } from '#core/knob/offer-knobs.ts';
+import type { Row } from '#core/metric/row.ts';
+import { LOAD_METRICS } from '#loadgen/load-rows.ts';
+import type { LoadRun, PhaseName } from '#loadgen/load-run.ts';
+
+/** Highest rate that the knob takes, per second. */
+const RATE_PER_S_MAX = 1_000_000;
+
+export interface LabLink {
+  row(row: Row): void;
+  phase(phase: PhaseName, wallMs: number): void;
+  /** Offers the rate of `run` as knob load.rate. */
+  offerRate(run: LoadRun): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Joins the lab that the environment names. Throws WSAR_ERR_UNREACHABLE when its bus does not answer. */
+export async function joinLab(environment: LabEnvironment, clock: Clock): Promise<LabLink> {
+  const { busUrl, lab, runId } = environment;
+  if (busUrl === undefined) return NO_LAB;
+  const bus = await connectBus(busUrl, { clientId: 'load' });
+  const host = hostName();
+  const source = publishSource(bus, { lab, host, source: 'load', metrics: LOAD_METRICS });
+  let knobs: { close(): Promise<void> } | undefined;
+  return {
+    row: (row) => source.row(row),
+    phase(phase, wallMs) {
+      source.event({ wallMs, kind: 'phase', text: phase, data: { phase } });
+    },
+    async offerRate(run) {
+      knobs = await offerKnobs({
+        bus,
+        lab,
+        host,
+        owner: 'load',
+        // One file for each process: the rate of a load that died is no business of the next.
+        journalFile: join(stateSubfolder('knobs'), `load-${runId}-${process.pid}.json`),
+        clock,
+        knobs: [rateKnob(run)],
+      });
+    },
+    async close() {
+      await knobs?.close();
+      await bus.close();
+    },
+  };
+}
+
+const NO_LAB: LabLink = {
+  row: () => {},
+  phase: () => {},
+  offerRate: async () => {},
+  close: async () => {},
+};
+
+function rateKnob(run: LoadRun) {
+  return {
+    def: {
+      name: 'load.rate',
+      type: { kind: 'float' as const, min: 0, max: RATE_PER_S_MAX },
+      unit: '{message}/s',
+      default: run.ratePerS,
+      help: 'messages of all users together; 0 pauses them',
+    },
+    read: () => run.ratePerS,
+    apply(value: number | string) {
+      if (run.setRate(Number(value))) return;
+      throw new WsarError(
+        'WSAR_ERR_LIMIT',
+        'the rate of this load was turned as often as it can remember',
+        'start another load',
+      );
+    },
+  };
+}

@@ -1,0 +1,206 @@
+// `wsar load`: logs in a population of users and lets them talk. This file reads the command line and
+// checks that the load is possible, before anything is started; what happens then is in load-session.ts.
+
+import { availableParallelism } from 'node:os';
+import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
+import type { ExitCode } from '#core/cli/exit-code.ts';
+import { parseCount, parseDurationMs, parseRatePerS, parseSizeBytes } from '#core/cli/quantity.ts';
+import { WsarError } from '#core/errors.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { ArrivalProcess } from '#loadgen/arrivals.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import { runSession } from '#loadgen/load-session.ts';
+import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
+import { parseTarget, type Target } from '#loadgen/target.ts';
+import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-packets.ts';
+
+const WORKERS_MAX = 64;
+/** MQTT: the keep-alive has 16 bits of seconds. */
+const KEEP_ALIVE_MS_MAX = 65_535_000;
+const RATE_PER_S_MAX = 1_000_000;
+
+const OPTIONS: OptionSpec[] = [
+  {
+    flags: '--target <url>',
+    help: 'broker to load, like mqtt://127.0.0.1:1883 (required)',
+    parse: parseTarget,
+  },
+  {
+    flags: '--connections <n>',
+    help: 'users to log in (required)',
+    parse: parseCount(1, USERS_MAX),
+  },
+  {
+    flags: '--duration <time>',
+    help: 'length of the steady phase, after everybody is in (required)',
+    parse: atLeast(parseDurationMs, 1, 'a duration'),
+  },
+  {
+    flags: '--rate <rate>',
+    help: 'messages of all users together, like 5000/s; none without it',
+    parse: parseMessageRate,
+  },
+  {
+    flags: '--arrivals <process>',
+    help: "gaps between messages: 'poisson' (default) or 'constant'",
+    parse: oneOf('poisson', 'constant'),
+  },
+  {
+    flags: '--ramp <rate>',
+    help: 'logins, like 2000/s; as fast as the target answers without it',
+    parse: parseRampRate,
+  },
+  {
+    flags: '--payload <size>',
+    help: `size of a message, at least ${PAYLOAD_BYTES_MIN} B (default 64 B)`,
+    parse: parsePayload,
+  },
+  {
+    flags: '--seed <n>',
+    help: 'fixes who writes to whom and when (default 1)',
+    parse: parseCount(0, 0xffffffff),
+  },
+  {
+    flags: '--engine <name>',
+    help: "'ring', 'net' or 'auto' (default)",
+    parse: oneOf('ring', 'net', 'auto'),
+  },
+  {
+    flags: '--workers <n>',
+    help: 'threads (default: half of the cores)',
+    parse: parseCount(1, WORKERS_MAX),
+  },
+  {
+    flags: '--sources <block>',
+    help: 'addresses that connections come from (default: 127.1.0.0/16 for a target on loopback)',
+    parse: parseBlock,
+  },
+  {
+    flags: '--keepalive <time>',
+    help: 'MQTT keep-alive; 0s = none (default 60s)',
+    parse: parseKeepAlive,
+  },
+  {
+    flags: '--receipts <on|off>',
+    help: 'subscribe to r/<uid> for second check marks too (default on)',
+    parse: oneOf('on', 'off'),
+  },
+  {
+    flags: '--drain <time>',
+    help: 'longest wait at the end for messages on their way (default 10s)',
+    parse: parseDurationMs,
+  },
+  {
+    flags: '--lateness-max <time>',
+    help: 'invalid when 1 message in 100 leaves later than this (default 10ms)',
+    parse: atLeast(parseDurationMs, 0.001, 'a time'),
+  },
+  { flags: '--i-own-this-target', help: 'allow a target that is not on this host' },
+  { flags: '--json', help: 'one row a second as JSON, the summary as the last line' },
+];
+
+export const command: CommandSpec = {
+  name: 'load',
+  summary: 'log in a population of users and let them talk',
+  options: OPTIONS,
+  examples: [
+    'wsar load --target mqtt://127.0.0.1:1883 --connections 20000 --rate 5000/s --duration 30s',
+    'wsar load --target mqtt://127.0.0.1:1883 --connections 100000 --duration 5m --ramp 5000/s --json',
+  ],
+  run,
+};
+
+async function run(context: CommandContext): Promise<ExitCode> {
+  return await runSession(context, readOptions(context.options));
+}
+
+/** The checked command line as plain data. Throws WSAR_ERR_USAGE when something required is absent. */
+export function readOptions(given: Record<string, unknown>): LoadOptions {
+  const connections = required<number>(given, 'connections', '--connections 1000');
+  const cores = Math.max(1, Math.floor(availableParallelism() / 2));
+  return {
+    target: required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883'),
+    isOwned: given['iOwnThisTarget'] === true,
+    connections,
+    ratePerS: (given['rate'] as number | undefined) ?? 0,
+    process: (given['arrivals'] as ArrivalProcess | undefined) ?? 'poisson',
+    durationMs: required<number>(given, 'duration', '--duration 30s'),
+    rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
+    payloadBytes: (given['payload'] as number | undefined) ?? 64,
+    seed: (given['seed'] as number | undefined) ?? 1,
+    engine: (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto',
+    // A worker without users would have nothing to do.
+    workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
+    sources: given['sources'] as AddressBlock | undefined,
+    keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
+    receipts: given['receipts'] !== 'off',
+    drainMs: (given['drain'] as number | undefined) ?? 10_000,
+    latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
+  };
+}
+
+function required<T>(given: Record<string, unknown>, name: string, like: string): T {
+  if (given[name] === undefined) {
+    throw new WsarError('WSAR_ERR_USAGE', `--${name} is missing`, `add for example ${like}`);
+  }
+  return given[name] as T;
+}
+
+function oneOf(...values: string[]): (text: string) => string {
+  return (text) => {
+    if (values.includes(text)) return text;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is not known here`,
+      `use ${values.join(' or ')}`,
+    );
+  };
+}
+
+function atLeast(
+  parse: (text: string) => number,
+  min: number,
+  what: string,
+): (text: string) => number {
+  return (text) => {
+    const value = parse(text);
+    if (value >= min) return value;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is too short for ${what} here`,
+      'take a longer one',
+    );
+  };
+}
+
+function parseMessageRate(text: string): number {
+  const ratePerS = parseRatePerS(text);
+  if (ratePerS <= RATE_PER_S_MAX) return ratePerS;
+  throw new WsarError('WSAR_ERR_USAGE', `'${text}' is too fast`, `at most ${RATE_PER_S_MAX}/s`);
+}
+
+function parseRampRate(text: string): number {
+  const ratePerS = parseRatePerS(text);
+  if (ratePerS > 0) return ratePerS;
+  throw new WsarError('WSAR_ERR_USAGE', 'a ramp of 0 logins never ends', 'take for example 1000/s');
+}
+
+function parsePayload(text: string): number {
+  const bytes = Math.round(parseSizeBytes(text));
+  if (bytes >= PAYLOAD_BYTES_MIN && bytes <= PAYLOAD_BYTES_MAX) return bytes;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `a payload of ${text} is not possible`,
+    `take ${PAYLOAD_BYTES_MIN} B (it carries send times) to ${PAYLOAD_BYTES_MAX} B`,
+  );
+}
+
+function parseKeepAlive(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms === 0 || (ms >= 1000 && ms <= KEEP_ALIVE_MS_MAX)) return ms;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `a keep-alive of ${text} cannot be said in MQTT`,
+    'take 0s (none) or 1s to 65535s',
+  );
+}

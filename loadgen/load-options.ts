@@ -1,0 +1,31 @@
+// What one load is, after the command line has been read and checked: plain data.
+
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { ArrivalProcess } from '#loadgen/arrivals.ts';
+import type { AddressBlock } from '#loadgen/source-plan.ts';
+import type { Target } from '#loadgen/target.ts';
+
+export interface LoadOptions {
+  target: Target;
+  isOwned: boolean;
+  connections: number;
+  /** Messages per second, all users together; 0 = users are only there. */
+  ratePerS: number;
+  process: ArrivalProcess;
+  /** The steady phase, after everybody is in. */
+  durationMs: number;
+  /** Logins per second; Infinity = as fast as the target answers. */
+  rampPerS: number;
+  payloadBytes: number;
+  seed: number;
+  engine: EngineName | 'auto';
+  workers: number;
+  /** Where connections come from; undefined = the kernel chooses (targets on other hosts). */
+  sources: AddressBlock | undefined;
+  keepAliveMs: number;
+  receipts: boolean;
+  /** How long to wait at the end for what is on its way. */
+  drainMs: number;
+  /** 99 of 100 messages must leave within this time of their plan, else the run is invalid. */
+  latenessUsMax: number;
+}

@@ -1,0 +1,267 @@
+// One load from the first login to the last goodbye: builds the workers' plan, walks through the phases
+// and hands out what was measured. It does no output; who runs it listens.
+//
+//   ramp    until everybody is in (or the target has shown that it lets nobody in any more)
+//   steady  the planned messages, for as long as asked, or until stopped
+//   drain   until everything on its way has arrived (bounded)
+//   logout  everybody says goodbye, every connection is closed
+//
+// A failure of the target ends the run early; its partial result is complete and says so.
+
+import type { Clock } from '#core/clock/clock.ts';
+import type { WsarError } from '#core/errors.ts';
+import type { Timings } from '#loadgen/interval-timings.ts';
+import { allLost, notAllIn } from '#loadgen/load-failure.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { RateSchedule } from '#loadgen/rate-schedule.ts';
+import { PHASE, RunControl } from '#loadgen/run-control.ts';
+import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
+import type { ResolvedTarget } from '#loadgen/target.ts';
+import type { Counts } from '#loadgen/worker-board.ts';
+import { WorkerCrew } from '#loadgen/worker-crew.ts';
+import { planWorkers } from '#loadgen/worker-plan.ts';
+
+export type PhaseName = 'ramp' | 'steady' | 'end';
+
+/** How often the main thread looks how far the phase is, ms. */
+const LOOK_MS = 20;
+/** A ramp in which nobody logs in for so long has failed; and a target that has lost everybody. */
+const STALL_MS = 10_000;
+const LOST_MS = 5000;
+/** The steady phase starts this far ahead, so that every worker knows before. */
+const AHEAD_US = 20_000;
+/** When nothing arrives for so long during the drain, nothing more will. */
+const DRAIN_QUIET_MS = 3000;
+/** A run that was stopped drains no longer than this. */
+const STOPPED_DRAIN_MS = 3000;
+/** Fewer users than this, and their memory drowns in the noise of the runtime. */
+const MEMORY_USERS_MIN = 5000;
+
+export interface LoadRunParts {
+  clock: Clock;
+  options: LoadOptions;
+  target: ResolvedTarget;
+  sources: SourcePlan | undefined;
+  /** Number of this run, u32: marks its messages. */
+  run: number;
+  /** Ends the run early and cleanly. */
+  signal: AbortSignal;
+  onPhase: (phase: PhaseName, wallMs: number) => void;
+}
+
+export class LoadRun {
+  readonly #parts: LoadRunParts;
+  readonly #control = new RunControl();
+  readonly #schedule = new RateSchedule();
+  readonly #crew: WorkerCrew;
+  #ratePerS: number;
+  #phase: PhaseName = 'ramp';
+  #startUs = 0;
+  #rampEndUs = 0;
+  #steadyStartUs = Number.NaN;
+  #planEndUs = Number.NaN;
+  #failure: WsarError | undefined;
+
+  constructor(parts: LoadRunParts) {
+    this.#parts = parts;
+    this.#ratePerS = parts.options.ratePerS;
+    const plans = planWorkers(parts, this.#control.shared, this.#schedule.shared);
+    this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
+  }
+
+  get phase(): PhaseName {
+    return this.#phase;
+  }
+
+  get ratePerS(): number {
+    return this.#ratePerS;
+  }
+
+  /** Seconds until the steady phase ends; undefined before it. */
+  get remainingS(): number | undefined {
+    const leftUs = this.#steadyStartUs + this.#parts.options.durationMs * 1000 - this.#nowUs();
+    return Number.isNaN(leftUs) ? undefined : Math.max(0, leftUs / 1e6);
+  }
+
+  /** Why the run failed, when it did: the error to end with after the report. */
+  get failure(): WsarError | undefined {
+    return this.#failure;
+  }
+
+  counts(): Counts {
+    return this.#crew.counts();
+  }
+
+  /** Histograms since the last call. */
+  takeSecond(): Promise<Timings> {
+    return this.#crew.takeSecond();
+  }
+
+  /** Turns the message rate from now on. False when it was turned too often to remember. */
+  setRate(ratePerS: number): boolean {
+    const isRunning = this.#schedule.count > 0;
+    // A change must lie after the one before it.
+    const last = isRunning ? this.#schedule.startUs(this.#schedule.count - 1) : 0;
+    const startUs = Math.max(this.#nowUs() + AHEAD_US, last + 1);
+    if (isRunning && !this.#schedule.append(startUs, ratePerS)) return false;
+    this.#ratePerS = ratePerS;
+    this.#crew.nudge();
+    return true;
+  }
+
+  /** Runs to the end. Throws only what is no result: a worker that broke or could not start. */
+  async run(): Promise<LoadResult> {
+    const { clock, onPhase, options } = this.#parts;
+    const cpuBefore = process.cpuUsage();
+    try {
+      await this.#crew.started();
+      const rssBefore = process.memoryUsage.rss();
+      this.#startUs = this.#nowUs();
+      onPhase('ramp', clock.wallMs());
+      await this.#ramp();
+      this.#rampEndUs = this.#nowUs();
+      const rampCpu = process.cpuUsage(cpuBefore);
+      const bytes = (process.memoryUsage.rss() - rssBefore) / options.connections;
+      const end = await this.#steady();
+      const counts = this.counts();
+      const steadyCpu = process.cpuUsage(cpuBefore);
+      // The last timings come with the end of the workers.
+      await this.#logOut();
+      return this.#result(end, counts, {
+        rampCpuUs: rampCpu.user + rampCpu.system,
+        cpuUs: steadyCpu.user + steadyCpu.system - rampCpu.user - rampCpu.system,
+        userBytesPerConnection: options.connections < MEMORY_USERS_MIN ? Number.NaN : bytes,
+      });
+    } finally {
+      await this.#logOut();
+    }
+  }
+
+  /** Waits until everybody is in. */
+  async #ramp(): Promise<void> {
+    const { options, signal } = this.#parts;
+    let logins = 0;
+    let movedUs = this.#nowUs();
+    while (!signal.aborted) {
+      const counts = this.#look();
+      if (counts.ready === options.connections) return;
+      if (counts.logins !== logins) {
+        logins = counts.logins;
+        movedUs = this.#nowUs();
+      }
+      const isSettled = counts.ready + counts.givenUp >= options.connections;
+      if (isSettled || this.#nowUs() - movedUs > STALL_MS * 1000) {
+        this.#failure = notAllIn(options, counts, isSettled ? undefined : STALL_MS);
+        return;
+      }
+      await this.#pause(LOOK_MS);
+    }
+  }
+
+  /** The planned messages and the wait for the last of them. */
+  async #steady(): Promise<LoadEnd> {
+    const { clock, options, signal, onPhase } = this.#parts;
+    if (this.#failure !== undefined) return 'failed';
+    if (signal.aborted) return 'stopped';
+    this.#steadyStartUs = this.#nowUs() + AHEAD_US;
+    this.#planEndUs = this.#steadyStartUs + options.durationMs * 1000;
+    this.#schedule.append(this.#steadyStartUs, this.#ratePerS);
+    this.#control.endUs = this.#planEndUs;
+    this.#phase = 'steady';
+    onPhase('steady', clock.wallMs() + AHEAD_US / 1000);
+    this.#crew.setPhase(PHASE.steady);
+    await this.#watch();
+    if (signal.aborted || this.#failure !== undefined) {
+      this.#planEndUs = Math.min(this.#planEndUs, this.#nowUs());
+      this.#control.endUs = this.#planEndUs;
+    }
+    this.#phase = 'end';
+    onPhase('end', clock.wallMs());
+    this.#crew.setPhase(PHASE.drain);
+    await this.#drain(
+      signal.aborted ? Math.min(STOPPED_DRAIN_MS, options.drainMs) : options.drainMs,
+    );
+    if (this.#failure !== undefined) return 'failed';
+    return signal.aborted ? 'stopped' : 'complete';
+  }
+
+  /** Until the plan ends, the run is stopped, or the target has lost everybody for good. */
+  async #watch(): Promise<void> {
+    const { signal, options } = this.#parts;
+    let presentUs = this.#nowUs();
+    while (!signal.aborted && this.#nowUs() < this.#planEndUs) {
+      if (this.#look().ready > 0) presentUs = this.#nowUs();
+      else if (this.#nowUs() - presentUs > LOST_MS * 1000) {
+        this.#failure = allLost(options);
+        return;
+      }
+      await this.#pause(Math.min(LOOK_MS, (this.#planEndUs - this.#nowUs()) / 1000));
+    }
+  }
+
+  /** Until everything sent has arrived and come back, or nothing moves any more. */
+  async #drain(timeoutMs: number): Promise<void> {
+    const { options, signal } = this.#parts;
+    const beganUs = this.#nowUs();
+    let moved = -1;
+    let movedUs = beganUs;
+    while (this.#nowUs() - beganUs < timeoutMs * 1000) {
+      const counts = this.#look();
+      const hasAllSent = counts.planDone >= options.workers && counts.held === 0;
+      const onTheirWay = counts.sent - counts.received - counts.overrun;
+      const unanswered =
+        counts.sent - counts.acked + (counts.receipts > 0 ? counts.received - counts.receipts : 0);
+      if (hasAllSent && onTheirWay <= 0 && unanswered <= 0) return;
+      const sum = counts.sent + counts.received + counts.acked + counts.receipts;
+      if (sum !== moved) {
+        moved = sum;
+        movedUs = this.#nowUs();
+      }
+      const quietMs = signal.aborted ? DRAIN_QUIET_MS / 3 : DRAIN_QUIET_MS;
+      if (this.#nowUs() - movedUs > quietMs * 1000) return;
+      await this.#pause(LOOK_MS);
+    }
+  }
+
+  async #logOut(): Promise<void> {
+    this.#crew.setPhase(PHASE.logout);
+    await this.#crew.ended();
+  }
+
+  /** The counts; throws when a worker broke. */
+  #look(): Counts {
+    if (this.#crew.failure !== undefined) throw this.#crew.failure;
+    return this.counts();
+  }
+
+  #nowUs(): number {
+    return this.#parts.clock.monoUs();
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#parts.clock.after(ms, resolve));
+  }
+
+  #result(
+    end: LoadEnd,
+    counts: Counts,
+    costs: Pick<LoadResult, 'rampCpuUs' | 'cpuUs' | 'userBytesPerConnection'>,
+  ): LoadResult {
+    const { options, sources } = this.#parts;
+    const steadyS = (this.#planEndUs - this.#steadyStartUs) / 1e6;
+    return {
+      options,
+      engine: this.#crew.engine,
+      end,
+      failure: this.#failure?.message,
+      counts,
+      timings: this.#crew.total,
+      rampS: (this.#rampEndUs - this.#startUs) / 1e6,
+      steadyS: Number.isNaN(steadyS) ? 0 : Math.max(0, steadyS),
+      ratePerS: this.#ratePerS,
+      ...costs,
+      sourceAddresses: sources === undefined ? 0 : addressesUsed(sources),
+    };
+  }
+}

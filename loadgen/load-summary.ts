@@ -1,0 +1,159 @@
+// The result of a load as one object, and whether it can be believed. Pure.
+//
+// The lateness rule: an open-loop generator must send on time. When more than one message in a hundred
+// left later than `latenessUsMax` after its plan, though its connection would have taken it, the generator
+// was saturated: then the latencies measure it and not the target, and the run is invalid (exit 13).
+// Messages that the target's back-pressure held up do not count here; their delay is in the latency.
+
+import type { Histogram } from '#core/metric/histogram.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { Timings } from '#loadgen/interval-timings.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { Counts } from '#loadgen/worker-board.ts';
+
+export const SUMMARY_SCHEMA = 'wsar.load/1';
+
+/** How a load ended. */
+export type LoadEnd = 'complete' | 'stopped' | 'failed';
+
+/** More planned messages than this share that could not be sent make a run invalid. */
+const UNSENT_RATIO_MAX = 0.01;
+
+export interface LoadResult {
+  options: LoadOptions;
+  engine: EngineName;
+  end: LoadEnd;
+  /** Why it failed; one sentence. */
+  failure: string | undefined;
+  /** At the end of the drain, before anybody said goodbye. */
+  counts: Counts;
+  timings: Timings;
+  /** Start of the ramp to everybody in (or to its end without that). */
+  rampS: number;
+  /** Length of the steady phase as it was. */
+  steadyS: number;
+  /** Rate at the end; a knob may have turned it. */
+  ratePerS: number;
+  /** CPU time of this process in the ramp, and from then to the end of the drain. */
+  rampCpuUs: number;
+  cpuUs: number;
+  /** Growth of our resident memory over the ramp for each user; NaN with too few to tell. */
+  userBytesPerConnection: number;
+  /** Addresses that connections came from; 0 = the kernel chose. */
+  sourceAddresses: number;
+}
+
+export type TimingSummary = Record<
+  'p50' | 'p90' | 'p99' | 'p999' | 'max' | 'mean' | 'count',
+  number
+>;
+
+export type LoadSummary = ReturnType<typeof summarize>;
+
+export function summarize(result: LoadResult) {
+  const { options, counts, timings, rampS, steadyS } = result;
+  const generatorFlaws = flawsOfGenerator(result);
+  const targetFlaws = flawsOfTarget(result);
+  const lost = counts.sent - counts.received;
+  return {
+    schema: SUMMARY_SCHEMA,
+    target: options.target.text,
+    engine: result.engine,
+    workers: options.workers,
+    seed: options.seed,
+    end: result.end,
+    connections: {
+      target: options.connections,
+      attempted: counts.attempted,
+      connected: counts.connected,
+      loggedIn: counts.loggedIn,
+      failed: counts.failed,
+      refused: counts.refused,
+      timeouts: counts.timeouts,
+      lost: counts.lost,
+      reconnects: counts.reconnects,
+      sourceTaken: counts.sourceTaken,
+      sourceAddresses: result.sourceAddresses,
+    },
+    messages: {
+      planned: counts.planned,
+      sent: counts.sent,
+      acked: counts.acked,
+      received: counts.received,
+      receipts: counts.receipts,
+      lost,
+      errors: counts.errors + counts.held,
+      heldBack: counts.heldBack,
+      unmatched: counts.unmatched,
+    },
+    rateTargetPerS: result.ratePerS,
+    rateAchievedPerS: perSecond(counts.sent, steadyS),
+    latencyUs: timingSummary(timings.latency),
+    serviceUs: timingSummary(timings.service),
+    latenessUs: timingSummary(timings.lateness),
+    cpuUs: result.cpuUs,
+    cpuUsPerMessage: counts.sent === 0 ? null : round(result.cpuUs / counts.sent),
+    rampCpuUs: result.rampCpuUs,
+    userBytesPerConnection: round(result.userBytesPerConnection),
+    rampS: round(rampS),
+    steadyS: round(steadyS),
+    connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
+    valid: generatorFlaws.length + targetFlaws.length === 0,
+    /** The generator itself could not keep up: exit 13. */
+    saturated: generatorFlaws.length > 0,
+    invalidReasons: [...targetFlaws, ...generatorFlaws],
+  };
+}
+
+function flawsOfGenerator({ options, counts, timings }: LoadResult): string[] {
+  const flaws: string[] = [];
+  const { lateness } = timings;
+  if (lateness.percentile(99) > options.latenessUsMax) {
+    flaws.push(
+      `the generator was saturated: 1 message in 100 left ${milliseconds(lateness.percentile(99))} ` +
+        `or more after its time, ${milliseconds(options.latenessUsMax)} are allowed`,
+    );
+  }
+  if (counts.overrun > 0) {
+    flaws.push(`${counts.overrun} messages were on their way too long to be followed`);
+  }
+  return flaws;
+}
+
+function flawsOfTarget({ options, counts, end, failure }: LoadResult): string[] {
+  const flaws = failure === undefined ? [] : [failure];
+  if (end === 'stopped') flaws.push('it was stopped before its end');
+  const missing = options.connections - counts.ready;
+  if (missing > 0 && failure === undefined && end === 'complete') {
+    flaws.push(`${missing} of ${options.connections} users were not logged in at the end`);
+  }
+  const unsent = counts.errors + counts.held;
+  if (unsent > counts.planned * UNSENT_RATIO_MAX) {
+    flaws.push(`${unsent} of ${counts.planned} planned messages could not be sent`);
+  }
+  return flaws;
+}
+
+function timingSummary(histogram: Histogram): TimingSummary {
+  return {
+    p50: histogram.percentile(50),
+    p90: histogram.percentile(90),
+    p99: histogram.percentile(99),
+    p999: histogram.percentile(99.9),
+    max: histogram.max,
+    mean: round(histogram.mean),
+    count: histogram.count,
+  };
+}
+
+function perSecond(count: number, seconds: number): number {
+  return seconds > 0 ? round(count / seconds) : 0;
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function milliseconds(us: number): string {
+  return `${(us / 1000).toFixed(us < 10_000 ? 1 : 0)} ms`;
+}

@@ -1,0 +1,86 @@
+// The result of a load for people: one table, every number with its unit. Pure.
+
+import type { LoadSummary, TimingSummary } from '#loadgen/load-summary.ts';
+
+const LABEL_COLUMNS = 14;
+
+export function summaryTable(summary: LoadSummary): string {
+  const { connections, messages } = summary;
+  const lines = [
+    `target         ${summary.target}, engine ${summary.engine}, ${summary.workers} worker(s), seed ${summary.seed}`,
+    row(
+      'connections',
+      `${count(connections.loggedIn)} of ${count(connections.target)} logged in`,
+      `${count(connections.failed)} failed`,
+      `${count(connections.lost)} lost`,
+      `${count(connections.reconnects)} came back`,
+    ),
+    row(
+      'ramp',
+      `${summary.rampS.toFixed(1)} s`,
+      `${count(summary.connectsPerS)} logins/s`,
+      sources(connections.sourceAddresses),
+    ),
+    row(
+      'messages',
+      `${count(messages.sent)} sent`,
+      `${count(messages.received)} received`,
+      `${count(messages.lost)} lost`,
+      `${count(messages.errors)} not sent`,
+    ),
+    row('check marks', `${count(messages.acked)} stored`, `${count(messages.receipts)} delivered`),
+    row(
+      'rate',
+      `${count(summary.rateAchievedPerS)}/s`,
+      `of ${count(summary.rateTargetPerS)}/s asked`,
+      `over ${summary.steadyS.toFixed(1)} s`,
+    ),
+    '',
+    `${''.padEnd(LABEL_COLUMNS)} ${['p50', 'p90', 'p99', 'p99.9', 'max'].map((name) => name.padStart(10)).join('')}`,
+    timing('latency', summary.latencyUs),
+    timing('service', summary.serviceUs),
+    timing('lateness', summary.latenessUs),
+    '',
+    row('generator', cpu(summary), memory(summary)),
+    row('valid', summary.valid ? 'yes' : `no: ${summary.invalidReasons.join('; ')}`),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function row(label: string, ...parts: string[]): string {
+  return `${label.padEnd(LABEL_COLUMNS)} ${parts.filter((part) => part !== '').join(', ')}`;
+}
+
+function timing(label: string, times: TimingSummary): string {
+  const { p50, p90, p99, p999, max } = times;
+  const cells = [p50, p90, p99, p999, max].map((us) => duration(us).padStart(10));
+  return `${label.padEnd(LABEL_COLUMNS)} ${cells.join('')}`;
+}
+
+/** Microseconds with a unit that keeps three digits; '-' when there is nothing to tell. */
+export function duration(us: number): string {
+  if (Number.isNaN(us)) return '-';
+  if (us < 1000) return `${us} us`;
+  const [value, unit] = us < 1e6 ? [us / 1000, 'ms'] : [us / 1e6, 's'];
+  return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)} ${unit}`;
+}
+
+/** A whole number with its thousands set apart. */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+function sources(addresses: number): string {
+  return addresses === 0 ? '' : `from ${count(addresses)} source address(es)`;
+}
+
+function cpu({ cpuUs, cpuUsPerMessage }: LoadSummary): string {
+  const total = `${(cpuUs / 1e6).toFixed(2)} s CPU`;
+  return cpuUsPerMessage === null ? total : `${total} (${cpuUsPerMessage.toFixed(1)} us/message)`;
+}
+
+function memory({ userBytesPerConnection }: LoadSummary): string {
+  return Number.isNaN(userBytesPerConnection)
+    ? ''
+    : `${count(userBytesPerConnection)} B/connection of own memory`;
+}
