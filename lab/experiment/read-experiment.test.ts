@@ -190,7 +190,7 @@ const MISTAKES: [what: string, line: string, instead: string, told: string][] = 
     'impossible knob value',
     '  b: immediate',
     '  b: never',
-    "x.yaml:11: knob.b: write.flush cannot be 'never'; it is one of turn, immediate",
+    'x.yaml:11: knob.b: write.flush cannot be set: "never" is none of turn, immediate; give turn or immediate',
   ],
   [
     'same value twice',

@@ -4,6 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
+import { refusalOf } from '#core/knob/knob-value.ts';
 import {
   EXPERIMENT_VERSION,
   type Experiment,
@@ -139,23 +140,13 @@ function readKnobValue(
   owner: 'server' | 'load',
   name: string,
 ): KnobValue {
-  const { type } = requireKnob(section, key, owner, name);
+  const def = requireKnob(section, key, owner, name);
   const value = section.knobValue(key);
-  if (type.kind === 'enum') {
-    if (type.values.includes(String(value))) return String(value);
-    throw section.wrong(
-      key,
-      `${name} cannot be '${value}'`,
-      `it is one of ${type.values.join(', ')}`,
-    );
-  }
-  const fits = typeof value === 'number' && value >= type.min && value <= type.max;
-  if (fits && (type.kind === 'float' || Number.isInteger(value))) return value;
-  throw section.wrong(
-    key,
-    `${name} cannot be '${value}'`,
-    `give a number from ${type.min} to ${type.max}`,
-  );
+  const refused = refusalOf(def, value);
+  if (refused === undefined) return value;
+  const { type } = def;
+  const values = type.kind === 'enum' ? type.values.join(' or ') : `${type.min} to ${type.max}`;
+  throw section.wrong(key, `${name} cannot be set: ${refused}`, `give ${values}`);
 }
 
 function readDesign(design: Section): Experiment['design'] {

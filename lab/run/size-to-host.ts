@@ -64,7 +64,7 @@ function sizeConnections(source: ExperimentFile, facts: HostFacts, sentences: st
       [perCore * facts.cores, `${numberText(perCore)} a core on ${facts.cores} cores`],
       [CONNECTIONS_AUTO_MAX, 'the most that auto takes'],
       [Math.floor(memoryMax * MEMORY_SHARE), 'a quarter of what the free memory bears'],
-      [descriptorsMax, `the descriptors of one process (${numberText(facts.descriptorsMax)})`],
+      [descriptorsMax, `the descriptors of one process (${numberText(facts.descriptors ?? null)})`],
     ];
     const [connections, why] = bounds.reduce((least, bound) =>
       bound[0] < least[0] ? bound : least,
@@ -80,7 +80,7 @@ function sizeConnections(source: ExperimentFile, facts: HostFacts, sentences: st
       'WSAR_ERR_LIMIT',
       'load.connections',
       `${numberText(wanted)} connections with engine net need as many descriptors in one process, ` +
-        `which may have ${numberText(facts.descriptorsMax)}`,
+        `which may have ${numberText(facts.descriptors ?? null)}`,
       `give at most ${numberText(descriptorsMax)}, raise RLIMIT_NOFILE, or use engine ring where it runs`,
     );
   }
@@ -126,17 +126,17 @@ export function connectionsInMemory({
   freeBytes,
   engine,
 }: Pick<HostFacts, 'freeBytes' | 'engine'>): number {
-  if (freeBytes === null) return Number.POSITIVE_INFINITY;
+  if (freeBytes === undefined) return Number.POSITIVE_INFINITY;
   return Math.max(0, Math.floor((freeBytes - BASE_BYTES) / CONNECTION_BYTES[engine.engine]));
 }
 
 /** Ring keeps its sockets outside the descriptor table; net needs one each in one process. */
 export function connectionsInDescriptors({
-  descriptorsMax,
+  descriptors,
   engine,
-}: Pick<HostFacts, 'descriptorsMax' | 'engine'>): number {
-  if (engine.engine === 'ring' || descriptorsMax === null) return Number.POSITIVE_INFINITY;
-  return Math.max(0, descriptorsMax - DESCRIPTORS_BASE);
+}: Pick<HostFacts, 'descriptors' | 'engine'>): number {
+  if (engine.engine === 'ring' || descriptors === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(0, descriptors - DESCRIPTORS_BASE);
 }
 
 function tooLittleMemory(

@@ -96,17 +96,35 @@ export function flawsOf(checks: readonly Check[]): string[] {
 export function circumstancesFromRows(
   rows: BlockRows & { host: readonly Row[] },
   seconds: number,
-): Pick<BlockCircumstances, 'missingRows' | 'latenessP99Ms' | 'sentShortRatio'> {
+): Omit<BlockCircumstances, 'spinOffRatio' | 'foreignTurns' | 'lostSessions'> {
   const missing = (list: readonly Row[]): number => Math.max(0, seconds + 1 - list.length);
   const lateness = mergedHistogram(rows.load, 'lateness');
   const planned = rise(rows.load, 'wsar.load.messages.planned');
   const sent = rise(rows.load, 'wsar.load.messages.sent');
+  // The first row stands for the second before the block.
+  const host = rows.host.slice(1);
+  const steal = valuesOf(host, STEAL);
+  const drops = valuesOf(host, SOFTNET_DROPS);
   return {
     missingRows: Math.max(missing(rows.server), missing(rows.load)),
     latenessP99Ms: lateness.count === 0 ? null : lateness.percentile(99) / 1000,
+    stealRatio: steal.length === 0 ? null : sum(steal) / steal.length,
+    softnetDrops: drops.length === 0 ? null : Math.round(sum(drops)),
     sentShortRatio:
       planned === null || sent === null || planned === 0 ? null : Math.max(0, 1 - sent / planned),
   };
+}
+
+/** Metrics of the collector: a share of all CPU time, and packets a second. */
+const STEAL = 'system.cpu.utilization{cpu.mode=steal}';
+const SOFTNET_DROPS = 'network.linux.softnet.dropped';
+
+function valuesOf(rows: readonly Row[], name: string): number[] {
+  return rows.flatMap(({ values }) => values[name] ?? []);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function percent(ratio: number | null): number | null {
