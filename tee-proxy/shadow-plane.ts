@@ -8,8 +8,6 @@
 //
 // A copy is the pair of a flow and a shadow; `flow` here counts over all production workers. What waits
 // for a shadow waits in the reactor's bounded output; an answer is read, counted and thrown away.
-// Accounting, for each shadow at any time:
-//   taken from the rings = handed + dropped      sent = handed - lost - queued
 
 import type { Clock } from '#core/clock/clock.ts';
 import {
@@ -21,11 +19,11 @@ import {
   type ReactorHandler,
   type ReactorOptions,
 } from '#core/socket/reactor.ts';
-import { Breaker } from '#tee-proxy/breaker.ts';
 import { COPY, type CopyKind, CopyRingReader, type CopyVisitor } from '#tee-proxy/copy-ring.ts';
 import { DrainRequest } from '#tee-proxy/drain-request.ts';
+import { ShadowLedger } from '#tee-proxy/shadow-ledger.ts';
 import { SHED } from '#tee-proxy/shed-reason.ts';
-import { add, CONTROL, PLANE, SHADOW, type TeeMemory } from '#tee-proxy/tee-memory.ts';
+import { add, CONTROL, PLANE, type TeeMemory } from '#tee-proxy/tee-memory.ts';
 
 export interface ShadowOptions {
   /** Production workers, and client connections of each at most. */
@@ -52,20 +50,21 @@ const STOP_MS_MAX = 500;
 const CPU_PERIOD_US = 200_000;
 
 /** Bits of a shadow connection. */
-const CONNECTED = 1;
+const OPEN = 1;
+const CONNECTED = 2;
 /** The client has finished sending. */
-const ENDED = 2;
-/** To be reset when what waits has left. */
-const DOOMED = 4;
+const ENDED = 4;
 /** The production connection is over; what waits is still sent. */
 const LINGERS = 8;
+/** Lingers, and is to be reset then. */
+const DOOMED = 16;
 /** Given up here: how it ends says nothing about the shadow. */
-const GIVEN_UP = 16;
+const GIVEN_UP = 32;
 
 /** Options for createReactor that fit a plane of this size. */
 export function shadowReactorOptions(options: ShadowOptions): Omit<ReactorOptions, 'handler'> {
   return {
-    // A second one for each copy: a finished copy may linger while the flow is used again.
+    // A second one for each copy: a finished copy may linger while its flow is used again.
     capacity: 2 * options.workers * options.flowsMax * options.shadows.length,
     outputBytesMax: options.bufferBytesMax,
     outputBytesTotalMax: options.bufferBytesTotalMax,
@@ -75,10 +74,10 @@ export function shadowReactorOptions(options: ShadowOptions): Omit<ReactorOption
 export class ShadowPlane implements ReactorHandler, CopyVisitor {
   readonly #options: ShadowOptions;
   readonly #memory: TeeMemory;
-  readonly #clock: Clock;
   readonly #rings: CopyRingReader[];
-  readonly #breakers: Breaker[];
-  /** Conn of a copy (flow * shadows + shadow), -1 = none; copies of a flow that live; its generation. */
+  readonly #ledger: ShadowLedger;
+  readonly #drain: DrainRequest;
+  /** Conn of a copy (flow * shadows + shadow), -1 = none; live copies of a flow; its generation. */
   readonly #connOf: Int32Array;
   readonly #liveOf: Uint8Array;
   readonly #generationOf: Int32Array;
@@ -86,7 +85,6 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   readonly #copyOf: Int32Array;
   readonly #shadowOf: Uint8Array;
   readonly #bits: Uint8Array;
-  readonly #drain: DrainRequest;
   #reactor!: Reactor;
   /** Worker whose ring is being drained. */
   #worker = 0;
@@ -100,10 +98,9 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     const { capacity } = shadowReactorOptions(options);
     this.#options = options;
     this.#memory = memory;
-    this.#clock = clock;
     this.#rings = memory.rings.map((ring) => new CopyRingReader(ring));
+    this.#ledger = new ShadowLedger(memory.shadow, clock);
     this.#drain = new DrainRequest(options.bufferBytesMax);
-    this.#breakers = shadows.map(() => new Breaker());
     this.#connOf = new Int32Array(workers * flowsMax * shadows.length).fill(-1);
     this.#liveOf = new Uint8Array(workers * flowsMax);
     this.#generationOf = new Int32Array(workers * flowsMax);
@@ -115,6 +112,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   /** The reactor whose handler this is; once, before it runs. */
   attach(reactor: Reactor): void {
     this.#reactor = reactor;
+    this.#ledger.attach(reactor);
   }
 
   onCopyData(flow: number, bytes: Uint8Array, start: number, end: number): void {
@@ -124,7 +122,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     for (let shadow = 0; shadow < shadows; shadow++) {
       const conn = this.#connOf[first + shadow]!;
       if (conn >= 0) this.#send(conn, bytes, start, end);
-      else this.#count(shadow, SHADOW.droppedBytes, end - start);
+      else this.#ledger.dropped(shadow, end - start);
     }
   }
 
@@ -150,13 +148,12 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     const shadow = this.#shadowOf[conn]!;
     this.#connecting--;
     if (errno !== 0) {
-      this.#notConnected(conn);
+      if ((this.#bits[conn]! & GIVEN_UP) === 0) this.#ledger.notConnected(shadow);
+      this.#gone(conn, SHED.refused);
       return;
     }
-    this.#breakers[shadow]!.succeeded();
-    this.#showBreaker(shadow);
     const bits = (this.#bits[conn]! |= CONNECTED);
-    this.#count(shadow, SHADOW.established, 1);
+    this.#ledger.connected(shadow);
     this.#reactor.setDeadline(conn, (bits & LINGERS) === 0 ? 0 : lingerMs(bits));
     if ((bits & DOOMED) !== 0) this.#doom(conn);
     else if ((bits & ENDED) !== 0) this.#reactor.endOutput(conn);
@@ -164,7 +161,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
 
   /** The shadow answers; nobody wants to know. */
   onData(conn: Conn, _bytes: Uint8Array, start: number, end: number): void {
-    this.#count(this.#shadowOf[conn]!, SHADOW.discardedBytes, end - start);
+    this.#ledger.discarded(this.#shadowOf[conn]!, end - start);
   }
 
   /** The shadow has finished answering; it may go on reading. */
@@ -182,7 +179,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   onDeadline(conn: Conn): void {
     const bits = this.#bits[conn]!;
     if ((bits & CONNECTED) === 0) {
-      this.#failed(this.#shadowOf[conn]!);
+      this.#ledger.notConnected(this.#shadowOf[conn]!);
       this.#giveUp(conn, SHED.timeout);
     } else if (this.#isComplete(conn)) this.#reactor.abort(conn);
     else this.#giveUp(conn, SHED.slow);
@@ -202,7 +199,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     if (Atomics.load(this.#memory.control, CONTROL.stopShadow) === 1) {
       this.#stopAtUs ||= nowUs + STOP_MS_MAX * 1000;
       const isEmpty = taken === 0 && queuedBytes === 0 && this.#connecting === 0;
-      if (isEmpty || nowUs >= this.#stopAtUs) this.#reactor.stop();
+      if (isEmpty || nowUs >= this.#stopAtUs) this.#stop();
     }
     if (taken > 0) this.#busyUntilUs = nowUs + BUSY_FOR_US;
     return nowUs < this.#busyUntilUs ? BUSY_US : IDLE_US;
@@ -236,34 +233,29 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   }
 
   #connect(shadow: number): Conn {
+    if (!this.#ledger.mayConnect(shadow)) return -1;
     const { address, port } = this.#options.shadows[shadow]!;
-    const isAllowed = this.#breakers[shadow]!.allows(this.#nowMs());
-    this.#showBreaker(shadow);
-    if (!isAllowed) {
-      this.#count(shadow, SHADOW.shed + SHED.breaker, 1);
-      return -1;
-    }
     const conn = this.#reactor.connect({ remoteAddress: address, remotePort: port });
     if (conn < 0) {
-      this.#count(shadow, SHADOW.shed + SHED.full, 1);
+      this.#ledger.shed(shadow, SHED.full, 0);
       return -1;
     }
-    this.#count(shadow, SHADOW.attempts, 1);
-    this.#count(shadow, SHADOW.connections, 1);
+    this.#ledger.tried(shadow);
     this.#connecting++;
     this.#shadowOf[conn] = shadow;
-    this.#bits[conn] = 0;
+    this.#bits[conn] = OPEN;
     this.#reactor.setDeadline(conn, CONNECT_MS_MAX);
     return conn;
   }
 
   #send(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     const shadow = this.#shadowOf[conn]!;
-    if (this.#reactor.send(conn, bytes, start, end)) {
-      this.#count(shadow, SHADOW.handedBytes, end - start);
+    const isPossible = end - start <= this.#options.bufferBytesMax;
+    if (isPossible && this.#reactor.send(conn, bytes, start, end)) {
+      this.#ledger.handed(shadow, end - start);
       return;
     }
-    this.#count(shadow, SHADOW.droppedBytes, end - start);
+    this.#ledger.dropped(shadow, end - start);
     this.#giveUp(conn, this.#refusal(conn, end - start));
   }
 
@@ -298,27 +290,24 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
 
   /** Gives a copy up, whole: what waits is lost, the shadow sees a reset. */
   #giveUp(conn: Conn, reason: number): void {
-    this.#lose(conn, reason);
+    this.#ledger.shed(this.#shadowOf[conn]!, reason, this.#reactor.outputBytes(conn));
     this.#detach(conn);
     this.#bits[conn]! |= GIVEN_UP;
     this.#reactor.abort(conn);
   }
 
-  #notConnected(conn: Conn): void {
-    const isStopping = this.#stopAtUs > 0;
-    const isOurDoing = isStopping || (this.#bits[conn]! & GIVEN_UP) !== 0;
-    if (!isOurDoing) this.#failed(this.#shadowOf[conn]!);
-    this.#gone(conn, isStopping ? SHED.stopped : SHED.refused);
-  }
-
   /** A connection has ended, one way or another. */
   #gone(conn: Conn, reason: number): void {
     const shadow = this.#shadowOf[conn]!;
-    this.#count(shadow, SHADOW.connections, -1);
-    if ((this.#bits[conn]! & GIVEN_UP) !== 0) return;
-    if (this.#isComplete(conn)) this.#count(shadow, SHADOW.completed, 1);
-    else this.#lose(conn, reason);
+    const isComplete = this.#isComplete(conn);
+    const isGivenUp = (this.#bits[conn]! & GIVEN_UP) !== 0;
+    this.#bits[conn] = 0;
+    this.#ledger.closed(shadow);
+    if (isGivenUp) return;
     this.#detach(conn);
+    const lost = this.#ledger.settle(shadow);
+    if (isComplete && lost === 0) this.#ledger.completed(shadow);
+    else this.#ledger.shed(shadow, reason, 0);
   }
 
   /** Whether the shadow has got all that its production connection will ever give. */
@@ -326,12 +315,6 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     const bits = this.#bits[conn]!;
     const isOver = (bits & CONNECTED) !== 0 && (bits & (ENDED | LINGERS)) !== 0;
     return isOver && this.#reactor.outputBytes(conn) === 0;
-  }
-
-  #lose(conn: Conn, reason: number): void {
-    const shadow = this.#shadowOf[conn]!;
-    this.#count(shadow, SHADOW.shed + reason, 1);
-    this.#count(shadow, SHADOW.lostBytes, this.#reactor.outputBytes(conn));
   }
 
   /** The conn no longer serves a copy; the last one of a flow tells production to stop copying. */
@@ -350,29 +333,19 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     Atomics.store(released, flow % flowsMax, this.#generationOf[flow]!);
   }
 
-  #failed(shadow: number): void {
-    this.#breakers[shadow]!.failed(this.#nowMs());
-    this.#showBreaker(shadow);
-  }
-
-  #showBreaker(shadow: number): void {
-    const { isOpen, tripped, probes } = this.#breakers[shadow]!;
-    const counters = this.#memory.shadow[shadow]!;
-    counters[SHADOW.breakerOpen] = isOpen ? 1 : 0;
-    counters[SHADOW.breakerTripped] = tripped;
-    counters[SHADOW.probes] = probes;
-  }
-
-  #count(shadow: number, counter: number, amount: number): void {
-    add(this.#memory.shadow[shadow]!, counter, amount);
+  /** Ends the reactor; copies that are not complete are given up and counted first. */
+  #stop(): void {
+    for (let conn = 0; conn < this.#bits.length; conn++) {
+      const bits = this.#bits[conn]!;
+      const isRunning = (bits & OPEN) !== 0 && (bits & GIVEN_UP) === 0;
+      if (isRunning && !this.#isComplete(conn)) this.#giveUp(conn, SHED.stopped);
+    }
+    this.#memory.plane[PLANE.queuedBytes] = 0;
+    this.#reactor.stop();
   }
 
   #flow(flowOfWorker: number): number {
     return this.#worker * this.#options.flowsMax + flowOfWorker;
-  }
-
-  #nowMs(): number {
-    return this.#clock.monoUs() / 1000;
   }
 }
 

@@ -1,0 +1,113 @@
+// The books of the shadows: which may be tried, what they were given, what was lost. One place writes the
+// counters SHADOW, so that these hold for each shadow at any time:
+//   taken from the rings = handed + dropped      handed = sent + queued + lost
+
+import type { Clock } from '#core/clock/clock.ts';
+import { REACTOR_STAT, type Reactor } from '#core/socket/reactor.ts';
+import { Breaker } from '#tee-proxy/breaker.ts';
+import { SHED } from '#tee-proxy/shed-reason.ts';
+import { add, SHADOW, type SharedFloats } from '#tee-proxy/tee-memory.ts';
+
+export class ShadowLedger {
+  readonly #counters: SharedFloats[];
+  readonly #breakers: Breaker[];
+  readonly #clock: Clock;
+  #reactor!: Reactor;
+  /** Of all shadows, since this plane started (a predecessor's are in the counters too). */
+  #handedBytes = 0;
+  #lostBytes = 0;
+
+  constructor(counters: SharedFloats[], clock: Clock) {
+    this.#counters = counters;
+    this.#breakers = counters.map(() => new Breaker());
+    this.#clock = clock;
+  }
+
+  attach(reactor: Reactor): void {
+    this.#reactor = reactor;
+  }
+
+  /** Whether the breaker lets a connection be tried; counts the copy as shed when not. */
+  mayConnect(shadow: number): boolean {
+    const isAllowed = this.#breakers[shadow]!.allows(this.#nowMs());
+    this.#showBreaker(shadow);
+    if (!isAllowed) this.#count(shadow, SHADOW.shed + SHED.breaker, 1);
+    return isAllowed;
+  }
+
+  tried(shadow: number): void {
+    this.#count(shadow, SHADOW.attempts, 1);
+    this.#count(shadow, SHADOW.connections, 1);
+  }
+
+  connected(shadow: number): void {
+    this.#breakers[shadow]!.succeeded();
+    this.#showBreaker(shadow);
+    this.#count(shadow, SHADOW.established, 1);
+  }
+
+  notConnected(shadow: number): void {
+    this.#breakers[shadow]!.failed(this.#nowMs());
+    this.#showBreaker(shadow);
+  }
+
+  handed(shadow: number, bytes: number): void {
+    this.#handedBytes += bytes;
+    this.#count(shadow, SHADOW.handedBytes, bytes);
+  }
+
+  dropped(shadow: number, bytes: number): void {
+    this.#count(shadow, SHADOW.droppedBytes, bytes);
+  }
+
+  discarded(shadow: number, bytes: number): void {
+    this.#count(shadow, SHADOW.discardedBytes, bytes);
+  }
+
+  /** A copy was given up for this reason (index), with bytes that will not leave any more. */
+  shed(shadow: number, reason: number, lostBytes: number): void {
+    this.#count(shadow, SHADOW.shed + reason, 1);
+    this.#lose(shadow, lostBytes);
+  }
+
+  completed(shadow: number): void {
+    this.#count(shadow, SHADOW.completed, 1);
+  }
+
+  closed(shadow: number): void {
+    this.#count(shadow, SHADOW.connections, -1);
+  }
+
+  /**
+   * A connection to this shadow has just ended by itself; returns the bytes that were lost with it. They
+   * follow from the books of the reactor: what was handed to it and neither left nor waits is gone.
+   */
+  settle(shadow: number): number {
+    const { stats } = this.#reactor;
+    const kept = stats[REACTOR_STAT.txBytes]! + stats[REACTOR_STAT.outputBytes]!;
+    const lost = Math.max(0, this.#handedBytes - this.#lostBytes - kept);
+    this.#lose(shadow, lost);
+    return lost;
+  }
+
+  #lose(shadow: number, bytes: number): void {
+    this.#lostBytes += bytes;
+    this.#count(shadow, SHADOW.lostBytes, bytes);
+  }
+
+  #showBreaker(shadow: number): void {
+    const { isOpen, tripped, probes } = this.#breakers[shadow]!;
+    const counters = this.#counters[shadow]!;
+    counters[SHADOW.breakerOpen] = isOpen ? 1 : 0;
+    counters[SHADOW.breakerTripped] = tripped;
+    counters[SHADOW.probes] = probes;
+  }
+
+  #count(shadow: number, counter: number, amount: number): void {
+    add(this.#counters[shadow]!, counter, amount);
+  }
+
+  #nowMs(): number {
+    return this.#clock.monoUs() / 1000;
+  }
+}
