@@ -49,8 +49,12 @@ const RECEIVE_BYTES = 16 * 1024;
 /** Waiting output that pauses the sender: what loopback needs to stay busy between two turns. */
 const OUTPUT_BYTES_PAUSE = 64 * 1024;
 const OUTPUT_BYTES_SOFT = 64 * 1024 * 1024;
+/** What one read of a connection may bring: libuv's buffer. */
+const READ_BYTES_MAX = 64 * 1024;
 /** Room for what may still arrive after the pause, so that no send is refused. */
-const OUTPUT_BYTES_MAX = OUTPUT_BYTES_PAUSE + 4 * 64 * 1024;
+const OUTPUT_BYTES_MAX = OUTPUT_BYTES_PAUSE + 4 * READ_BYTES_MAX;
+/** The same for all ends together; beyond it memory would be at stake, and connections are cut. */
+const OUTPUT_BYTES_TOTAL_MAX = 1024 * 1024 * 1024;
 const CONNECT_MS_MAX = 10_000;
 const RESET_GRACE_MS = 1000;
 const CPU_PERIOD_US = 200_000;
@@ -62,13 +66,18 @@ const DOOMED = 4;
 const CONNECTED = 8;
 
 /** Options for createReactor that fit a plane of this size. */
-export function productionReactorOptions(flowsMax: number): Omit<ReactorOptions, 'handler'> {
+export function productionReactorOptions(
+  flowsMax: number,
+): Omit<ReactorOptions, 'handler'> & { outputBytesTotalMax: number } {
   // Slack: clients that were accepted in the same turn as the one that filled the table.
   const capacity = 2 * flowsMax + 64;
   return {
     capacity,
     outputBytesMax: OUTPUT_BYTES_MAX,
-    outputBytesTotalMax: OUTPUT_BYTES_SOFT + capacity * OUTPUT_BYTES_MAX,
+    outputBytesTotalMax: Math.min(
+      OUTPUT_BYTES_TOTAL_MAX,
+      OUTPUT_BYTES_SOFT + capacity * OUTPUT_BYTES_MAX,
+    ),
     receiveBufferBytes: RECEIVE_BYTES,
   };
 }
@@ -78,6 +87,7 @@ export class ProductionPlane implements ReactorHandler {
   readonly #control: SharedWords;
   readonly #counters: SharedFloats;
   readonly #copies: CopySource;
+  readonly #outputBytesTotalMax: number;
   /** End of a conn, -1 = none; conn of an end, -1 = gone. */
   readonly #endOf: Int32Array;
   readonly #connOf: Int32Array;
@@ -98,7 +108,9 @@ export class ProductionPlane implements ReactorHandler {
     this.#control = memory.control;
     this.#counters = memory.production[worker]!;
     this.#copies = new CopySource(worker, memory, flowsMax, seed);
-    this.#endOf = new Int32Array(productionReactorOptions(flowsMax).capacity).fill(-1);
+    const reactor = productionReactorOptions(flowsMax);
+    this.#outputBytesTotalMax = reactor.outputBytesTotalMax;
+    this.#endOf = new Int32Array(reactor.capacity).fill(-1);
     this.#connOf = new Int32Array(2 * flowsMax).fill(-1);
     this.#bits = new Uint8Array(2 * flowsMax);
     this.#freeFlows = Int32Array.from({ length: flowsMax }, (_, index) => flowsMax - 1 - index);
@@ -231,9 +243,11 @@ export class ProductionPlane implements ReactorHandler {
     add(this.#counters, isClient ? PRODUCTION.pausesForUpstream : PRODUCTION.pausesForClient, 1);
   }
 
-  /** The target took nothing: because it is going (its end will be announced), or against the bounds above. */
+  /** The target took nothing: because it is going (its end will be announced), or against all bounds. */
   #refused(target: Conn, bytes: number): void {
-    if (this.#reactor.outputBytes(target) + bytes > OUTPUT_BYTES_MAX) {
+    const total = this.#reactor.stats[REACTOR_STAT.outputBytes]! + bytes;
+    const own = this.#reactor.outputBytes(target) + bytes;
+    if (own > OUTPUT_BYTES_MAX || total > this.#outputBytesTotalMax) {
       add(this.#counters, PRODUCTION.outputOverflows, 1);
     }
     // A gap in the stream would be worse than its end.

@@ -143,6 +143,21 @@ test('when the shadow plane is lost, copies are over and production goes on', ()
   assert.equal(tee.figure('shadow.shed_bytes'), 100);
 });
 
+test('a copy whose shadow swallows everything and never finishes is not complete', () => {
+  const tee = new SimulatedTee([PORT]);
+  const { pair, copy } = talking(tee);
+  tee.shadow.finishConnect(copy!, 0);
+  tee.shadow.take(copy!, 1e9);
+  for (const side of ['client', 'upstream'] as const) tee.end(pair, side);
+  tee.turns();
+  assert.ok(copy!.hasDeadline && copy!.gotEnd);
+  tee.shadow.passDeadline(copy!);
+  tee.turns();
+  tee.check();
+  assert.equal(tee.figure('shadow.completed'), 0);
+  assert.equal(tee.figure('shadow.shed_connections.slow'), 1);
+});
+
 test('at the end, what waits may leave; what cannot is counted', () => {
   const tee = new SimulatedTee([PORT, PORT + 1]);
   const { pair, copy } = talking(tee);
@@ -155,6 +170,7 @@ test('at the end, what waits may leave; what cannot is counted', () => {
   tee.shadow.turn(1);
   assert.ok(!tee.shadow.isStopped);
   tee.shadow.take(copy!, 1e9);
+  tee.shadow.endPeer(copy!);
   tee.shadow.turn(1_000_000);
   assert.ok(tee.shadow.isStopped && tee.shadow.connections === 0);
   assert.deepEqual(copy!.received, pair.fromClient);

@@ -7,7 +7,9 @@
 // production never wakes it, so production makes no system call for the sake of a shadow.
 //
 // A copy is the pair of a flow and a shadow; `flow` here counts over all production workers. What waits
-// for a shadow waits in the reactor's bounded output; an answer is read, counted and thrown away.
+// for a shadow waits in the reactor's bounded output; an answer is read, counted and thrown away. A copy is
+// complete when the shadow has taken every byte and finished its side too, as production did; bytes that
+// only lie in the kernel's buffers of a shadow that does not read make no complete copy.
 
 import type { Clock } from '#core/clock/clock.ts';
 import {
@@ -88,7 +90,6 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   #reactor!: Reactor;
   /** Worker whose ring is being drained. */
   #worker = 0;
-  #connecting = 0;
   #busyUntilUs = 0;
   #cpuDueUs = 0;
   #stopAtUs = 0;
@@ -146,10 +147,9 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
 
   onConnect(conn: Conn, errno: number): void {
     const shadow = this.#shadowOf[conn]!;
-    this.#connecting--;
     if (errno !== 0) {
       if ((this.#bits[conn]! & GIVEN_UP) === 0) this.#ledger.notConnected(shadow);
-      this.#gone(conn, SHED.refused);
+      this.#gone(conn, false, SHED.refused);
       return;
     }
     const bits = (this.#bits[conn]! |= CONNECTED);
@@ -172,17 +172,18 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
   }
 
   onClose(conn: Conn, reason: CloseReason): void {
-    this.#gone(conn, reason === CLOSE_REASON.stopped ? SHED.stopped : SHED.reset);
+    const isInKind =
+      reason === CLOSE_REASON.aborted
+        ? (this.#bits[conn]! & DOOMED) !== 0
+        : reason === CLOSE_REASON.orderly;
+    this.#gone(conn, isInKind, SHED.reset);
   }
 
   /** A connection attempt, a finished copy or a reset took too long. */
   onDeadline(conn: Conn): void {
-    const bits = this.#bits[conn]!;
-    if ((bits & CONNECTED) === 0) {
-      this.#ledger.notConnected(this.#shadowOf[conn]!);
-      this.#giveUp(conn, SHED.timeout);
-    } else if (this.#isComplete(conn)) this.#reactor.abort(conn);
-    else this.#giveUp(conn, SHED.slow);
+    const isConnected = (this.#bits[conn]! & CONNECTED) !== 0;
+    if (!isConnected) this.#ledger.notConnected(this.#shadowOf[conn]!);
+    this.#giveUp(conn, isConnected ? SHED.slow : SHED.timeout);
   }
 
   onWake(): void {}
@@ -198,8 +199,8 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     }
     if (Atomics.load(this.#memory.control, CONTROL.stopShadow) === 1) {
       this.#stopAtUs ||= nowUs + STOP_MS_MAX * 1000;
-      const isEmpty = taken === 0 && queuedBytes === 0 && this.#connecting === 0;
-      if (isEmpty || nowUs >= this.#stopAtUs) this.#stop();
+      const isOver = taken === 0 && this.#reactor.connections === 0;
+      if (isOver || nowUs >= this.#stopAtUs) this.#stop();
     }
     if (taken > 0) this.#busyUntilUs = nowUs + BUSY_FOR_US;
     return nowUs < this.#busyUntilUs ? BUSY_US : IDLE_US;
@@ -241,7 +242,6 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
       return -1;
     }
     this.#ledger.tried(shadow);
-    this.#connecting++;
     this.#shadowOf[conn] = shadow;
     this.#bits[conn] = OPEN;
     this.#reactor.setDeadline(conn, CONNECT_MS_MAX);
@@ -296,25 +296,17 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     this.#reactor.abort(conn);
   }
 
-  /** A connection has ended, one way or another. */
-  #gone(conn: Conn, reason: number): void {
+  /** A connection has ended; `isInKind`: as its production connection did. */
+  #gone(conn: Conn, isInKind: boolean, reason: number): void {
     const shadow = this.#shadowOf[conn]!;
-    const isComplete = this.#isComplete(conn);
     const isGivenUp = (this.#bits[conn]! & GIVEN_UP) !== 0;
     this.#bits[conn] = 0;
     this.#ledger.closed(shadow);
     if (isGivenUp) return;
     this.#detach(conn);
     const lost = this.#ledger.settle(shadow);
-    if (isComplete && lost === 0) this.#ledger.completed(shadow);
+    if (isInKind && lost === 0) this.#ledger.completed(shadow);
     else this.#ledger.shed(shadow, reason, 0);
-  }
-
-  /** Whether the shadow has got all that its production connection will ever give. */
-  #isComplete(conn: Conn): boolean {
-    const bits = this.#bits[conn]!;
-    const isOver = (bits & CONNECTED) !== 0 && (bits & (ENDED | LINGERS)) !== 0;
-    return isOver && this.#reactor.outputBytes(conn) === 0;
   }
 
   /** The conn no longer serves a copy; the last one of a flow tells production to stop copying. */
@@ -333,12 +325,11 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     Atomics.store(released, flow % flowsMax, this.#generationOf[flow]!);
   }
 
-  /** Ends the reactor; copies that are not complete are given up and counted first. */
+  /** Ends the reactor; copies that are not complete by now are given up and counted first. */
   #stop(): void {
     for (let conn = 0; conn < this.#bits.length; conn++) {
       const bits = this.#bits[conn]!;
-      const isRunning = (bits & OPEN) !== 0 && (bits & GIVEN_UP) === 0;
-      if (isRunning && !this.#isComplete(conn)) this.#giveUp(conn, SHED.stopped);
+      if ((bits & OPEN) !== 0 && (bits & GIVEN_UP) === 0) this.#giveUp(conn, SHED.stopped);
     }
     this.#memory.plane[PLANE.queuedBytes] = 0;
     this.#reactor.stop();

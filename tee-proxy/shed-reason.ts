@@ -3,7 +3,7 @@
 
 /** Order fixes the index in counters and records; append only. */
 export const SHED_REASONS = [
-  /** The shadow read too slowly: its connection's buffer was full. */
+  /** The shadow read too slowly: its connection's buffer was full, or it had not finished in time after production had. */
   'slow',
   /** The ring between the planes, or the buffers of all copies together, were full. */
   'overrun',
@@ -21,7 +21,7 @@ export const SHED_REASONS = [
   'share',
   /** The shadow plane failed and was started anew. */
   'lost',
-  /** The tee ended with bytes of this copy unsent. */
+  /** The tee ended before the shadow had finished. */
   'stopped',
 ] as const;
 export type ShedReason = (typeof SHED_REASONS)[number];

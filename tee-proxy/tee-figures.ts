@@ -155,7 +155,7 @@ export const TEE_METRICS: TeeMetric[] = [
     'shadow.completed',
     'sdone',
     CONN,
-    'copies that got every byte of their connection',
+    'copies that got everything and were finished by their shadow too',
     shadow(SHADOW.completed),
   ),
   counter('shadow.offered_bytes', 'soffr', 'By', 'bytes chosen for copying', offeredBytes),
