@@ -160,10 +160,10 @@ function report(error: unknown, asJson: boolean): number {
   return exitCode;
 }
 
-/** `wsar ... | head` ends quietly. */
+/** `wsar ... | head` ends quietly, and so does a command whose terminal was closed (EIO). */
 function ignoreClosedPipe(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.ok);
+    if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(EXIT.ok);
     throw error;
   });
 }
