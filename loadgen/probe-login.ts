@@ -1,5 +1,6 @@
 // One login before the crowd: says in one sentence what is wrong with a target that cannot be used, when
-// nothing has been started yet. Ordinary sockets of the main thread, one connection, bounded time.
+// nothing has been started yet. An ordinary socket of the main thread, bounded time; like every other
+// user it leaves no TIME_WAIT behind (see population.ts).
 
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '#core/clock/clock.ts';
@@ -12,6 +13,8 @@ import type { ResolvedTarget } from '#loadgen/target.ts';
 
 /** A server that has not answered by then will not answer a crowd. */
 const ANSWER_TIMEOUT_MS = 5000;
+/** The standard wants the server to close after DISCONNECT; one that has not by then leaves it to us. */
+const GOODBYE_TIMEOUT_MS = 500;
 /** CONNACK is four bytes. */
 const ANSWER_BYTES_MAX = 64;
 
@@ -42,6 +45,7 @@ export async function probeLogin(
   const socket = connect({
     host: formatAddress(target.address),
     port: target.port,
+    allowHalfOpen: true,
     ...(from === undefined ? {} : { localAddress: from }),
   });
   socket.setNoDelay(true);
@@ -49,7 +53,7 @@ export async function probeLogin(
     const flaw = await askForLogin(socket, clientId, clock);
     if (flaw !== undefined) throw unusable(`${target.text} ${flaw}`);
   } finally {
-    socket.destroy();
+    socket.resetAndDestroy();
   }
 }
 
@@ -59,11 +63,11 @@ function askForLogin(socket: Socket, clientId: string, clock: Clock): Promise<st
     let answer = Buffer.alloc(0);
     let isIn = false;
     let isConnected = false;
-    const cancel = clock.after(ANSWER_TIMEOUT_MS, () => {
+    let cancel = clock.after(ANSWER_TIMEOUT_MS, () => {
       const did = isConnected
         ? 'accepts connections but did not answer a login'
         : 'did not answer a connection';
-      finish(isIn ? undefined : `${did} within ${ANSWER_TIMEOUT_MS / 1000} s`);
+      finish(`${did} within ${ANSWER_TIMEOUT_MS / 1000} s`);
     });
     const finish = (flaw: string | undefined): void => {
       cancel();
@@ -88,14 +92,16 @@ function askForLogin(socket: Socket, clientId: string, clock: Clock): Promise<st
         isIn = true;
         const goodbye = new Uint8Array(2);
         encodeDisconnect(goodbye, 0);
-        socket.end(goodbye);
+        socket.write(goodbye);
+        cancel();
+        cancel = clock.after(GOODBYE_TIMEOUT_MS, () => finish(undefined));
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRNOTAVAIL' ? 'the source address is not of this host' : '';
       finish(isIn ? undefined : `cannot be reached: ${why || error.code || error.message}`);
     });
-    socket.on('close', () => {
+    socket.on('end', () => {
       finish(isIn ? undefined : 'closed the connection instead of answering a login');
     });
   });

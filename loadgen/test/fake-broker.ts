@@ -1,0 +1,119 @@
+// A small MQTT server for tests that need a target with a flaw: one that refuses, never answers, cuts users
+// off, delivers twice, or never closes. Everything it does right it does with mqtt-packet.
+
+import { createServer, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import mqttPacket from 'mqtt-packet';
+
+export interface FakeBrokerFlaws {
+  /** CONNACK code for the n-th login (0 = the probe). Default: accepted. */
+  connackCode?: (login: number) => number;
+  /** Accepts connections and never answers. */
+  isSilent?: boolean;
+  /** Every message is delivered this often. Default 1; 0 loses all. */
+  copies?: number;
+  /** Messages are delivered in pieces of this many bytes. */
+  pieceBytes?: number;
+  /** Leaves the closing after DISCONNECT to the client. */
+  neverCloses?: boolean;
+  /** Answers every login with these bytes instead. */
+  answer?: Buffer;
+  /** Refuses every subscription. */
+  refusesSubscriptions?: boolean;
+}
+
+export interface FakeBroker {
+  url: string;
+  port: number;
+  /** Logins so far, and clean goodbyes. */
+  logins: number;
+  goodbyes: number;
+  /** Cuts the connection of the user who logged in as the n-th. */
+  cut(login: number): void;
+  close(): void;
+}
+
+export async function startFakeBroker(
+  t: TestContext,
+  flaws: FakeBrokerFlaws = {},
+): Promise<FakeBroker> {
+  const mailboxes = new Map<string, Socket>();
+  const sockets: Socket[] = [];
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    open.add(socket);
+    socket.on('error', () => {}).on('close', () => open.delete(socket));
+    if (flaws.isSilent !== true) serve(socket);
+  });
+  const broker: FakeBroker = {
+    url: '',
+    port: 0,
+    logins: 0,
+    goodbyes: 0,
+    cut: (login) => sockets[login]!.destroy(),
+    close() {
+      server.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+
+  function serve(socket: Socket): void {
+    const parser = mqttPacket.parser({ protocolVersion: 4 });
+    let packetId = 0;
+    socket.on('data', (bytes) => parser.parse(bytes)).on('end', () => socket.end());
+    parser.on('error', () => socket.destroy());
+    parser.on('packet', (packet) => {
+      switch (packet.cmd) {
+        case 'connect': {
+          const returnCode = flaws.connackCode?.(broker.logins) ?? 0;
+          sockets[broker.logins++] = socket;
+          if (flaws.answer !== undefined) socket.end(flaws.answer);
+          else send(socket, { cmd: 'connack', returnCode, sessionPresent: false });
+          if (returnCode !== 0) socket.end();
+          break;
+        }
+        case 'subscribe': {
+          for (const { topic } of packet.subscriptions) mailboxes.set(topic, socket);
+          const granted = packet.subscriptions.map(({ qos }) =>
+            flaws.refusesSubscriptions === true ? 128 : qos,
+          );
+          send(socket, { cmd: 'suback', messageId: packet.messageId!, granted });
+          break;
+        }
+        case 'publish': {
+          send(socket, { cmd: 'puback', messageId: packet.messageId! });
+          const receiver = mailboxes.get(packet.topic);
+          for (let copy = 0; copy < (flaws.copies ?? 1); copy++) {
+            if (receiver === undefined) break;
+            packetId = (packetId % 65_535) + 1;
+            const { topic, payload } = packet;
+            const message = { topic, payload, qos: 1 as const, dup: copy > 0, retain: false };
+            send(receiver, { cmd: 'publish', messageId: packetId, ...message });
+          }
+          break;
+        }
+        case 'pingreq':
+          send(socket, { cmd: 'pingresp' });
+          break;
+        case 'disconnect':
+          broker.goodbyes++;
+          if (flaws.neverCloses !== true) socket.end();
+          break;
+        default:
+      }
+    });
+  }
+
+  function send(socket: Socket, packet: mqttPacket.Packet): void {
+    if (socket.destroyed || socket.writableEnded) return;
+    const bytes = mqttPacket.generate(packet);
+    const step = flaws.pieceBytes ?? bytes.length;
+    for (let at = 0; at < bytes.length; at += step) socket.write(bytes.subarray(at, at + step));
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  broker.port = (server.address() as { port: number }).port;
+  broker.url = `mqtt://127.0.0.1:${broker.port}`;
+  t.after(() => broker.close());
+  return broker;
+}
