@@ -40,3 +40,14 @@ export function writeLabEnvironment(lab: LabEnvironment): Record<string, string>
   if (lab.hasLifeline) env[NAMES.hasLifeline] = '1';
   return env;
 }
+
+/** What a child process of the lab starts with: our own environment, and where the lab is. */
+export function childEnvironment(
+  lab: LabEnvironment,
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  // Names of an outer lab must not shine through where this one has none.
+  const outer = Object.values(NAMES) as string[];
+  const own = Object.entries(env).filter(([name]) => !outer.includes(name));
+  return { ...Object.fromEntries(own), ...writeLabEnvironment(lab) };
+}

@@ -17,6 +17,7 @@ import { TURNABLE_KNOBS } from '#lab/experiment/turnable-knobs.ts';
 import { parseYamlTree } from '#lab/experiment/yaml-tree.ts';
 import { BLOCK_METRICS, EVENTS_BEYOND_MIN } from '#lab/statistics/block-metric.ts';
 import { DIFFERENCES_MAX } from '#lab/statistics/signed-rank.ts';
+import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
 
 const KEYS = [
   'version',
@@ -33,6 +34,7 @@ const KEYS = [
   'maxDuration',
 ];
 const HOUR_MS = 3_600_000;
+const PAYLOAD_BYTES = { min: PAYLOAD_BYTES_MIN, max: PAYLOAD_BYTES_MAX };
 const ALPHA_DEFAULT = 0.01;
 const MARGIN_DEFAULT = 0.03;
 
@@ -100,8 +102,8 @@ function readServer(server: Section): Experiment['server'] {
 function readLoad(load: Section): Experiment['load'] {
   return {
     connections: load.orAuto('connections', (key) => load.count(key, { min: 2, max: 16_000_000 })),
-    ratePerS: load.orAuto('rate', (key) => load.ratePerS(key, { min: 1, max: 10_000_000 })),
-    payloadBytes: load.sizeBytes('payload', { min: 0, max: 64 * 1024 }, 64),
+    ratePerS: load.orAuto('rate', (key) => load.ratePerS(key, { min: 1, max: 1_000_000 })),
+    payloadBytes: load.sizeBytes('payload', PAYLOAD_BYTES, 64),
     rampPerS: load.orAuto('ramp', (key) => load.ratePerS(key, { min: 1, max: 1_000_000 })),
   };
 }

@@ -8,10 +8,11 @@ import type { KnobState } from '#core/knob/knob.ts';
 import type { MetricValue, Row } from '#core/metric/row.ts';
 import type { TimeSeries } from '#dashboards/report/run-record.ts';
 import { rise } from '#lab/statistics/block-metric.ts';
+import { HOST_METRICS } from '#lab/statistics/validity.ts';
 
 export type SourceName = 'server' | 'load' | 'host';
 
-/** Rows kept of one source: ten minutes, longer than any block may be asked about. */
+/** Rows kept of one source: longer than a block may be (an hour). */
 const ROWS_MAX = 4000;
 const EVENTS_MAX = 2000;
 /** Seconds kept for the plots: 24 hours, the longest run. */
@@ -25,8 +26,8 @@ export interface LabRecorder {
   between(source: SourceName, startMs: number, endMs: number): Row[];
   /** Ticks that the source itself said it missed. */
   missedTicks(source: SourceName): number;
-  /** Seconds for which a row of the source came. */
-  rowCount(source: SourceName): number;
+  /** Seconds from firstMs to lastMs, both included, for which a row of the source came. */
+  secondsBetween(source: SourceName, firstMs: number, lastMs: number): number;
   firstWallMs(source: SourceName): number | undefined;
   readonly events: readonly LabEvent[];
   /** Newest state by 'owner/name'. */
@@ -63,7 +64,8 @@ class BusRecorder implements LabRecorder {
   foreignTurns = 0;
   refused = 0;
   readonly #rows = new Map<SourceName, Row[]>(SOURCES.map((source) => [source, []]));
-  readonly #counts = new Map<SourceName, number>();
+  readonly #latest = new Map<SourceName, Row>();
+  readonly #seconds = new Map<SourceName, Set<number>>(SOURCES.map((name) => [name, new Set()]));
   readonly #missed = new Map<SourceName, number>();
   readonly #first = new Map<SourceName, number>();
   readonly #series = new Map<number, Partial<Record<keyof TimeSeries, MetricValue>>>();
@@ -80,9 +82,11 @@ class BusRecorder implements LabRecorder {
       this.refused++;
       return;
     }
-    rows.push(value);
+    this.#latest.set(source, value);
+    rows.push(source === 'host' ? trimmed(value) : value);
     if (rows.length > ROWS_MAX) rows.shift();
-    this.#counts.set(source, (this.#counts.get(source) ?? 0) + 1);
+    const seconds = this.#seconds.get(source)!;
+    if (seconds.size < SERIES_MAX) seconds.add(value.wallMs);
     this.#missed.set(source, (this.#missed.get(source) ?? 0) + value.missedTicks);
     if (previous === undefined) this.#first.set(source, value.wallMs);
     this.#plot(source, value, previous);
@@ -107,7 +111,7 @@ class BusRecorder implements LabRecorder {
   }
 
   latest(source: SourceName): Row | undefined {
-    return this.#rows.get(source)!.at(-1);
+    return this.#latest.get(source);
   }
 
   between(source: SourceName, startMs: number, endMs: number): Row[] {
@@ -118,8 +122,12 @@ class BusRecorder implements LabRecorder {
     return this.#missed.get(source) ?? 0;
   }
 
-  rowCount(source: SourceName): number {
-    return this.#counts.get(source) ?? 0;
+  secondsBetween(source: SourceName, firstMs: number, lastMs: number): number {
+    let count = 0;
+    for (const second of this.#seconds.get(source)!) {
+      if (second >= firstMs && second <= lastMs) count++;
+    }
+    return count;
   }
 
   firstWallMs(source: SourceName): number | undefined {
@@ -162,6 +170,13 @@ class BusRecorder implements LabRecorder {
     point.serverCpuPercent = cpuUs === null ? null : cpuUs / 10_000 / seconds;
     point.deliveredPerS = delivered === null ? null : delivered / seconds;
   }
+}
+
+/** The collector tells hundreds of values; the blocks ask for a few. */
+function trimmed(row: Row): Row {
+  const values = Object.fromEntries(HOST_METRICS.map((name) => [name, row.values[name] ?? null]));
+  const { wallMs, tick, missedTicks, intervalUs } = row;
+  return { wallMs, tick, missedTicks, intervalUs, values };
 }
 
 function isSource(source: string): source is SourceName {

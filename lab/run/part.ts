@@ -29,6 +29,8 @@ export interface Part {
   readonly pid: number;
   /** Resolves when the process is gone; never rejects. */
   readonly exited: Promise<PartExit>;
+  /** How it ended, once it has. */
+  readonly exit: PartExit | undefined;
   /** True once `stop` was called: its end is then no loss. */
   readonly isStopping: boolean;
   /** Resolves with the first match of `pattern` in stdout; rejects when the part ends or `timeoutMs` passes. */
@@ -73,12 +75,12 @@ class ChildPart implements Part {
   readonly pid: number;
   readonly exited: Promise<PartExit>;
   isStopping = false;
+  exit: PartExit | undefined;
   readonly #child: ChildProcess;
   readonly #log: number;
   #logBytes = 0;
   #stdout = '';
   #stderr = '';
-  #exit: PartExit | undefined;
   #onOutput: (() => void)[] = [];
 
   constructor(options: PartOptions, child: ChildProcess) {
@@ -100,10 +102,10 @@ class ChildPart implements Part {
     this.exited = new Promise((resolve) => {
       // 'close' and not 'exit': what the part said last has then been read.
       child.once('close', (code, signal) => {
-        this.#exit = { code, signal };
+        this.exit = { code, signal };
         closeSync(this.#log);
         for (const wake of this.#onOutput.splice(0)) wake();
-        resolve(this.#exit);
+        resolve(this.exit);
       });
     });
   }
@@ -118,7 +120,7 @@ class ChildPart implements Part {
       for (;;) {
         const match = pattern.exec(this.#stdout);
         if (match !== null) return match;
-        if (this.#exit !== undefined) throw this.#notReady(describeExit(this.#exit));
+        if (this.exit !== undefined) throw this.#notReady(describeExit(this.exit));
         if (isLate) throw this.#notReady(`it was not ready within ${timeoutMs / 1000} s`);
         await new Promise<void>((resolve) => this.#onOutput.push(resolve));
       }
@@ -137,7 +139,7 @@ class ChildPart implements Part {
 
   async stop(graceMs: number): Promise<PartExit> {
     this.isStopping = true;
-    if (this.#exit !== undefined) return this.#exit;
+    if (this.exit !== undefined) return this.exit;
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), graceMs);
     try {

@@ -118,6 +118,7 @@ export function circumstancesFromRows(
 /** Metrics of the collector: a share of all CPU time, and packets a second. */
 const STEAL = 'system.cpu.utilization{cpu.mode=steal}';
 const SOFTNET_DROPS = 'network.linux.softnet.dropped';
+export const HOST_METRICS: readonly string[] = [STEAL, SOFTNET_DROPS];
 
 function valuesOf(rows: readonly Row[], name: string): number[] {
   return rows.flatMap(({ values }) => values[name] ?? []);

@@ -1,0 +1,88 @@
+// `wsar run FILE`: runs a tuning experiment and says whether it was better.
+
+import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
+import type { ExitCode } from '#core/cli/exit-code.ts';
+import { parseCount } from '#core/cli/quantity.ts';
+import { systemClock } from '#core/clock/clock.ts';
+import { readTerminal } from '#core/host/terminal.ts';
+import { readExperiment } from '#lab/experiment/read-experiment.ts';
+import { type RunResult, runExperiment } from '#lab/run/experiment-run.ts';
+import { jsonProgress, textProgress } from '#lab/run/progress.ts';
+
+export const command: CommandSpec = {
+  name: 'run',
+  summary: 'run a tuning experiment and say whether it was better',
+  args: [{ name: '<file>', help: 'experiment file, YAML or JSON' }],
+  options: [
+    { flags: '--json', help: 'one object a phase, the verdict as the last line' },
+    {
+      flags: '--output <folder>',
+      help: 'new folder for record, report and logs (default: runs/ID in the state folder)',
+    },
+    {
+      flags: '--port <port>',
+      help: 'port of the server, instead of the one in the file',
+      parse: parseCount(1, 65_535),
+    },
+  ],
+  examples: [
+    'wsar run lab/experiments/first-loop.yaml',
+    'wsar run my-experiment.yaml --output ./result --json',
+  ],
+  run,
+};
+
+const COLUMNS_DEFAULT = 80;
+
+async function run(context: CommandContext): Promise<ExitCode> {
+  const { args, options, signal, root, out, talk } = context;
+  const source = readExperiment(args[0]!);
+  const isJson = options['json'] === true;
+  const progress = isJson
+    ? jsonProgress(systemClock, out)
+    : textProgress({ clock: systemClock, write: talk, columns: columnsToDraw() });
+  const result = await runExperiment({
+    source,
+    root,
+    clock: systemClock,
+    signal,
+    progress,
+    port: options['port'] as number | undefined,
+    outputFolder: options['output'] as string | undefined,
+  });
+  out(isJson ? `${JSON.stringify(verdictLine(result))}\n` : verdictText(result));
+  return result.exitCode;
+}
+
+/** Width to draw the list of phases in; null when it is a log. */
+function columnsToDraw(): number | null {
+  // Escape codes leave only when both streams are the person's terminal.
+  const isTerminal = process.stderr.isTTY === true && process.stdout.isTTY === true;
+  return isTerminal && readTerminal().canMove ? (process.stderr.columns ?? COLUMNS_DEFAULT) : null;
+}
+
+function verdictText({ record, reportFile }: RunResult): string {
+  const { verdict, cut } = record;
+  const lines = [verdict.sentence, verdict.interval, `report: ${reportFile}`];
+  if (cut !== null) lines.unshift(`Partial report: ${cut.sentence}`);
+  return `\n${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+function verdictLine({ record, reportFile, exitCode }: RunResult): object {
+  const { verdict, metrics, runId, cut } = record;
+  const estimate = metrics[0]?.estimate ?? null;
+  return {
+    kind: 'verdict',
+    run_id: runId,
+    ...verdict,
+    metric: metrics[0]?.name ?? null,
+    ratio: estimate?.ratio ?? null,
+    ratio_low: estimate?.low ?? null,
+    ratio_high: estimate?.high ?? null,
+    coverage: estimate?.coverage ?? null,
+    pairs: estimate?.pairs ?? 0,
+    cut: cut?.sentence ?? null,
+    report: reportFile,
+    exit_code: exitCode,
+  };
+}

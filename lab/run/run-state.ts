@@ -1,0 +1,44 @@
+// What a run knows about itself while it is under way. Phases fill it in one after the other; what a cut
+// run did not reach stays undefined, and the report says so.
+
+import type { Bus } from '#core/bus/bus.ts';
+import type { EmbeddedBus } from '#core/bus/embedded-bus.ts';
+import type { PublishedSource } from '#core/bus/publish-source.ts';
+import type { Clock } from '#core/clock/clock.ts';
+import type { LabEnvironment } from '#core/host/lab-environment.ts';
+import type { BlockRecord, CoverageResult, LoginCounts } from '#dashboards/report/run-record.ts';
+import type { ExperimentFile } from '#lab/experiment/experiment.ts';
+import type { LabRecorder } from '#lab/run/lab-recorder.ts';
+import type { Preflight } from '#lab/run/preflight.ts';
+import type { Progress } from '#lab/run/progress.ts';
+import type { SpinJudge } from '#lab/run/spin.ts';
+import type { Cut, Supervisor } from '#lab/run/supervisor.ts';
+
+export interface RunState {
+  readonly source: ExperimentFile;
+  readonly clock: Clock;
+  /** Folder of the package, and of this run. */
+  readonly root: string;
+  readonly folder: string;
+  readonly runId: string;
+  readonly preflight: Preflight;
+  readonly progress: Progress;
+  readonly startedWallMs: number;
+  readonly supervisor: Supervisor;
+  /** Aborted when the run is cut; `cut` says why. */
+  readonly signal: AbortSignal;
+  readonly spins: SpinJudge;
+  readonly blocks: BlockRecord[];
+  /** What this host or user could not do, and why. */
+  readonly leftOut: string[];
+  /** Where bus and store are; filled in when they are up. */
+  environment: LabEnvironment;
+  embeddedBus: EmbeddedBus | undefined;
+  bus: Bus | undefined;
+  published: PublishedSource | undefined;
+  recorder: LabRecorder | undefined;
+  targetUrl: string;
+  counts: LoginCounts | null;
+  coverage: CoverageResult | null;
+  cut: Cut | null;
+}
