@@ -1,0 +1,106 @@
+// Every bound of the server in one place. Totals are for the whole server and divided evenly among the
+// workers, because users and connections are spread by hash. Nothing here is memory that is spent:
+// tables are reserved and cost what is touched.
+
+import type { MailboxLimits } from '#reference-server/mailbox/mailboxes.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export interface ServerLimits {
+  /** Connections at a time. */
+  connectionsMax: number;
+  /** Known users: logged in, away with a session, or with a mailbox that somebody wrote to. */
+  usersMax: number;
+  /** Of these, users that have only been written to and never logged in: they cannot crowd out the others. */
+  strangersRatioMax: number;
+  /** Stored messages in all mailboxes. */
+  messagesMax: number;
+  /** Their payload in all, in blocks of powers of two, bytes. */
+  messageBytesMax: number;
+  /** Stored messages of one user. */
+  mailboxMessagesMax: number;
+  mailboxBytesMax: number;
+  /** Sent and not accepted, one receiver. */
+  windowMessagesMax: number;
+  windowBytesMax: number;
+  /** Largest packet of a client that has logged in; larger ones close its connection. */
+  packetBytesMax: number;
+  /** Largest packet before login: a CONNECT. */
+  connectBytesMax: number;
+  /** From accept to a complete CONNECT. */
+  loginTimeoutMs: number;
+  /** From a withheld PUBACK to the close that lets the sender try again. */
+  withheldGraceMs: number;
+  /** From our close to the reset of a peer that does not read what was still queued for it. */
+  closeTimeoutMs: number;
+  /** Parts of packets whose rest has not arrived, all connections. */
+  partialBytesMax: number;
+  /** Output waiting for one connection beyond which what may be dropped is, and reading stops beyond twice of it. */
+  outputBytesSoftMax: number;
+  /** Output waiting for one connection; see `outputBytesMax` for how it comes about. */
+  outputBytesMax: number;
+  /** Output waiting for all connections. */
+  outputBytesTotalMax: number;
+  /** Frames waiting for another worker beyond which publishers are no longer read. */
+  linkBacklogBytesSoftMax: number;
+  /** Frames waiting for another worker beyond which messages are refused. */
+  linkBacklogBytesMax: number;
+}
+
+const PACKET_BYTES_MAX = 64 * KIB;
+const OUTPUT_BYTES_SOFT_MAX = 32 * KIB;
+const WINDOW_BYTES_MAX = 32 * KIB;
+
+export const DEFAULT_LIMITS: ServerLimits = {
+  connectionsMax: 200_000,
+  usersMax: 500_000,
+  strangersRatioMax: 0.5,
+  messagesMax: 1_000_000,
+  messageBytesMax: 256 * MIB,
+  mailboxMessagesMax: 1000,
+  mailboxBytesMax: MIB,
+  windowMessagesMax: 20,
+  windowBytesMax: WINDOW_BYTES_MAX,
+  packetBytesMax: PACKET_BYTES_MAX,
+  connectBytesMax: 4 * KIB,
+  loginTimeoutMs: 5000,
+  withheldGraceMs: 10_000,
+  closeTimeoutMs: 5000,
+  partialBytesMax: 64 * MIB,
+  outputBytesSoftMax: OUTPUT_BYTES_SOFT_MAX,
+  // One packet that found the queue empty or a soft limit full of droppable ones, a window of
+  // deliveries or one large one, answers up to twice the soft limit and those to a last receive buffer:
+  // what an honest peer can cause always fits, so a refused send is a peer beyond all of these.
+  outputBytesMax: PACKET_BYTES_MAX * 2 + OUTPUT_BYTES_SOFT_MAX * 2 + 16 * KIB,
+  outputBytesTotalMax: 512 * MIB,
+  linkBacklogBytesSoftMax: MIB,
+  linkBacklogBytesMax: 16 * MIB,
+};
+
+/** The share of one of `workers` workers: a quarter more than even where the hash decides. */
+export function workerLimits(limits: ServerLimits, workers: number): ServerLimits {
+  const share = (total: number): number =>
+    workers === 1 ? total : Math.ceil((total / workers) * 1.25);
+  return {
+    ...limits,
+    connectionsMax: share(limits.connectionsMax),
+    usersMax: share(limits.usersMax),
+    messagesMax: Math.ceil(limits.messagesMax / workers),
+    messageBytesMax: Math.ceil(limits.messageBytesMax / workers),
+    partialBytesMax: Math.ceil(limits.partialBytesMax / workers),
+    outputBytesTotalMax: Math.max(limits.outputBytesMax, limits.outputBytesTotalMax / workers),
+  };
+}
+
+export function mailboxLimits(limits: ServerLimits): MailboxLimits {
+  return {
+    users: limits.usersMax,
+    messagesMax: limits.messagesMax,
+    bytesMax: limits.messageBytesMax,
+    mailboxMessagesMax: limits.mailboxMessagesMax,
+    mailboxBytesMax: limits.mailboxBytesMax,
+    windowMessagesMax: limits.windowMessagesMax,
+    windowBytesMax: limits.windowBytesMax,
+  };
+}

@@ -1,0 +1,302 @@
+// The mailboxes of one worker's users: a bounded first-in first-out queue each, of messages that the
+// server has stored and the receiver has not accepted. Pure state: no sockets, no clock, no packets.
+//
+// A message is a node (one index into typed arrays) and a block of the arena (its payload). A mailbox
+// is a list of nodes, oldest first:
+//
+//   head -> sent -> sent -> unsent -> ... -> tail
+//           |-- window --|  ^ #unsent: the next one to send
+//
+// `take` hands out the next node while the window has room, and gives it the packet id of this
+// delivery; `accept` removes the node with a packet id wherever it stands in the window; `rewind`
+// (the connection is gone) makes all unsent again: they keep their packet ids and are sent with DUP
+// and in the old order before anything new [MQTT-4.4.0-1, MQTT-4.6.0-1].
+//
+// Bounds: messages and bytes a mailbox, nodes and arena in all; each refusal is told by its cause.
+// Cost: put 60 ns, take 20 ns, accept 60 ns; 32 bytes a user, 29 bytes and a block a message.
+
+import { assert } from '#core/assert.ts';
+import { copyBytes } from '#core/wire/mqtt/encode.ts';
+import { SlabArena } from '#reference-server/memory/slab-arena.ts';
+
+const NONE = -1;
+const SENT = 1;
+/** Was sent on an earlier connection: goes out with DUP. */
+const DUP = 2;
+/** Was sent without packet id: accepted when it is written, by no PUBACK. */
+const WITHOUT_ID = 4;
+
+/** Why `put` refused. */
+export const REFUSAL = {
+  /** The mailbox has its most messages. */
+  mailboxMessages: -1,
+  /** The mailbox has its most bytes. */
+  mailboxBytes: -2,
+  /** The worker has its most messages. */
+  messages: -3,
+  /** The worker has its most bytes. */
+  bytes: -4,
+} as const;
+
+export interface MailboxLimits {
+  /** Rows of the user table. */
+  users: number;
+  /** Most messages of all mailboxes. */
+  messagesMax: number;
+  /** Most payload bytes of all mailboxes (in blocks of powers of two). */
+  bytesMax: number;
+  mailboxMessagesMax: number;
+  mailboxBytesMax: number;
+  /** Most messages that are sent and not accepted, a receiver. */
+  windowMessagesMax: number;
+  /** Most of their bytes; a single larger message may still go alone. */
+  windowBytesMax: number;
+}
+
+/** Who sent a message: a row of the home `worker`, valid while its generation holds; row -1 = nobody. */
+export interface SenderReference {
+  worker: number;
+  row: number;
+  generation: number;
+  packetId: number;
+}
+
+export class Mailboxes {
+  readonly limits: MailboxLimits;
+  readonly arena: SlabArena;
+  /** Messages in each mailbox, in shared memory: another thread sweeps it for the longest queue. */
+  readonly length: Uint32Array<SharedArrayBuffer>;
+  /** Messages in all mailboxes. */
+  messages = 0;
+  /** The sender of the message that `accept` or `acceptWritten` removed last. */
+  readonly accepted: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
+
+  readonly #head: Int32Array;
+  readonly #tail: Int32Array;
+  readonly #unsent: Int32Array;
+  readonly #bytes: Uint32Array;
+  readonly #windowBytes: Uint32Array;
+  readonly #window: Uint16Array;
+  readonly #lastPacketId: Uint16Array;
+
+  readonly #next: Int32Array;
+  readonly #block: Int32Array;
+  readonly #size: Uint32Array;
+  readonly #senderRow: Int32Array;
+  readonly #senderGeneration: Uint32Array;
+  readonly #senderWorker: Uint8Array;
+  readonly #senderPacketId: Uint16Array;
+  readonly #packetId: Uint16Array;
+  readonly #flags: Uint8Array;
+  #freeHead = NONE;
+  #nodesTouched = 0;
+
+  constructor(limits: MailboxLimits) {
+    this.limits = limits;
+    this.arena = new SlabArena(limits.bytesMax);
+    const { users, messagesMax } = limits;
+    this.length = new Uint32Array(new SharedArrayBuffer(users * Uint32Array.BYTES_PER_ELEMENT));
+    this.#head = new Int32Array(users);
+    this.#tail = new Int32Array(users);
+    this.#unsent = new Int32Array(users);
+    this.#bytes = new Uint32Array(users);
+    this.#windowBytes = new Uint32Array(users);
+    this.#window = new Uint16Array(users);
+    this.#lastPacketId = new Uint16Array(users);
+    this.#next = new Int32Array(messagesMax);
+    this.#block = new Int32Array(messagesMax);
+    this.#size = new Uint32Array(messagesMax);
+    this.#senderRow = new Int32Array(messagesMax);
+    this.#senderGeneration = new Uint32Array(messagesMax);
+    this.#senderWorker = new Uint8Array(messagesMax);
+    this.#senderPacketId = new Uint16Array(messagesMax);
+    this.#packetId = new Uint16Array(messagesMax);
+    this.#flags = new Uint8Array(messagesMax);
+  }
+
+  /** A new user's mailbox is empty. */
+  open(user: number): void {
+    this.#head[user] = this.#tail[user] = this.#unsent[user] = NONE;
+    this.length[user] = this.#bytes[user] = 0;
+    this.#window[user] = this.#windowBytes[user] = 0;
+    this.#lastPacketId[user] = 0;
+  }
+
+  /** Stores a message; returns its node or a REFUSAL. */
+  put(
+    user: number,
+    payload: Uint8Array,
+    start: number,
+    end: number,
+    sender: Readonly<SenderReference>,
+  ): number {
+    const size = end - start;
+    const { mailboxMessagesMax, mailboxBytesMax, messagesMax } = this.limits;
+    if (this.length[user]! >= mailboxMessagesMax) return REFUSAL.mailboxMessages;
+    if (this.#bytes[user]! + size > mailboxBytesMax) return REFUSAL.mailboxBytes;
+    if (this.messages >= messagesMax) return REFUSAL.messages;
+    const block = this.arena.alloc(size);
+    if (block < 0) return REFUSAL.bytes;
+    copyBytes(this.arena.bytes, this.arena.offset(block), payload, start, end);
+    const node = this.#freeHead === NONE ? this.#nodesTouched++ : this.#freeHead;
+    if (node === this.#freeHead) this.#freeHead = this.#next[node]!;
+    this.#block[node] = block;
+    this.#size[node] = size;
+    this.#senderRow[node] = sender.row;
+    this.#senderGeneration[node] = sender.generation;
+    this.#senderWorker[node] = sender.worker;
+    this.#senderPacketId[node] = sender.packetId;
+    this.#packetId[node] = 0;
+    this.#flags[node] = 0;
+    this.#append(user, node, size);
+    return node;
+  }
+
+  /**
+   * The next message to send, now counted in the window, or -1 when all are sent or the window is full.
+   * `withoutId`: it goes to a QoS 0 subscription; `acceptWritten` will accept it.
+   */
+  take(user: number, withoutId: boolean): number {
+    const node = this.#unsent[user]!;
+    if (node === NONE) return NONE;
+    const size = this.#size[node]!;
+    const window = this.#window[user]!;
+    const { windowMessagesMax, windowBytesMax } = this.limits;
+    if (window >= windowMessagesMax) return NONE;
+    if (window > 0 && this.#windowBytes[user]! + size > windowBytesMax) return NONE;
+    if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user);
+    this.#flags[node]! |= withoutId ? SENT | WITHOUT_ID : SENT;
+    this.#window[user] = window + 1;
+    this.#windowBytes[user]! += size;
+    this.#unsent[user] = this.#next[node]!;
+    return node;
+  }
+
+  /**
+   * The receiver accepted the delivery with this packet id: the message is removed and its bytes are
+   * overwritten. True when there was one; its sender then stands in `accepted`.
+   */
+  accept(user: number, packetId: number): boolean {
+    let previous = NONE;
+    let node = this.#head[user]!;
+    for (let left = this.#window[user]!; left > 0; left--) {
+      if (this.#packetId[node] === packetId && (this.#flags[node]! & WITHOUT_ID) === 0) {
+        this.#remove(user, previous, node);
+        return true;
+      }
+      previous = node;
+      node = this.#next[node]!;
+    }
+    return false;
+  }
+
+  /** The oldest delivery without packet id has been written and so is accepted; false when there is none. */
+  acceptWritten(user: number): boolean {
+    let previous = NONE;
+    let node = this.#head[user]!;
+    for (let left = this.#window[user]!; left > 0; left--) {
+      if ((this.#flags[node]! & WITHOUT_ID) !== 0) {
+        this.#remove(user, previous, node);
+        return true;
+      }
+      previous = node;
+      node = this.#next[node]!;
+    }
+    return false;
+  }
+
+  /** The connection is gone: what was sent and not accepted is to be sent again, with DUP. */
+  rewind(user: number): void {
+    let node = this.#head[user]!;
+    for (let left = this.#window[user]!; left > 0; left--, node = this.#next[node]!) {
+      this.#flags[node] = DUP;
+    }
+    this.#unsent[user] = this.#head[user]!;
+    this.#window[user] = this.#windowBytes[user] = 0;
+  }
+
+  /** Removes every message, accepted or not; returns how many there were. */
+  clear(user: number): number {
+    const count = this.length[user]!;
+    for (let node = this.#head[user]!; node !== NONE; ) {
+      const next = this.#next[node]!;
+      this.#free(node);
+      node = next;
+    }
+    const lastPacketId = this.#lastPacketId[user]!;
+    this.open(user);
+    this.#lastPacketId[user] = lastPacketId;
+    return count;
+  }
+
+  packetId(node: number): number {
+    return this.#packetId[node]!;
+  }
+
+  isDup(node: number): boolean {
+    return (this.#flags[node]! & DUP) !== 0;
+  }
+
+  /** The payload is [payloadStart, payloadEnd) of `arena.bytes`. */
+  payloadStart(node: number): number {
+    return this.arena.offset(this.#block[node]!);
+  }
+
+  payloadEnd(node: number): number {
+    return this.payloadStart(node) + this.#size[node]!;
+  }
+
+  #append(user: number, node: number, size: number): void {
+    this.#next[node] = NONE;
+    if (this.#head[user] === NONE) this.#head[user] = node;
+    else this.#next[this.#tail[user]!] = node;
+    this.#tail[user] = node;
+    if (this.#unsent[user] === NONE) this.#unsent[user] = node;
+    this.#bytes[user]! += size;
+    this.length[user]!++;
+    this.messages++;
+  }
+
+  #remove(user: number, previous: number, node: number): void {
+    const next = this.#next[node]!;
+    if (previous === NONE) this.#head[user] = next;
+    else this.#next[previous] = next;
+    if (next === NONE) this.#tail[user] = previous;
+    const size = this.#size[node]!;
+    this.#window[user]!--;
+    this.#windowBytes[user]! -= size;
+    this.#bytes[user]! -= size;
+    this.length[user]!--;
+    const { accepted } = this;
+    accepted.worker = this.#senderWorker[node]!;
+    accepted.row = this.#senderRow[node]!;
+    accepted.generation = this.#senderGeneration[node]!;
+    accepted.packetId = this.#senderPacketId[node]!;
+    this.#free(node);
+  }
+
+  #free(node: number): void {
+    this.arena.free(this.#block[node]!, this.#size[node]!);
+    this.#next[node] = this.#freeHead;
+    this.#freeHead = node;
+    this.messages--;
+  }
+
+  /** The next packet id that no message of the window carries [MQTT-2.3.1-2]. */
+  #nextPacketId(user: number): number {
+    let id = this.#lastPacketId[user]!;
+    do id = id === 0xffff ? 1 : id + 1;
+    while (this.#isPacketIdUsed(user, id));
+    this.#lastPacketId[user] = id;
+    return id;
+  }
+
+  #isPacketIdUsed(user: number, id: number): boolean {
+    let node = this.#head[user]!;
+    for (; node !== NONE && this.#packetId[node] !== 0; node = this.#next[node]!) {
+      if (this.#packetId[node] === id) return true;
+    }
+    assert(node !== NONE, 'the message that needs an id stands in the mailbox');
+    return false;
+  }
+}

@@ -1,0 +1,140 @@
+// Every metric of source `server`, and where its value comes from. One list: the schema on the bus, the
+// rows, and the manual's table are the same.
+
+import type { MetricDef } from '#core/metric/row.ts';
+import { REACTOR_STAT } from '#core/socket/reactor.ts';
+import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+
+/** A sum over workers of one figure of theirs, or of the reactor's. */
+type Source = { stat: number } | { reactor: number } | { special: SpecialMetric };
+
+/** Figures that are no plain sum. */
+export type SpecialMetric =
+  | 'closed'
+  | 'malformed'
+  | 'refused'
+  | 'queueLength'
+  | 'queueLongest'
+  | 'queueNonempty'
+  | 'cpuUs'
+  | 'rss'
+  | 'workers'
+  | 'turnUsMax';
+
+export interface ServerMetric extends MetricDef {
+  source: Source;
+}
+
+const stat = (name: keyof typeof STAT): Source => ({ stat: STAT[name] });
+const reactor = (name: keyof typeof REACTOR_STAT): Source => ({ reactor: REACTOR_STAT[name] });
+const special = (name: SpecialMetric): Source => ({ special: name });
+
+function counter(
+  name: string,
+  short: string,
+  unit: string,
+  source: Source,
+  help: string,
+): ServerMetric {
+  return { name: `wsar.server.${name}`, short, unit, kind: 'counter', help, source };
+}
+
+function gauge(
+  name: string,
+  short: string,
+  unit: string,
+  source: Source,
+  help: string,
+): ServerMetric {
+  return { name: `wsar.server.${name}`, short, unit, kind: 'gauge', help, source };
+}
+
+const CONNECTION = '{connection}';
+const MESSAGE = '{message}';
+
+export const SERVER_METRICS: readonly ServerMetric[] = [
+  gauge('connections', 'conns', CONNECTION, reactor('connections'), 'open connections'),
+  gauge('sessions', 'sess', '{session}', stat('sessions'), 'users that are logged in'),
+  counter('accepted', 'acc', CONNECTION, reactor('accepted'), 'connections taken'),
+  counter('logins', 'login', '{login}', stat('logins'), 'CONNECT packets that were accepted'),
+  counter('closed', 'close', CONNECTION, special('closed'), 'connections that ended'),
+  counter(
+    'malformed',
+    'malf',
+    CONNECTION,
+    special('malformed'),
+    'connections closed for input that is no MQTT; each kind is a metric closed.<cause> of its own',
+  ),
+  counter(
+    'refused',
+    'refus',
+    '1',
+    special('refused'),
+    'connections, logins and messages refused for want of room or right',
+  ),
+  counter('logins.refused', 'lgref', '{login}', stat('loginsRefused'), 'CONNACK with a reason'),
+  counter('messages.received', 'msgin', MESSAGE, stat('received'), 'PUBLISH taken from senders'),
+  counter(
+    'messages.delivered',
+    'msgout',
+    MESSAGE,
+    stat('delivered'),
+    'accepted by a receiver: PUBACK for QoS 1, written for QoS 0',
+  ),
+  counter('messages.withheld', 'withh', MESSAGE, stat('withheld'), 'not stored, not acknowledged'),
+  counter('messages.dropped', 'drop', MESSAGE, stat('dropped'), 'QoS 0 without a reader in time'),
+  counter('messages.discarded', 'disc', MESSAGE, stat('discarded'), 'lost with a clean session'),
+  counter('messages.foreign', 'forgn', MESSAGE, stat('foreign'), 'to topics without subscribers'),
+  counter('messages.redelivered', 'redel', MESSAGE, stat('redelivered'), 'sent again with DUP'),
+  counter('receipts', 'rcpt', '{receipt}', stat('receipts'), 'second check marks sent'),
+  counter('acks.unknown', 'ackun', '1', stat('acksUnknown'), 'PUBACK for nothing that waited'),
+  counter(
+    'subscriptions.refused',
+    'subref',
+    '1',
+    stat('subscriptionsRefused'),
+    'filters answered with SUBACK 0x80',
+  ),
+  gauge('queue.length', 'qlen', MESSAGE, special('queueLength'), 'stored and not accepted'),
+  gauge('queue.longest', 'qmax', MESSAGE, special('queueLongest'), 'the longest mailbox'),
+  gauge('queue.nonempty', 'qbusy', '{queue}', special('queueNonempty'), 'mailboxes with messages'),
+  gauge('queue.bytes', 'qbytes', 'By', stat('queuedBytes'), 'blocks of stored payload'),
+  counter('queue.enqueued', 'enq', MESSAGE, stat('enqueued'), 'stored'),
+  counter('queue.dequeued', 'deq', MESSAGE, stat('dequeued'), 'accepted or discarded'),
+  counter('throttled', 'thrtl', '1', stat('throttled'), 'times reading a client was put off'),
+  counter('link.frames', 'link', '{frame}', stat('linkFrames'), 'frames between workers'),
+  counter('link.refused', 'lnkref', MESSAGE, stat('linkRefused'), 'refused: a link was behind'),
+  counter('cpu_us', 'cpu', 'us', special('cpuUs'), 'user and system time of the whole process'),
+  gauge('rss', 'rss', 'By', special('rss'), 'resident memory of the process'),
+  gauge('workers', 'wrk', '{thread}', special('workers'), 'reactor threads'),
+  counter('rx_bytes', 'rxby', 'By', reactor('rxBytes'), 'bytes received'),
+  counter('tx_bytes', 'txby', 'By', reactor('txBytes'), 'bytes sent'),
+  gauge('output_bytes', 'outby', 'By', reactor('outputBytes'), 'output that waits for readers'),
+  counter('loop.work_us', 'work', 'us', reactor('workUs'), 'time the reactors worked'),
+  counter('loop.sleep_us', 'sleep', 'us', reactor('sleepUs'), 'time the reactors slept'),
+  counter('loop.turns', 'turns', '{turn}', reactor('turns'), 'rounds of the event loops'),
+  counter('loop.enters', 'enter', '{call}', reactor('enters'), 'io_uring_enter calls'),
+  counter('loop.sends', 'sends', '{send}', reactor('sends'), 'sends handed to the kernel'),
+  counter('loop.receives', 'recvs', '{receive}', reactor('receives'), 'receives completed'),
+  counter('loop.wakes', 'wakes', '1', reactor('wakes'), 'wake-ups from other threads'),
+  gauge('loop.turn_max_us', 'turnmx', 'us', special('turnUsMax'), 'longest turn of the interval'),
+  ...CLOSE_CAUSES.map((cause, index) =>
+    counter(
+      `closed.${snakeCase(cause)}`,
+      snakeCase(cause),
+      CONNECTION,
+      { stat: STAT_CLOSED + index },
+      `connections that ended by ${cause}`,
+    ),
+  ),
+];
+
+/** The schema alone, as it goes out. */
+export const SERVER_METRIC_DEFS: MetricDef[] = SERVER_METRICS.map(
+  ({ name, short, unit, kind, help }) => ({ name, short, unit, kind, help }),
+);
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

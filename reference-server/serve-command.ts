@@ -1,0 +1,144 @@
+// `wsar serve`: the messaging server under test. This file reads the command line; what runs is in
+// serve-session.ts.
+
+import { availableParallelism } from 'node:os';
+import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
+import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
+import { parseCount } from '#core/cli/quantity.ts';
+import { WsarError } from '#core/errors.ts';
+import { chooseEngine } from '#core/socket/choose-engine.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
+import { listenHost, OPEN_FLAG } from '#reference-server/listen-address.ts';
+import { serve } from '#reference-server/serve-session.ts';
+import type { ServerOptions } from '#reference-server/server.ts';
+import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
+
+const WORKERS_MAX = 64;
+const CONNECTIONS_MAX = 16_000_000;
+const USERS_MAX = 64_000_000;
+const MESSAGES_MAX = 256_000_000;
+const MAILBOX_MESSAGES_MAX = 1_000_000;
+
+const OPTIONS: OptionSpec[] = [
+  {
+    flags: '--port <port>',
+    help: 'port to listen on; 0 takes a free one (required)',
+    parse: parseCount(0, 65_535),
+  },
+  { flags: '--host <address>', help: 'address to listen on', default: '127.0.0.1' },
+  {
+    flags: '--workers <n>',
+    help: 'reactor threads (default: one a core)',
+    parse: parseCount(1, WORKERS_MAX),
+  },
+  {
+    flags: '--engine <name>',
+    help: "'ring', 'net' or 'auto' (default)",
+    parse: oneOf('ring', 'net', 'auto'),
+  },
+  {
+    flags: '--lab',
+    help: 'a server for a lab: anonymous logins, refuses every address but loopback',
+  },
+  { flags: OPEN_FLAG, help: 'allow a --host that is not loopback' },
+  {
+    flags: '--connections <n>',
+    help: `connections at a time (default ${DEFAULT_LIMITS.connectionsMax})`,
+    parse: parseCount(1, CONNECTIONS_MAX),
+  },
+  {
+    flags: '--users <n>',
+    help: `users known at a time (default ${DEFAULT_LIMITS.usersMax}, at least twice the connections)`,
+    parse: parseCount(1, USERS_MAX),
+  },
+  {
+    flags: '--messages <n>',
+    help: `messages stored in all (default ${DEFAULT_LIMITS.messagesMax})`,
+    parse: parseCount(1, MESSAGES_MAX),
+  },
+  {
+    flags: '--mailbox <n>',
+    help: `messages stored for one user (default ${DEFAULT_LIMITS.mailboxMessagesMax})`,
+    parse: parseCount(1, MAILBOX_MESSAGES_MAX),
+  },
+  {
+    flags: '--flush <when>',
+    help: "first value of knob write.flush: 'turn' (default) or 'immediate'",
+    parse: oneOf('turn', 'immediate'),
+  },
+  {
+    flags: '--arming <how>',
+    help: "first value of knob receive.arming: 'poll' (default) or 'recv'",
+    parse: oneOf('poll', 'recv'),
+  },
+  { flags: '--json', help: 'the schema, then one row a second, as NDJSON after the ready line' },
+];
+
+export const command: CommandSpec = {
+  name: 'serve',
+  summary: 'run the messaging server under test',
+  options: OPTIONS,
+  examples: [
+    'wsar serve --port 1883',
+    'wsar serve --port 0 --workers 2 --engine net --json',
+    'mosquitto_sub -p 1883 -c -i bob -t m/bob -q 1     (another terminal)',
+    'mosquitto_pub -p 1883 -t m/bob -q 1 -m hello      (a third one)',
+  ],
+  run,
+};
+
+async function run(context: CommandContext): Promise<ExitCode> {
+  const { options, reason } = readOptions(context.options);
+  const threads = `${options.workers} worker${options.workers === 1 ? '' : 's'}`;
+  context.talk(`wsar serve: engine ${options.engine} (${reason}), ${threads}\n`);
+  await serve(context, options, context.options['json'] === true);
+  return EXIT.ok;
+}
+
+/** The checked command line. Throws WSAR_ERR_USAGE, WSAR_ERR_ENGINE. */
+export function readOptions(given: Record<string, unknown>): {
+  options: ServerOptions;
+  reason: string;
+} {
+  const port = given['port'] as number | undefined;
+  if (port === undefined) {
+    throw new WsarError('WSAR_ERR_USAGE', '--port is missing', 'add for example --port 1883');
+  }
+  const isOpen = given['iKnowAnyoneCanLogIn'] === true;
+  const host = listenHost(given['host'] as string, isOpen, given['lab'] === true);
+  const wanted = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
+  const { engine, reason } = chooseEngine(wanted);
+  const settings: WorkerSettings = {
+    flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
+    arming: (given['arming'] as WorkerSettings['arming'] | undefined) ?? 'poll',
+    injectedUs: 0,
+  };
+  const workers =
+    (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
+  return { options: { host, port, workers, engine, limits: readLimits(given), settings }, reason };
+}
+
+function readLimits(given: Record<string, unknown>): ServerLimits {
+  const count = (name: string, otherwise: number): number =>
+    (given[name] as number | undefined) ?? otherwise;
+  const connectionsMax = count('connections', DEFAULT_LIMITS.connectionsMax);
+  return {
+    ...DEFAULT_LIMITS,
+    connectionsMax,
+    usersMax: count('users', Math.max(DEFAULT_LIMITS.usersMax, 2 * connectionsMax)),
+    messagesMax: count('messages', DEFAULT_LIMITS.messagesMax),
+    mailboxMessagesMax: count('mailbox', DEFAULT_LIMITS.mailboxMessagesMax),
+  };
+}
+
+function oneOf(...values: string[]): (text: string) => string {
+  return (text) => {
+    if (values.includes(text)) return text;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is not known here`,
+      `use ${values.join(' or ')}`,
+    );
+  };
+}

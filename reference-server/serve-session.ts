@@ -1,0 +1,111 @@
+// A running `wsar serve`: the server, its rows on the bus and on stdout, its knobs, and its end.
+
+import { join } from 'node:path';
+import { type Bus, connectBus } from '#core/bus/bus.ts';
+import { type PublishedSource, publishSource } from '#core/bus/publish-source.ts';
+import type { CommandContext } from '#core/cli/command.ts';
+import { systemClock } from '#core/clock/clock.ts';
+import { startTicker } from '#core/clock/ticker.ts';
+import { WsarError } from '#core/errors.ts';
+import { hostName } from '#core/host/host-name.ts';
+import { readLabEnvironment } from '#core/host/lab-environment.ts';
+import { watchLifeline } from '#core/host/lifeline.ts';
+import { stateSubfolder } from '#core/host/state-folder.ts';
+import { offerKnobs } from '#core/knob/offer-knobs.ts';
+import { serverUrl } from '#reference-server/listen-address.ts';
+import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
+import { ServerRows } from '#reference-server/report/server-rows.ts';
+import { Server, type ServerOptions } from '#reference-server/server.ts';
+import { serverKnobs } from '#reference-server/server-knobs.ts';
+
+const SOURCE = 'server';
+const TICK_MS = 1000;
+
+/** What is open beside the server and is closed at the end, last opened first. */
+type Closer = () => Promise<void> | void;
+
+/** Serves until `context.signal`, the loss of the parent, or the death of a worker. */
+export async function serve(
+  context: CommandContext,
+  options: ServerOptions,
+  asJson: boolean,
+): Promise<void> {
+  const startUs = systemClock.monoUs();
+  const server = await Server.start(options);
+  const rows = new ServerRows(server, startUs);
+  const closers: Closer[] = [];
+  try {
+    const source = await joinLab(server, closers);
+    context.out(`ready ${serverUrl(options.host, server.port)}\n`);
+    if (asJson) {
+      const schema = { source: SOURCE, host: hostName(), metrics: SERVER_METRIC_DEFS };
+      context.out(`${JSON.stringify({ schema })}\n`);
+    }
+    const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
+      if (source === undefined && !asJson) return;
+      const row = rows.row(tick);
+      source?.row(row);
+      if (asJson) context.out(`${JSON.stringify(row)}\n`);
+    });
+    closers.push(stopTicker);
+    await Promise.race([ended(context.signal), parentLost(), server.failed]);
+  } finally {
+    for (const close of closers.reverse()) await close();
+    await server.stop();
+    context.talk(totals(rows.values(), (systemClock.monoUs() - startUs) / 1e6));
+  }
+}
+
+/** Joins the lab that the environment names; undefined outside a lab. */
+async function joinLab(server: Server, closers: Closer[]): Promise<PublishedSource | undefined> {
+  const { busUrl, lab, runId } = readLabEnvironment();
+  if (busUrl === undefined) return undefined;
+  const host = hostName();
+  const bus: Bus = await connectBus(busUrl, { clientId: `serve-${host}` });
+  closers.push(() => bus.close());
+  const source = publishSource(bus, { lab, host, source: SOURCE, metrics: SERVER_METRIC_DEFS });
+  const knobs = await offerKnobs({
+    bus,
+    lab,
+    host,
+    owner: SOURCE,
+    // Settings die with the process, so the next server has nothing of this one's to put back.
+    journalFile: join(stateSubfolder('knobs'), `server-${runId}-${process.pid}.json`),
+    clock: systemClock,
+    knobs: serverKnobs(server),
+  });
+  closers.push(() => knobs.close());
+  return source;
+}
+
+function ended(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function parentLost(): Promise<never> {
+  return new Promise((_, reject) => {
+    watchLifeline(() =>
+      reject(
+        new WsarError(
+          'WSAR_ERR_PARENT_LOST',
+          'the process that started this server is gone',
+          'see its log; the server has closed its connections',
+        ),
+      ),
+    );
+  });
+}
+
+/** One line for a person, at the end. */
+function totals(values: Record<string, number>, seconds: number): string {
+  const count = (name: string): number => values[`wsar.server.${name}`]!;
+  return (
+    `wsar serve: ${seconds.toFixed(1)} s, ${count('logins')} logins, ` +
+    `${count('messages.received')} messages received, ${count('messages.delivered')} delivered, ` +
+    `${count('queue.length')} still queued, ${count('receipts')} receipts, ` +
+    `${count('malformed')} malformed, ${count('refused')} refused\n`
+  );
+}

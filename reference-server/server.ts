@@ -1,0 +1,189 @@
+// The server as the main thread sees it: starts one worker thread for each reactor, hands them their
+// shares of the limits and the links between them, reads their figures, turns their settings and stops
+// them. The main thread itself touches no connection.
+//
+// All workers listen on the same port (SO_REUSEPORT) and the kernel spreads connections over them. With
+// that option a second server on the same port would not be refused, so a taken port is looked for
+// before the workers listen.
+
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { assert } from '#core/assert.ts';
+import { WsarError } from '#core/errors.ts';
+import { listenError } from '#core/socket/listen-error.ts';
+import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import { wake } from '#core/socket/waker.ts';
+import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
+import { createLinkMemory } from '#reference-server/link/link-ring.ts';
+import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
+import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+
+/** Words of each link's ring: 1 MiB. */
+const LINK_WORDS = 256 * 1024;
+
+export interface ServerOptions {
+  host: string;
+  /** 0 chooses a free one. */
+  port: number;
+  workers: number;
+  engine: EngineName;
+  limits: ServerLimits;
+  settings: WorkerSettings;
+}
+
+/** What the main thread can read of one worker, live. */
+export interface WorkerFigures {
+  stats: WorkerStats;
+  reactorStats: Float64Array<SharedArrayBuffer>;
+  mailboxLengths: Uint32Array<SharedArrayBuffer>;
+}
+
+interface Crew {
+  thread: Worker;
+  stats: WorkerStats;
+  exited: Promise<void>;
+}
+
+export class Server {
+  readonly port: number;
+  readonly figures: WorkerFigures[];
+  /** Rejects when a worker dies without being asked to. */
+  readonly failed: Promise<never>;
+  readonly #crew: Crew[];
+  readonly #control: WorkerControl;
+  readonly #wakers: Waker[];
+
+  private constructor(
+    port: number,
+    figures: WorkerFigures[],
+    crew: Crew[],
+    control: WorkerControl,
+    wakers: Waker[],
+  ) {
+    this.port = port;
+    this.figures = figures;
+    this.#crew = crew;
+    this.#control = control;
+    this.#wakers = wakers;
+    this.failed = Promise.race(
+      crew.map(async ({ exited }, index) => {
+        await exited;
+        if (this.#control.isStopping) return await new Promise<never>(() => {});
+        throw new Error(`worker ${index} ended by itself`);
+      }),
+    );
+    this.failed.catch(() => {});
+  }
+
+  /** Starts the workers and listens. Throws WSAR_ERR_PORT_IN_USE, WSAR_ERR_ENGINE, WSAR_ERR_SYSTEM. */
+  static async start(options: ServerOptions): Promise<Server> {
+    const { host, workers } = options;
+    if (workers > 1 && options.port !== 0) await assertPortFree(host, options.port);
+    const control = WorkerControl.create(workers, options.settings);
+    const crew = startCrew(options, control);
+    try {
+      const created = await Promise.all(crew.map((member) => hear(member, 'created')));
+      let { port } = options;
+      for (const member of crew) {
+        order(member, { kind: 'listen', host, port, reusePort: workers > 1 });
+        port = (await hear(member, 'listening')).port;
+      }
+      const wakers = created.map(({ waker }) => waker);
+      for (const member of crew) order(member, { kind: 'run', wakers });
+      const figures = created.map(({ reactorStats, mailboxLengths }, index) => ({
+        stats: crew[index]!.stats,
+        reactorStats,
+        mailboxLengths,
+      }));
+      return new Server(port, figures, crew, control, wakers);
+    } catch (error) {
+      control.stop();
+      await Promise.all(crew.map(({ thread }) => thread.terminate()));
+      throw error;
+    }
+  }
+
+  get workers(): number {
+    return this.#crew.length;
+  }
+
+  /** What worker 0 does now; `change` resolves only when all do the same. */
+  get settings(): WorkerSettings {
+    return this.#control.actual(0);
+  }
+
+  async change(settings: Partial<WorkerSettings>): Promise<void> {
+    await this.#control.change(settings, () => this.#wakeAll());
+  }
+
+  /** Closes every connection and ends the workers. Their figures stay readable. */
+  async stop(): Promise<void> {
+    this.#control.stop();
+    this.#wakeAll();
+    await Promise.all(this.#crew.map(({ exited }) => exited));
+  }
+
+  #wakeAll(): void {
+    for (const waker of this.#wakers) wake(waker);
+  }
+}
+
+function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
+  const { workers, engine } = options;
+  const links = Array.from({ length: workers }, (_, from) =>
+    Array.from({ length: workers }, (_, to) =>
+      from === to ? undefined : createLinkMemory(LINK_WORDS),
+    ),
+  );
+  const hashSeed = randomInt(0x1_0000_0000);
+  const limits = workerLimits(options.limits, workers);
+  return Array.from({ length: workers }, (_, self) => {
+    const stats = createWorkerStats();
+    const birth: WorkerBirth = {
+      self,
+      engine,
+      limits,
+      hashSeed,
+      control: control.memory,
+      stats,
+      outgoing: links[self]!,
+      incoming: links.map((row) => row[self]),
+    };
+    const url = new URL('./worker/serve-worker.ts', import.meta.url);
+    const thread = new Worker(url, { workerData: birth, name: `serve-${self}` });
+    const exited = once(thread, 'exit').then(() => {});
+    exited.catch(() => {});
+    return { thread, stats, exited };
+  });
+}
+
+function order({ thread }: Crew, message: ToWorker): void {
+  thread.postMessage(message);
+}
+
+/** The worker's next message, which is of this kind; what it failed of is thrown. */
+async function hear<K extends FromWorker['kind']>(
+  { thread }: Crew,
+  kind: K,
+): Promise<Extract<FromWorker, { kind: K }>> {
+  const [message] = (await once(thread, 'message')) as [FromWorker];
+  if (message.kind === 'failed') throw new WsarError(message.code, message.message, message.hint);
+  assert(message.kind === kind, `a worker says '${kind}' now`);
+  return message as Extract<FromWorker, { kind: K }>;
+}
+
+/** Listens and closes again: with SO_REUSEPORT the workers would not be told. */
+async function assertPortFree(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    probe.listen({ host, port, exclusive: true });
+    await once(probe, 'listening');
+  } catch (error) {
+    throw listenError({ host, port }, Math.abs((error as NodeJS.ErrnoException).errno ?? 0));
+  }
+  probe.close();
+  await once(probe, 'close');
+}

@@ -1,0 +1,54 @@
+// The figures of one worker, in shared memory: written by the worker alone, read once a second by the
+// main thread. A write is one store into a Float64Array, exact for integers up to 2^53.
+
+import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
+
+/** Indices into a worker's figures. All are counters, except the four gauges marked so. */
+export const STAT = {
+  /** Gauge: users that are logged in and owned by this worker. */
+  sessions: 0,
+  /** Gauge: messages in this worker's mailboxes. */
+  queued: 1,
+  /** Gauge: user rows ever touched: how far a sweep has to go. */
+  rowsTouched: 2,
+  /** Gauge: bytes of message payload, in blocks. */
+  queuedBytes: 3,
+  logins: 4,
+  loginsRefused: 5,
+  /** PUBLISH packets taken from senders. */
+  received: 6,
+  /** Accepted by a receiver: PUBACK for QoS 1, written for QoS 0. */
+  delivered: 7,
+  receipts: 8,
+  enqueued: 9,
+  dequeued: 10,
+  /** QoS 0 messages for users who are away or read too slowly, and receipts likewise. */
+  dropped: 11,
+  /** Stored messages that a clean session threw away. */
+  discarded: 12,
+  /** QoS 1 messages that were not stored: mailbox or memory full; their PUBACK was withheld. */
+  withheld: 13,
+  /** Messages to topics that nobody can subscribe to: acknowledged and forgotten, as the standard says. */
+  foreign: 14,
+  subscriptionsRefused: 15,
+  /** Messages sent again with DUP. */
+  redelivered: 16,
+  /** Frames sent to other workers. */
+  linkFrames: 17,
+  /** Messages refused because too many frames waited for another worker. */
+  linkRefused: 18,
+  /** Times that reading from a connection was put off: its output or a link was behind. */
+  throttled: 19,
+  /** PUBACKs for nothing that waited for one. */
+  acksUnknown: 20,
+} as const;
+
+/** Counters of closed connections start here, in the order of CLOSE_CAUSES. */
+export const STAT_CLOSED = 24;
+export const STAT_COUNT = STAT_CLOSED + CLOSE_CAUSES.length;
+
+export type WorkerStats = Float64Array<SharedArrayBuffer>;
+
+export function createWorkerStats(): WorkerStats {
+  return new Float64Array(new SharedArrayBuffer(STAT_COUNT * Float64Array.BYTES_PER_ELEMENT));
+}

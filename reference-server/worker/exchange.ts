@@ -1,0 +1,375 @@
+// Where edges and homes meet. A call that concerns this worker is a direct call; one that concerns
+// another becomes a frame on the link to it. Nothing waits: frames gather during a turn and leave at its
+// end with one wake for each worker that got some.
+//
+// A link that falls behind is seen by the edge in `isBacklogged`, which then stops reading from whoever
+// made it so; `canPublish` refuses messages beyond a second, higher bound.
+
+import type { Waker } from '#core/socket/reactor.ts';
+import { wake } from '#core/socket/waker.ts';
+import { copyBytes } from '#core/wire/mqtt/encode.ts';
+import type { Edge } from '#reference-server/edge/edge.ts';
+import type { Home } from '#reference-server/home/home.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
+import {
+  FRAME_ARGS,
+  FRAME_BYTES,
+  FRAME_TYPE,
+  LinkIn,
+  LinkOut,
+  payloadAt,
+} from '#reference-server/link/link-ring.ts';
+import type { SenderReference } from '#reference-server/mailbox/mailboxes.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { FRAME } from '#reference-server/worker/frame-type.ts';
+
+export interface ExchangeOptions {
+  /** Number of this worker. */
+  self: number;
+  /** Memory of the links to and from each worker; undefined at this one's own place. */
+  outgoing: (SharedArrayBuffer | undefined)[];
+  incoming: (SharedArrayBuffer | undefined)[];
+  limits: ServerLimits;
+  stats: WorkerStats;
+}
+
+export class Exchange {
+  readonly self: number;
+  readonly workers: number;
+  readonly #out: (LinkOut | undefined)[];
+  readonly #in: { from: number; link: LinkIn }[];
+  readonly #limits: ServerLimits;
+  readonly #stats: WorkerStats;
+  #wakers: Waker[] = [];
+  #edge!: Edge;
+  #home!: Home;
+  readonly #sender: SenderReference = { worker: 0, row: 0, generation: 0, packetId: 0 };
+  /** The worker whose frames are being read. */
+  #from = 0;
+  readonly #read = (words: Int32Array, bytes: Uint8Array, frame: number): void =>
+    this.#receive(words, bytes, frame);
+
+  constructor(options: ExchangeOptions) {
+    this.self = options.self;
+    this.workers = options.outgoing.length;
+    this.#limits = options.limits;
+    this.#stats = options.stats;
+    this.#out = options.outgoing.map((memory) => memory && new LinkOut(memory));
+    this.#in = options.incoming.flatMap((memory, from) =>
+      memory === undefined ? [] : [{ from, link: new LinkIn(memory) }],
+    );
+  }
+
+  /** Joins the two halves of this worker; before the first call of anything below. */
+  join(edge: Edge, home: Home): void {
+    this.#edge = edge;
+    this.#home = home;
+  }
+
+  /** How the others are woken; before the reactor runs. */
+  setWakers(wakers: Waker[]): void {
+    this.#wakers = wakers;
+  }
+
+  /** Reads what the others have sent; returns the number of frames. */
+  drain(): number {
+    let count = 0;
+    for (const { from, link } of this.#in) {
+      this.#from = from;
+      count += link.drain(this.#read);
+    }
+    return count;
+  }
+
+  /** Sends what was gathered; true when some of it found no room yet. */
+  flush(): boolean {
+    let isLeft = false;
+    for (let worker = 0; worker < this.workers; worker++) {
+      const link = this.#out[worker];
+      if (link === undefined || link.backlogBytes === 0) continue;
+      if (link.flush()) wake(this.#wakers[worker]!);
+      if (link.backlogBytes > 0) isLeft = true;
+    }
+    return isLeft;
+  }
+
+  /** Whether reading on would only make the link to `worker` fall further behind. */
+  isBacklogged(worker: number): boolean {
+    const link = this.#out[worker];
+    return link !== undefined && link.backlogBytes > this.#limits.linkBacklogBytesSoftMax;
+  }
+
+  /** Whether a message for `worker` is taken at all. */
+  canPublish(worker: number): boolean {
+    const link = this.#out[worker];
+    return link === undefined || link.backlogBytes < this.#limits.linkBacklogBytesMax;
+  }
+
+  // From an edge to a home.
+
+  login(
+    home: number,
+    conn: number,
+    connGeneration: number,
+    clean: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.login(this.self, conn, connGeneration, clean, bytes, start, end);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.login, conn, connGeneration, end - start);
+    link.words[frame + FRAME_ARGS + 2] = clean ? 1 : 0;
+    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+  }
+
+  logout(
+    home: number,
+    row: number,
+    generation: number,
+    conn: number,
+    connGeneration: number,
+  ): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.logout(row, generation, this.self, conn, connGeneration);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.logout, row, generation, 0);
+    link.words[frame + FRAME_ARGS + 2] = conn;
+    link.words[frame + FRAME_ARGS + 3] = connGeneration;
+  }
+
+  subscription(
+    home: number,
+    row: number,
+    generation: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.subscription(row, generation, bytes, start, end);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.subscription, row, generation, end - start);
+    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+  }
+
+  publish(
+    home: number,
+    conn: number,
+    connGeneration: number,
+    sender: Readonly<SenderReference>,
+    qos: number,
+    hash: number,
+    bytes: Uint8Array,
+    uidStart: number,
+    uidEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+  ): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.publish(
+        this.self,
+        conn,
+        connGeneration,
+        sender,
+        qos,
+        hash,
+        bytes,
+        uidStart,
+        uidEnd,
+        payloadStart,
+        payloadEnd,
+      );
+      return;
+    }
+    const uidBytes = uidEnd - uidStart;
+    const length = uidBytes + payloadEnd - payloadStart;
+    const frame = this.#begin(link, FRAME.publish, conn, connGeneration, length);
+    const args = frame + FRAME_ARGS;
+    link.words[args + 2] = sender.row;
+    link.words[args + 3] = sender.generation;
+    link.words[args + 4] = sender.worker;
+    link.words[args + 5] = sender.packetId | (qos << 16) | (uidBytes << 18);
+    link.words[args + 6] = hash;
+    const at = copyBytes(link.bytes, payloadAt(frame), bytes, uidStart, uidEnd);
+    copyBytes(link.bytes, at, bytes, payloadStart, payloadEnd);
+  }
+
+  acknowledge(home: number, row: number, generation: number, packetId: number): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.acknowledge(row, generation, packetId);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.acknowledge, row, generation, 0);
+    link.words[frame + FRAME_ARGS + 2] = packetId;
+  }
+
+  written(home: number, row: number, generation: number, count: number): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.written(row, generation, count);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.written, row, generation, 0);
+    link.words[frame + FRAME_ARGS + 2] = count;
+  }
+
+  // From a home to a home.
+
+  receipt(
+    home: number,
+    row: number,
+    generation: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const link = this.#out[home];
+    if (link === undefined) {
+      this.#home.receipt(row, generation, bytes, start, end);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.receipt, row, generation, end - start);
+    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+  }
+
+  // From a home to an edge.
+
+  loginAnswer(
+    worker: number,
+    conn: number,
+    connGeneration: number,
+    row: number,
+    generation: number,
+    returnCode: number,
+    isPresent: boolean,
+  ): void {
+    const link = this.#out[worker];
+    if (link === undefined) {
+      const { self } = this;
+      this.#edge.loginAnswer(self, conn, connGeneration, row, generation, returnCode, isPresent);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.loginAnswer, conn, connGeneration, 0);
+    link.words[frame + FRAME_ARGS + 2] = row;
+    link.words[frame + FRAME_ARGS + 3] = generation;
+    link.words[frame + FRAME_ARGS + 4] = returnCode | (isPresent ? 0x100 : 0);
+  }
+
+  kick(worker: number, conn: number, connGeneration: number): void {
+    const link = this.#out[worker];
+    if (link === undefined) this.#edge.kick(conn, connGeneration);
+    else this.#begin(link, FRAME.kick, conn, connGeneration, 0);
+  }
+
+  output(
+    worker: number,
+    conn: number,
+    connGeneration: number,
+    kind: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const link = this.#out[worker];
+    if (link === undefined) {
+      this.#edge.output(conn, connGeneration, kind, bytes, start, end);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.output, conn, connGeneration, end - start);
+    link.words[frame + FRAME_ARGS + 2] = kind;
+    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+  }
+
+  withhold(worker: number, conn: number, connGeneration: number): void {
+    const link = this.#out[worker];
+    if (link === undefined) this.#edge.withhold(conn, connGeneration);
+    else this.#begin(link, FRAME.withhold, conn, connGeneration, 0);
+  }
+
+  #begin(link: LinkOut, type: number, first: number, second: number, payloadBytes: number): number {
+    const frame = link.begin(type, payloadBytes);
+    link.words[frame + FRAME_ARGS] = first;
+    link.words[frame + FRAME_ARGS + 1] = second;
+    this.#stats[STAT.linkFrames]!++;
+    return frame;
+  }
+
+  #receive(words: Int32Array, bytes: Uint8Array, frame: number): void {
+    const type = words[frame + FRAME_TYPE]!;
+    const args = frame + FRAME_ARGS;
+    const first = words[args]!;
+    const generation = words[args + 1]! >>> 0;
+    const third = words[args + 2]!;
+    const start = payloadAt(frame);
+    const end = start + words[frame + FRAME_BYTES]!;
+    const home = this.#home;
+    const edge = this.#edge;
+    const from = this.#from;
+    if (type === FRAME.publish) this.#receivePublish(words, bytes, args, start, end);
+    else if (type === FRAME.output) edge.output(first, generation, third, bytes, start, end);
+    else if (type === FRAME.acknowledge) home.acknowledge(first, generation, third);
+    else if (type === FRAME.receipt) home.receipt(first, generation, bytes, start, end);
+    else if (type === FRAME.written) home.written(first, generation, third);
+    else if (type === FRAME.login) {
+      home.login(from, first, generation, third === 1, bytes, start, end);
+    } else if (type === FRAME.logout) {
+      home.logout(first, generation, from, third, words[args + 3]! >>> 0);
+    } else if (type === FRAME.subscription) home.subscription(first, generation, bytes, start, end);
+    else if (type === FRAME.kick) edge.kick(first, generation);
+    else if (type === FRAME.withhold) edge.withhold(first, generation);
+    else {
+      const code = words[args + 4]!;
+      const rowGeneration = words[args + 3]! >>> 0;
+      edge.loginAnswer(
+        from,
+        first,
+        generation,
+        third,
+        rowGeneration,
+        code & 0xff,
+        (code & 0x100) !== 0,
+      );
+    }
+  }
+
+  #receivePublish(
+    words: Int32Array,
+    bytes: Uint8Array,
+    args: number,
+    start: number,
+    end: number,
+  ): void {
+    const packed = words[args + 5]!;
+    const sender = this.#sender;
+    sender.row = words[args + 2]!;
+    sender.generation = words[args + 3]! >>> 0;
+    sender.worker = words[args + 4]!;
+    sender.packetId = packed & 0xffff;
+    const qos = (packed >>> 16) & 3;
+    const uidEnd = start + (packed >>> 18);
+    const hash = words[args + 6]! >>> 0;
+    this.#home.publish(
+      this.#from,
+      words[args]!,
+      words[args + 1]! >>> 0,
+      sender,
+      qos,
+      hash,
+      bytes,
+      start,
+      uidEnd,
+      uidEnd,
+      end,
+    );
+  }
+}

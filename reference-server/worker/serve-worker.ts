@@ -1,0 +1,78 @@
+// The thread of one worker: its reactor, edge and home. Started by reference-server/server.ts.
+
+import { once } from 'node:events';
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '#core/assert.ts';
+import { systemClock } from '#core/clock/clock.ts';
+import { WsarError } from '#core/errors.ts';
+import { createReactor } from '#core/socket/create-reactor.ts';
+import type { Reactor } from '#core/socket/reactor.ts';
+import { Edge } from '#reference-server/edge/edge.ts';
+import { Home } from '#reference-server/home/home.ts';
+import { Exchange } from '#reference-server/worker/exchange.ts';
+import { WorkerControl } from '#reference-server/worker/worker-control.ts';
+import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+
+assert(parentPort !== null, 'serve-worker runs in a worker thread');
+const main = parentPort;
+try {
+  await work(workerData as WorkerBirth);
+} catch (error) {
+  if (!(error instanceof WsarError)) throw error;
+  tell({ kind: 'failed', code: error.code, message: error.message, hint: error.hint });
+}
+
+async function work(birth: WorkerBirth): Promise<void> {
+  const { self, limits, stats } = birth;
+  const control = new WorkerControl(birth.control);
+  const exchange = new Exchange({ ...birth });
+  const options = { limits, exchange, stats, clock: systemClock, hashSeed: birth.hashSeed };
+  const home = new Home(options);
+  const edge = new Edge({
+    ...options,
+    onWake: () => obey(self, control, home, reactor),
+    onTurn: () => home.publishGauges(),
+  });
+  const { flush, arming } = control.wished;
+  const reactor: Reactor = createReactor({
+    handler: edge,
+    engine: birth.engine,
+    capacity: limits.connectionsMax,
+    outputBytesMax: limits.outputBytesMax,
+    outputBytesTotalMax: limits.outputBytesTotalMax,
+    flush,
+    arming,
+  });
+  home.injectedUs = control.wished.injectedUs;
+  edge.attach(reactor);
+  exchange.join(edge, home);
+  const mailboxLengths = home.mailboxes.length;
+  tell({ kind: 'created', waker: reactor.waker, reactorStats: reactor.stats, mailboxLengths });
+  for (;;) {
+    const [order] = (await once(main, 'message')) as [ToWorker];
+    if (order.kind === 'run') {
+      exchange.setWakers(order.wakers);
+      break;
+    }
+    const { host, port, reusePort } = order;
+    tell({ kind: 'listening', port: reactor.listen({ host, port, reusePort }).port });
+  }
+  await reactor.run();
+}
+
+/** Does what the main thread wishes since the last look. */
+function obey(self: number, control: WorkerControl, home: Home, reactor: Reactor): void {
+  if (control.isStopping) {
+    reactor.stop();
+    return;
+  }
+  const { version, wished } = control;
+  if (control.obeyedVersion(self) === version) return;
+  reactor.set({ flush: wished.flush, arming: wished.arming });
+  home.injectedUs = wished.injectedUs;
+  control.obeyed(self, wished, version);
+}
+
+function tell(message: FromWorker): void {
+  main.postMessage(message);
+}

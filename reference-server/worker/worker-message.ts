@@ -1,0 +1,36 @@
+// What the main thread and a worker tell each other before the worker's reactor runs. Afterwards the
+// worker's thread belongs to its reactor and no message is read; then there is shared memory only.
+
+import type { ErrorCode } from '#core/errors.ts';
+import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
+import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
+
+/** What a worker is born with. */
+export interface WorkerBirth {
+  self: number;
+  engine: EngineName;
+  /** Already this worker's share. */
+  limits: ServerLimits;
+  hashSeed: number;
+  control: SharedArrayBuffer;
+  stats: WorkerStats;
+  outgoing: (SharedArrayBuffer | undefined)[];
+  incoming: (SharedArrayBuffer | undefined)[];
+}
+
+export type ToWorker =
+  | { kind: 'listen'; host: string; port: number; reusePort: boolean }
+  | { kind: 'run'; wakers: Waker[] };
+
+export type FromWorker =
+  | {
+      kind: 'created';
+      waker: Waker;
+      /** REACTOR_STAT figures. */
+      reactorStats: Float64Array<SharedArrayBuffer>;
+      /** Length of each mailbox. */
+      mailboxLengths: Uint32Array<SharedArrayBuffer>;
+    }
+  | { kind: 'listening'; port: number }
+  | { kind: 'failed'; code: ErrorCode; message: string; hint: string };
