@@ -1,0 +1,51 @@
+// The metrics that have a place of their own on the screen. Names are those of the sources' schemas;
+// where a source may call a thing by several names, the first that it has counts.
+
+export const SERVER = {
+  connections: 'wsar.server.connections',
+  sessions: 'wsar.server.sessions',
+  logins: 'wsar.server.logins',
+  received: 'wsar.server.messages.received',
+  delivered: 'wsar.server.messages.delivered',
+  queueLength: 'wsar.server.queue.length',
+  queueLongest: 'wsar.server.queue.longest',
+  queueNonempty: 'wsar.server.queue.nonempty',
+  enqueued: 'wsar.server.queue.enqueued',
+  dequeued: 'wsar.server.queue.dequeued',
+  cpuUs: 'wsar.server.cpu_us',
+  malformed: 'wsar.server.malformed',
+  refused: 'wsar.server.refused',
+} as const;
+
+export const LOAD = {
+  target: 'wsar.load.connections.target',
+  loggedIn: 'wsar.load.connections.logged_in',
+  failed: 'wsar.load.connections.failed',
+  sent: 'wsar.load.messages.sent',
+  errors: 'wsar.load.messages.errors',
+  cpuUs: 'wsar.load.cpu_us',
+} as const;
+
+/** Of the collector. */
+export const HOST = {
+  user: ['system.cpu.utilization{cpu.mode=user}'],
+  system: ['system.cpu.utilization{cpu.mode=system}'],
+  softirq: ['system.cpu.utilization{cpu.mode=softirq}'],
+  idle: ['system.cpu.utilization{cpu.mode=idle}'],
+  contextSwitches: ['system.linux.context_switches'],
+  interrupts: ['system.linux.interrupts'],
+  segmentsIn: ['network.linux.tcp.segments{direction=in}'],
+  segmentsOut: ['network.linux.tcp.segments{direction=out}'],
+  sockets: ['network.linux.sockets{state=inuse}', 'network.linux.sockets'],
+  established: ['system.network.connection.count{state=established}'],
+  opens: ['tcp.connections.opened'],
+  listenOverflows: 'tcp.listen.overflows',
+  memory: ['system.memory.utilization'],
+  files: ['system.linux.file_descriptors'],
+  runQueue: ['system.process.count{state=running}'],
+} as const satisfies Record<string, string | readonly string[]>;
+
+/** The latency of an interval by percentile; `of` is 'latency', 'service' or 'lateness'. */
+export function latencyName(of: 'latency' | 'service' | 'lateness', point: string): string {
+  return `wsar.load.${of}_us.${point}`;
+}
