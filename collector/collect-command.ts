@@ -32,6 +32,10 @@ export const command: CommandSpec = {
   ],
   options: [
     { flags: '--json', help: 'one JSON object a tick (NDJSON) with every metric' },
+    {
+      flags: '--schema',
+      help: 'with --json: before the rows an object with name, unit and kind of every metric',
+    },
     { flags: '--csv', help: 'one line of comma-separated values a tick with every metric' },
     { flags: '--wide', help: "wsar's whole line, wider than 80 columns" },
     {
@@ -89,12 +93,16 @@ function planOf({ args, options }: CommandContext): CollectPlan {
   if (options['json'] === true && options['csv'] === true) {
     throw new WsarError('WSAR_ERR_USAGE', '--json and --csv exclude each other', 'choose one');
   }
+  if (options['schema'] === true && options['json'] !== true) {
+    throw new WsarError('WSAR_ERR_USAGE', '--schema is an object of --json', 'give both');
+  }
   const lab = readLabEnvironment();
   const spoolFolder = options['spoolFolder'] as string | undefined;
   return {
     periodMs: parseInterval(args[0]),
     rowsMax: args[1] === undefined ? Infinity : parseCount(1, COUNT_MAX)(args[1]),
     format: options['json'] === true ? 'json' : options['csv'] === true ? 'csv' : 'console',
+    hasSchema: options['schema'] === true,
     show: options['show'] as string[],
     isWide: options['wide'] === true,
     root: options['root'] as string,

@@ -8,7 +8,7 @@ import { type LabLink, openLabLink } from '#collector/lab-link.ts';
 import { Recorder } from '#collector/recorder.ts';
 import { ConsoleReport } from '#collector/report/console-report.ts';
 import { CsvReport } from '#collector/report/csv-report.ts';
-import { JsonReport } from '#collector/report/json-report.ts';
+import { JsonReport, type MetricSchema } from '#collector/report/json-report.ts';
 import { layoutOf } from '#collector/report/layout.ts';
 import type { Report } from '#collector/report/report.ts';
 import { buildRow } from '#collector/row-shape.ts';
@@ -30,6 +30,8 @@ export interface CollectPlan {
   /** Rows after which the collector ends. */
   rowsMax: number;
   format: 'console' | 'json' | 'csv';
+  /** JSON says what the metrics are before it gives their values. */
+  hasSchema: boolean;
   /** Tables and groups of the console. */
   show: string[];
   isWide: boolean;
@@ -90,7 +92,12 @@ class Collector {
     this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server]);
     this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
     const network = sources.find((source) => source instanceof NetworkDeviceSource);
-    this.#report = createReport(plan, surroundings, () => network?.activeDevices() ?? []);
+    this.#report = createReport(
+      plan,
+      surroundings,
+      () => network?.activeDevices() ?? [],
+      () => this.#schema(),
+    );
   }
 
   /** Connects what is to be connected. Throws when it cannot be. */
@@ -109,13 +116,12 @@ class Collector {
       });
     }
     if (lab.busUrl === undefined) return;
-    const { registry } = this.#sampler;
     this.#link = await openLabLink({
       url: lab.busUrl,
       lab: lab.lab,
       host,
       clock,
-      metrics: () => ({ version: registry.version, definitions: registry.definitions() }),
+      metrics: () => this.#schema(),
       onMessage: (topic, value) => this.#recorder?.take(topic, value),
       onChange: (event) => this.#onLabChange(event),
       onGone: (error) => this.#end(error),
@@ -159,6 +165,11 @@ class Collector {
     await this.#closeShipper();
   }
 
+  #schema(): MetricSchema {
+    const { registry } = this.#sampler;
+    return { version: registry.version, definitions: registry.definitions() };
+  }
+
   #onTick(row: Row, events: readonly LabEvent[]): void {
     this.#report.row(row, events);
     for (const event of events) {
@@ -194,8 +205,11 @@ function createReport(
   plan: CollectPlan,
   { out, terminalLines }: CollectorSurroundings,
   devices: () => string[],
+  schema: () => MetricSchema,
 ): Report {
-  if (plan.format === 'json') return new JsonReport(out, plan.host);
+  if (plan.format === 'json') {
+    return new JsonReport(out, plan.host, plan.hasSchema ? schema : undefined);
+  }
   if (plan.format === 'csv') return new CsvReport(out);
   return new ConsoleReport({
     out,

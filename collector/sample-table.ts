@@ -1,6 +1,6 @@
 // The table of one process's metrics: what the sources read in this tick, and what follows from it.
 // One typed array a column, one slot a metric (core/metric/registry.ts); NaN is "no value". A tick
-// allocates nothing here unless a device or a CPU appears.
+// allocates no object here unless a device or a CPU appears.
 //
 //   sources write         counter(slot, high, low)   gauge(slot, value)
 //   settle(slots, dt)     differences and rates of the counters, decays
@@ -73,7 +73,8 @@ export class SampleTable {
 
   /** Makes values of what was written: `dtS` since the readings before, `decayDtS` since the last tick. */
   settle(slots: readonly number[], dtS: number, decayDtS: number): void {
-    for (const slot of slots) {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
       this.#reserve(slot);
       const spec = this.registry.spec(slot);
       if (spec.counter !== undefined) this.#settleCounter(slot, dtS);
@@ -85,7 +86,8 @@ export class SampleTable {
 
   /** Takes the values that were read or derived into their decays; once a tick, after `derive`. */
   finish(slots: readonly number[], decayDtS: number): void {
-    for (const slot of slots) {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
       const spec = this.registry.spec(slot);
       if (spec.decays === true && spec.counter === undefined) this.#decay(slot, decayDtS);
     }
@@ -93,7 +95,8 @@ export class SampleTable {
 
   /** Nothing is known about this tick. Counters keep their readings: the next difference spans the hole. */
   miss(slots: readonly number[], decayDtS: number): void {
-    for (const slot of slots) {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
       this.#reserve(slot);
       this.#values[slot] = Number.NaN;
       this.#deltas[slot] = Number.NaN;

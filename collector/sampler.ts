@@ -80,7 +80,7 @@ export class Sampler {
 
   /** One tick: reads what is due, computes rates, derived values and decays. Never throws. */
   sample(): void {
-    for (const state of this.supervised) this.#sampleOne(state);
+    for (let i = 0; i < this.supervised.length; i++) this.#sampleOne(this.supervised[i]!);
   }
 
   close(): void {

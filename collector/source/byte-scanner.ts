@@ -66,15 +66,6 @@ export class ByteScanner {
     return false;
   }
 
-  /** Where the line that was entered begins and ends (without the newline); valid before anything of it is read. */
-  get lineStart(): number {
-    return this.#at;
-  }
-
-  get lineEnd(): number {
-    return this.#lineEnd;
-  }
-
   /** Reads up to a space, tab, colon or the end of the line, skips the colon; false when there is nothing. */
   word(): boolean {
     this.#skipSpaces();
@@ -149,6 +140,19 @@ export class ByteScanner {
     const end = this.#lineEnd;
     while (this.#at < end && this.bytes[this.#at] !== byte) this.#at++;
     if (this.#at < end) this.#at++;
+  }
+
+  /** Whether what is left of the line equals `bytes`. */
+  restEquals(bytes: Uint8Array): boolean {
+    const from = this.#at;
+    if (bytes.length !== this.#lineEnd - from) return false;
+    for (let i = 0; i < bytes.length; i++) if (bytes[i] !== this.bytes[from + i]) return false;
+    return true;
+  }
+
+  /** A copy of what is left of the line. */
+  rest(): Uint8Array {
+    return this.bytes.slice(this.#at, this.#lineEnd);
   }
 
   /** The last word as a string; for names that are new, not in a tick's ordinary course. */

@@ -44,8 +44,8 @@ const WANTED = {
   PageTables: bytes('memory.linux.page_tables', 'pgtab', 'page tables of programs'),
   Percpu: bytes('memory.linux.percpu', 'percpu', 'kernel memory kept for each CPU'),
   Mlocked: bytes('memory.linux.locked', 'mlock', 'pages locked into memory'),
-  SwapTotal: bytes('system.paging.limit', 'swptot', 'swap space'),
-  SwapFree: bytes('memory.linux.swap_free', 'swpfre', 'free swap space'),
+  SwapTotal: bytes('system.paging.limit', 'swptot', 'size of the swap space'),
+  SwapFree: bytes('memory.linux.swap_free', 'swpfre', 'swap space that is free'),
   AnonHugePages: bytes('memory.linux.anonymous_huge', 'anonhp', 'anonymous memory in huge pages'),
 };
 

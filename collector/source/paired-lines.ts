@@ -22,8 +22,8 @@ interface Group {
   readonly specs: MetricSpec[];
   readonly isCounter: boolean[];
   slots: number[];
-  /** Copy of the line of names that `metricOfColumn` belongs to. */
-  names: Buffer;
+  /** Copy of the names that `metricOfColumn` belongs to. */
+  names: Uint8Array;
   metricOfColumn: number[];
   /** The line of names of this tick was seen. */
   isOpen: boolean;
@@ -102,7 +102,6 @@ export class PairedLines {
   /** Takes in a line of names; returns the group when it is a line of numbers below one. */
   #line(): Group | undefined {
     const scanner = this.#scanner;
-    const start = scanner.lineStart;
     if (!scanner.word()) return undefined;
     const index = this.#groupKeys.find(scanner);
     if (index < 0) return undefined;
@@ -112,15 +111,13 @@ export class PairedLines {
       return group;
     }
     group.isOpen = true;
-    const isSame =
-      this.#file.bytes.compare(group.names, 0, group.names.length, start, scanner.lineEnd) === 0;
-    if (!isSame) this.#learn(group, start);
+    if (!scanner.restEquals(group.names)) this.#learn(group);
     return undefined;
   }
 
-  #learn(group: Group, start: number): void {
+  #learn(group: Group): void {
     const scanner = this.#scanner;
-    group.names = Buffer.from(this.#file.bytes.subarray(start, scanner.lineEnd));
+    group.names = scanner.rest();
     group.metricOfColumn = [];
     while (scanner.word()) group.metricOfColumn.push(group.columns.find(scanner));
   }

@@ -1,6 +1,7 @@
 // Every source of this host, in the order of their columns. A new source is a line here.
 
 import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { LoadSource } from '#collector/source/load.ts';
 import { MeminfoSource } from '#collector/source/meminfo.ts';
 import { NetworkDeviceSource } from '#collector/source/network-device.ts';
@@ -45,7 +46,7 @@ export function probeSources(root = PROC_ROOT): { id: string; capability: Capabi
 
 /** The folder that stands for /proc: `folder` itself, or the `proc` in it; undefined when neither is one. */
 export function findProcRoot(folder: string): string | undefined {
-  return [`${folder}/proc`, folder].find((root) => existsSync(`${root}/stat`));
+  return [join(folder, 'proc'), folder].find((root) => existsSync(join(root, 'stat')));
 }
 
 /** The size of a page, which some kernel counts are in. */

@@ -182,9 +182,9 @@ export class StatSource implements Source {
   #readSoftirqs(table: SampleTable): void {
     const scanner = this.#scanner;
     if (scanner.number()) table.counter(this.#softirqTotal, scanner.high, scanner.low);
-    for (const slot of this.#softirqs) {
+    for (let i = 0; i < this.#softirqs.length; i++) {
       if (!scanner.number()) return;
-      table.counter(slot, scanner.high, scanner.low);
+      table.counter(this.#softirqs[i]!, scanner.high, scanner.low);
     }
   }
 }
