@@ -63,8 +63,12 @@ function columnsToDraw(): number | null {
 
 function verdictText({ record, reportFile }: RunResult): string {
   const { verdict, cut } = record;
-  const lines = [verdict.sentence, verdict.interval, `report: ${reportFile}`];
-  if (cut !== null) lines.unshift(`Partial report: ${cut.sentence}`);
+  const lines = [
+    verdict.sentence,
+    verdict.interval,
+    `${cut === null ? '' : 'partial '}report: ${reportFile}`,
+  ];
+  if (cut?.cause === 'time') lines.unshift(cut.sentence);
   return `\n${lines.filter((line) => line !== '').join('\n')}\n`;
 }
 

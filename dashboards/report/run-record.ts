@@ -39,6 +39,8 @@ export interface RunRecord {
   host: Record<string, string | number | boolean | null>;
   /** States of all knobs as their owners read them back after the start. */
   knobs: Record<string, KnobState>;
+  /** Median time of the fixed calculation between blocks, us: the speed of the machine then. */
+  spinUs: number | null;
   counts: LoginCounts | null;
   blocks: BlockRecord[];
   metrics: MetricResult[];

@@ -35,7 +35,7 @@ export interface Part {
   readonly isStopping: boolean;
   /** Resolves with the first match of `pattern` in stdout; rejects when the part ends or `timeoutMs` passes. */
   line(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray>;
-  /** The last line it said on stderr; '' when it said nothing. */
+  /** The last sentence it said on stderr; '' when it said nothing. */
   lastWords(): string;
   /** All of stdout that is kept (the last 64 KiB). */
   stdoutTail(): string;
@@ -130,7 +130,9 @@ class ChildPart implements Part {
   }
 
   lastWords(): string {
-    return this.#stderr.trim().split('\n').at(-1)?.trim() ?? '';
+    const lines = this.#stderr.trim().split('\n');
+    // Of a crash the sentence counts, not the end of its stack.
+    return (lines.findLast((line) => line.startsWith('wsar: ')) ?? lines.at(-1) ?? '').trim();
   }
 
   stdoutTail(): string {

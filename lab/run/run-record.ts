@@ -31,6 +31,7 @@ export function recordOf(state: RunState): RunRecord {
     leftOut: state.leftOut,
     host: {},
     knobs: Object.fromEntries(recorder?.knobs ?? []),
+    spinUs: state.spins.usualUs,
     counts,
     blocks,
     ...conclusion,

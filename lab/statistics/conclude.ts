@@ -33,9 +33,13 @@ export function conclude({ experiment, blocks, objections }: Evidence): Conclusi
   const pairs = fitPairs(blocks);
   const metrics = judgeMetrics(experiment.metrics, pairs);
   const validity = validityResults(blocks, experiment.validity);
-  const reasons = [...objections, ...tooFewPairs(blocks, pairs, validity)];
   const primary = metrics[0]!;
-  if (primary.estimate === null) reasons.push(`${primary.name}: ${primary.reason}`);
+  const reasons = [...objections];
+  // An objection explains the rest: a run whose server died also has too few pairs.
+  if (reasons.length === 0) reasons.push(...tooFewPairs(blocks, pairs, validity));
+  if (reasons.length === 0 && primary.estimate === null) {
+    reasons.push(`${primary.name}: ${primary.reason}`);
+  }
   const verdict =
     reasons.length > 0
       ? { verdict: 'invalid' as const, sentence: `No verdict: ${reasons.join('; ')}.` }

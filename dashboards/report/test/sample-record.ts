@@ -38,6 +38,7 @@ export function sampleRecord(changes: Partial<RunRecord> = {}): RunRecord {
       serial: null,
     },
     knobs: { 'server/write.flush': KNOB },
+    spinUs: 1002,
     counts: {
       wanted: 25_000,
       generator: 25_000,
