@@ -1,16 +1,39 @@
 // The one way to a reactor: picks the engine (or takes the wanted one) and builds it.
 
+import { WsarError } from '#core/errors.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import type { EngineName, Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
+import { RingReactor } from '#core/socket/ring/ring-reactor.ts';
+
+/** What makes engine ring refuse at the size that is asked for, where it would run at a smaller one. */
+const TOO_LARGE_FOR_RING = new Set(['WSAR_ERR_ENGINE', 'WSAR_ERR_MEMORY', 'WSAR_ERR_LIMIT']);
 
 /**
- * A reactor for the calling thread. 'auto' (default) takes `ring` where the host allows it, else `net`.
- * Throws WsarError WSAR_ERR_ENGINE when the wanted engine cannot run here.
+ * A reactor for the calling thread. 'auto' (default) takes `ring` where the host allows it, else `net`;
+ * when ring works here but not at this capacity (an ordinary user's RLIMIT_MEMLOCK bounds its rings),
+ * `onFallback` is told why. Throws WsarError WSAR_ERR_ENGINE when the wanted engine cannot run here.
  */
-export function createReactor(options: ReactorOptions & { engine?: EngineName | 'auto' }): Reactor {
+export function createReactor(
+  options: ReactorOptions & {
+    engine?: EngineName | 'auto';
+    onFallback?: (reason: string) => void;
+  },
+): Reactor {
   const settings = settleOptions(options);
-  chooseEngine(options.engine ?? 'auto');
-  return new NetReactor(settings);
+  const { engine, reason } = chooseEngine(options.engine ?? 'auto');
+  if (engine === 'net') {
+    if (options.engine !== 'net') options.onFallback?.(reason);
+    return new NetReactor(settings);
+  }
+  try {
+    return new RingReactor(settings);
+  } catch (error) {
+    const mayFallBack =
+      options.engine !== 'ring' && error instanceof WsarError && TOO_LARGE_FOR_RING.has(error.code);
+    if (!mayFallBack) throw error;
+    options.onFallback?.(error.message);
+    return new NetReactor(settings);
+  }
 }

@@ -168,5 +168,7 @@ export const REACTOR_STAT = {
   sleepUs: 20,
   /** Longest single turn since the counter was last zeroed by a reader, us. */
   turnUsMax: 21,
+  /** Completions that named a connection that was gone (ring): dropped; anything but 0 is a bug. */
+  staleCompletions: 22,
 } as const;
 export const REACTOR_STAT_COUNT = 24;

@@ -1,0 +1,225 @@
+// The turns of a ring reactor: enter lanes, take completions, call handlers, flush, sleep.
+//
+// A turn: every lane that has something to submit or to bring out is entered without waiting, and all its
+// completions are taken before the next lane is entered (see receive-buffers.ts). Then deadlines, the wake
+// of another thread, `onTurn`, the flush. When no lane has work the loop sleeps in the first lane; the
+// other lanes ring an eventfd that the first one reads, and are muted while the loop is awake.
+//
+// A thread of its own is blocked while it sleeps, but never longer than 200 ms, and it goes back to libuv
+// ten times a second, so that messages of its worker are served and the worker can be terminated.
+
+import { systemClock } from '#core/clock/clock.ts';
+import { CLOSE_REASON, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import { TAG, tagOf } from '#core/socket/ring/connection-table.ts';
+import type { Lane } from '#core/socket/ring/lane.ts';
+import type { RingParts } from '#core/socket/ring/parts.ts';
+import { Reception } from '#core/socket/ring/reception.ts';
+
+const SLEEP_US_MAX = 200_000;
+const SLICE_US = 100_000;
+/** Connections that are let go per turn when the reactor stops: bounds the completions of a turn. */
+const STOPS_PER_TURN = 512;
+/** Completions after which the kernel is told that their entries are free again. */
+const HEAD_STORE_INTERVAL = 64;
+/** How often an idle loop looks when it must not block its thread. */
+const POLL_INTERVAL_MS = 1;
+
+export class Loop {
+  readonly reception: Reception;
+  #isStopping = false;
+  #stopCursor = 0;
+  readonly #parts: RingParts;
+  /** How long the next turn may sleep. */
+  #sleepUs = 0;
+  #turnEndUs = 0;
+  /** The last turn took completions. */
+  #wasBusy = true;
+
+  constructor(parts: RingParts) {
+    this.#parts = parts;
+    this.reception = new Reception(parts);
+  }
+
+  /** Serves until `stop()`; nothing of the reactor is in flight when it resolves. */
+  async run(): Promise<void> {
+    const { ownsThread } = this.#parts.settings;
+    this.#turnEndUs = systemClock.monoUs();
+    for (const lane of this.#parts.lanes.slice(1)) {
+      lane.ring.muteEvents();
+      lane.ring.registerEventFd(this.#parts.wakeEvent.fd);
+    }
+    while (!this.#isEnded()) {
+      const sliceEndUs = this.#turnEndUs + SLICE_US;
+      do this.#turn(ownsThread);
+      while (ownsThread && this.#turnEndUs < sliceEndUs && !this.#isEnded());
+      const isIdle = !ownsThread && !this.#wasBusy && this.#sleepUs >= POLL_INTERVAL_MS * 1000;
+      await new Promise<void>((resolve) => {
+        if (isIdle) setTimeout(resolve, POLL_INTERVAL_MS);
+        else setImmediate(resolve);
+      });
+    }
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  #isEnded(): boolean {
+    const { table, wakeEvent } = this.#parts;
+    return this.#isStopping && table.used === 0 && this.reception.isClosed && !wakeEvent.isArmed;
+  }
+
+  #turn(maySleep: boolean): void {
+    const { stats, output, connections, settings } = this.#parts;
+    const sleptUs = this.#serve(maySleep && !this.#isStopping ? this.#sleepUs : 0);
+    const nowUs = systemClock.monoUs();
+    if (this.#isStopping) {
+      this.#continueStop();
+      this.#sleepUs = 0;
+    } else {
+      this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
+    }
+    output.releaseStarved((conn) => connections.settle(conn));
+    output.flush((conn) => connections.settle(conn));
+    const workUs = nowUs - this.#turnEndUs - sleptUs;
+    this.#turnEndUs = nowUs;
+    stats[STAT.turns]!++;
+    stats[STAT.workUs]! += workUs;
+    stats[STAT.sleepUs]! += sleptUs;
+    if (workUs > stats[STAT.turnUsMax]!) stats[STAT.turnUsMax] = workUs;
+    if (settings.flush === 'turn') return;
+    for (const lane of this.#parts.lanes) lane.ring.submit();
+  }
+
+  /** Deadlines, wakes, freed senders, `onTurn`, accepting. Returns how long the next turn may sleep, us. */
+  #fireHandlers(nowUs: number): number {
+    const { stats, wheel, wakerEnd, output, connections } = this.#parts;
+    const { handler } = this.#parts.settings;
+    const nowMs = nowUs / 1000;
+    stats[STAT.deadlines]! += wheel.advance(nowMs, (conn) => handler.onDeadline(conn));
+    if (wakerEnd.take()) {
+      stats[STAT.wakes]!++;
+      handler.onWake();
+    }
+    output.feedStarved((conn) => connections.onStarvedFed(conn));
+    this.reception.admit();
+    const wishUs = handler.onTurn(nowUs);
+    this.reception.regulate(nowMs);
+    return Math.max(0, Math.min(wishUs, wheel.msUntilNext(nowMs) * 1000));
+  }
+
+  /** Enters what has work, else sleeps up to `sleepUs`. Returns how long it slept, us. */
+  #serve(sleepUs: number): number {
+    const { lanes, wakeEvent } = this.#parts;
+    const first = lanes[0]!;
+    if (!this.#isStopping) wakeEvent.arm(first.ring);
+    this.#wasBusy = false;
+    for (const lane of lanes) {
+      if (this.#hasWork(lane)) this.#enter(lane);
+    }
+    if (this.#wasBusy || sleepUs === 0) return 0;
+    return this.#sleep(first, sleepUs);
+  }
+
+  #hasWork(lane: Lane): boolean {
+    const { ring } = lane;
+    return lane.isWarm || ring.unsubmitted > 0 || lane.hasToReceive || ring.hasTaskWork;
+  }
+
+  #enter(lane: Lane): void {
+    this.#parts.connections.pushReceives(lane);
+    lane.ring.enter(0);
+    this.#take(lane);
+  }
+
+  #sleep(first: Lane, sleepUs: number): number {
+    const { lanes, wakerEnd } = this.#parts;
+    const beforeUs = systemClock.monoUs();
+    wakerEnd.fallAsleep();
+    let isQuiet = !wakerEnd.isPending;
+    for (let index = 1; index < lanes.length; index++) lanes[index]!.ring.unmuteEvents();
+    for (let index = 1; index < lanes.length; index++) {
+      if (lanes[index]!.ring.hasTaskWork) isQuiet = false;
+    }
+    if (isQuiet) first.ring.enter(sleepUs);
+    for (let index = 1; index < lanes.length; index++) lanes[index]!.ring.muteEvents();
+    wakerEnd.awake();
+    const sleptUs = systemClock.monoUs() - beforeUs;
+    this.#take(first);
+    return sleptUs;
+  }
+
+  /** Takes all completions of a lane, also those that did not fit into its queue. */
+  #take(lane: Lane): void {
+    const { ring } = lane;
+    const { words, cqMask, cqesIndex, cqHeadIndex, cqTailIndex } = ring;
+    let taken = 0;
+    for (;;) {
+      let head = words[cqHeadIndex]!;
+      const tail = Atomics.load(words, cqTailIndex);
+      if (head === tail) {
+        if (!ring.hasOverflow) break;
+        this.#parts.stats[STAT.cqOverflows]!++;
+        lane.buffers.publish();
+        ring.enter(0);
+        continue;
+      }
+      while (head !== tail) {
+        const at = cqesIndex + (head & cqMask) * 4;
+        this.#complete(lane, words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+        head = (head + 1) | 0;
+        if ((++taken & (HEAD_STORE_INTERVAL - 1)) === 0) Atomics.store(words, cqHeadIndex, head);
+      }
+      Atomics.store(words, cqHeadIndex, head);
+    }
+    lane.buffers.publish();
+    lane.isWarm = taken > 0;
+    if (taken > 0) this.#wasBusy = true;
+  }
+
+  #complete(lane: Lane, low: number, high: number, result: number, flags: number): void {
+    const { connections, connector, table, wakeEvent, stats } = this.#parts;
+    const tag = tagOf(high);
+    if (tag >= TAG.accept) {
+      if (tag === TAG.accept) this.reception.onAccept(lane, low, result, flags);
+      else if (tag === TAG.wake) wakeEvent.isArmed = false;
+      else if (tag > TAG.cancelOf && table.isCurrent(low, high)) {
+        connections.onCancelFailed(low, tag - TAG.cancelOf);
+      }
+      return;
+    }
+    if (!table.isCurrent(low, high)) {
+      stats[STAT.staleCompletions]!++;
+      return;
+    }
+    if (tag === TAG.poll) connections.onPoll(low, result, flags);
+    else if (tag === TAG.receive) connections.onReceive(lane, low, result, flags);
+    else if (tag === TAG.send) connections.onSend(low, result);
+    else if (tag === TAG.stream) connections.onStream(lane, low, result, flags);
+    else if (tag === TAG.closeSlot) connections.onCloseSlot(low);
+    else if (tag === TAG.socket) connector.onSocket(low, result);
+    else if (tag === TAG.shutdown) connections.onShutdown(low, result);
+    else if (connector.onConnect(low, result)) this.#announceConnect(low);
+  }
+
+  #announceConnect(conn: number): void {
+    this.#parts.stats[STAT.connected]!++;
+    this.#parts.connections.opened(conn);
+    this.#parts.settings.handler.onConnect(conn, 0);
+  }
+
+  #continueStop(): void {
+    const { table, connections, wakeEvent, lanes } = this.#parts;
+    this.reception.close();
+    const until = Math.min(this.#stopCursor + STOPS_PER_TURN, table.end);
+    for (; this.#stopCursor < until; this.#stopCursor++) {
+      const isUsed = table.flags[this.#stopCursor] !== 0;
+      if (isUsed) connections.release(this.#stopCursor, CLOSE_REASON.stopped, 0);
+    }
+    if (wakeEvent.isArmed) wakeEvent.cancel(lanes[0]!.ring);
+  }
+}
