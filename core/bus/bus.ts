@@ -203,11 +203,10 @@ class MqttBus implements Bus {
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
-    const wasOpen = this.#state === 'open';
+    const wasLost = this.#state === 'lost';
     this.#state = 'closed';
     clearTimeout(this.#giveUp);
-    if (wasOpen && this.#client.connected) await this.#drained();
-    await this.#ended(!wasOpen || !this.#client.connected);
+    if (!wasLost) await this.#end();
     this.#client.on('error', ignoreLateError);
   }
 
@@ -267,29 +266,27 @@ class MqttBus implements Bus {
     for (const callback of this.#lostCallbacks.splice(0)) callback();
   }
 
-  /** Resolves when nothing waits for the broker, or the time is over. */
-  async #drained(): Promise<void> {
-    if (this.#pendingMessages === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-      this.#onDrained = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
-  #ended(force: boolean): Promise<void> {
+  /** Disconnects when nothing waits for the broker any more, or the time is over. */
+  #end(): Promise<void> {
+    const client = this.#client;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
-        this.#client.end(true);
-        this.#client.stream?.destroy();
+        client.end(true);
+        client.stream.destroy();
         resolve();
       }, CLOSE_TIMEOUT_MS);
-      this.#client.end(force, () => {
-        clearTimeout(timer);
-        resolve();
-      });
+      const farewell = (): void => {
+        client.end(!client.connected, () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      };
+      if (!client.connected || this.#pendingMessages === 0) farewell();
+      else {
+        this.#onDrained = farewell;
+        // A connection that breaks now takes nothing more.
+        client.once('close', farewell);
+      }
     });
   }
 }

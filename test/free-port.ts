@@ -1,0 +1,14 @@
+// A port for foreign programs that cannot be told "any free one". It was free a moment ago: who uses it
+// tries another when it is not any more.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
