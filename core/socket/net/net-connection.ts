@@ -37,7 +37,8 @@ export class NetConnection {
 
   /** Queues a copy. */
   queue(bytes: Uint8Array, start: number, end: number): void {
-    this.#queued.push(bytes.slice(start, end));
+    // Of a Buffer, its own slice() would be a view.
+    this.#queued.push(Uint8Array.prototype.slice.call(bytes, start, end));
     this.queuedBytes += end - start;
   }
 

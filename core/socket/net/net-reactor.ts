@@ -90,6 +90,8 @@ export class NetReactor implements Reactor {
         connection.announced = true;
         this.#count(STAT.connected, 1);
         this.#settings.handler.onConnect(conn, 0);
+        // What was sent or ended while it connected.
+        this.#markDirty(connection);
       }),
     );
     this.#whenRunning(() => {
