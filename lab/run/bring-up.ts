@@ -1,4 +1,4 @@
-// The phases before there is load: bus, store, server, collector.
+// The phases before there is load: bus, store, collector, server.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ import { untilCut, untilTrue } from '#lab/run/until-cut.ts';
 
 /** The live bus: the one of the environment, or one in this process. */
 export async function startBus(state: RunState, lose: (sentence: string) => void): Promise<void> {
-  const { progress, environment, clock } = state;
+  const { progress, environment } = state;
   const isGiven = environment.busUrl !== undefined;
   progress.start('bus', isGiven ? 'connecting' : 'starting');
   if (!isGiven) {
@@ -42,11 +42,6 @@ export async function startBus(state: RunState, lose: (sentence: string) => void
   bus.onLost(() => lose(`the bus at ${new URL(busUrl!).host} was lost`));
   state.recorder = await startLabRecorder(bus, lab);
   state.published = publishSource(bus, { lab, host: hostName(), source: 'lab', metrics: [] });
-  state.published.event({
-    wallMs: clock.wallMs(),
-    kind: 'note',
-    text: `run ${state.runId} begins`,
-  });
   const where = new URL(busUrl!).host;
   progress.end('done', isGiven ? `${where}, as WSAR_BUS_URL says` : `embedded, on ${where}`);
 }
@@ -97,6 +92,8 @@ export async function startCollector(state: RunState): Promise<void> {
   await supervisor.start(collectorPart(partsContext(state)));
   await rowsFrom(state, 'host');
   const count = Object.keys(recorder!.latest('host')!.values).length;
+  const text = `run ${state.runId} begins`;
+  state.published!.event({ wallMs: state.clock.wallMs(), kind: 'note', text });
   progress.end('done', `${numberText(count)} values a second`);
 }
 

@@ -1,7 +1,7 @@
 // One run from its first check to its last process. Whatever happens in between (a lost part, Ctrl-C, a
 // full disk) there is an end: nothing stays behind, and what was measured is reported.
 //
-//   preflight -> bus -> store -> server -> collector -> login -> warm-up -> blocks -> stop -> report
+//   preflight -> bus -> store -> collector -> server -> login -> warm-up -> blocks -> stop -> report
 
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import type { Clock } from '#core/clock/clock.ts';
@@ -102,8 +102,9 @@ async function runPhases(state: RunState, cut: (reason: Cut) => void): Promise<v
       cut({ cause: 'part-lost', sentence, exitCode: EXIT.unreachable }),
     );
     await startStore(state);
-    await startServer(state);
+    // The recorder before those whose rows it records.
     await startCollector(state);
+    await startServer(state);
     await logIn(state);
     await warmUp(state);
     await measure(state);

@@ -7,6 +7,7 @@ import { childEnvironment, type LabEnvironment } from '#core/host/lab-environmen
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import type { Experiment } from '#lab/experiment/experiment.ts';
 import type { Part, PartName, PartOptions } from '#lab/run/part.ts';
+import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 
 /** A part loads Node, its engine and, for the store, chDB; on a busy small machine that takes a while. */
 export const READY_TIMEOUT_MS = 30_000;
@@ -27,8 +28,10 @@ export function storePart(context: PartsContext): PartOptions {
 }
 
 export function serverPart(context: PartsContext, port: number): PartOptions {
-  const { workers, engine } = context.workload;
-  const size = ['--workers', String(workers), '--engine', engine];
+  const { workers, engine, connections } = context.workload;
+  // The kernel spreads connections over the workers unevenly, and a closing one may still be counted.
+  const room = Math.max(DEFAULT_LIMITS.connectionsMax, Math.ceil(connections * 1.2));
+  const size = ['--workers', String(workers), '--engine', engine, '--connections', String(room)];
   return part(context, 'server', ['serve', '--port', String(port), ...size, '--lab']);
 }
 

@@ -4,7 +4,7 @@ import { WsarError } from '#core/errors.ts';
 import { numberText, spanText } from '#dashboards/report/number-text.ts';
 import { partsContext } from '#lab/run/bring-up.ts';
 import { loadPart } from '#lab/run/lab-parts.ts';
-import { judgeCounts, readSocketsInUse } from '#lab/run/login-counts.ts';
+import { countInKernelTable, judgeCounts, readSocketsInUse } from '#lab/run/login-counts.ts';
 import type { RunState } from '#lab/run/run-state.ts';
 import { measureSpinUs } from '#lab/run/spin.ts';
 import { untilTrue, untilWall } from '#lab/run/until-cut.ts';
@@ -46,6 +46,7 @@ export async function logIn(state: RunState): Promise<void> {
     server: server(),
     socketsBefore,
     socketsAfter: readSocketsInUse(),
+    countInTable: () => countInKernelTable(Number(new URL(state.targetUrl).port)),
   });
   const { sentence } = state.counts;
   if (!isIn) {
