@@ -6,7 +6,7 @@ import { assert } from '#core/assert.ts';
 import type { Bus } from '#core/bus/bus.ts';
 import { type LabEvent, topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
-import type { KnobDef, KnobSet, KnobState, KnobValue } from '#core/knob/knob.ts';
+import type { KnobDef, KnobState, KnobValue } from '#core/knob/knob.ts';
 import { type JournalEntry, KnobJournal, type UnclosedJournal } from '#core/knob/knob-journal.ts';
 import { refusalOf } from '#core/knob/knob-value.ts';
 
@@ -51,12 +51,15 @@ class KnobOwner {
   readonly #options: OfferKnobsOptions;
   readonly #knobs = new Map<string, OfferedKnob>();
   readonly #journal: KnobJournal;
+  readonly #appliedWallMs = new Map<string, number>();
+  readonly #startWallMs: number;
   #turns: Promise<void> = Promise.resolve();
   #waiting = 0;
   #isClosed = false;
 
   constructor(options: OfferKnobsOptions) {
     this.#options = options;
+    this.#startWallMs = options.clock.wallMs();
     this.#journal = new KnobJournal(options.journalFile);
     for (const knob of options.knobs) {
       const { name } = knob.def;
@@ -87,7 +90,7 @@ class KnobOwner {
     }
   }
 
-  /** A turn came in: checks what can be checked at once and queues the rest. */
+  /** A turn came in: it waits for those before it. */
   #take(name: string, message: unknown): void {
     if (this.#isClosed) return;
     const knob = this.#knobs.get(name);
@@ -97,30 +100,31 @@ class KnobOwner {
       this.#tell(`${this.#options.owner} has no knob ${name}; it has ${names}`, { knob: name });
       return;
     }
-    const refused =
-      this.#waiting >= WAITING_MAX
-        ? `${WAITING_MAX} turns are waiting already`
-        : refusalOf(knob.def, set.value);
+    if (this.#waiting >= WAITING_MAX) {
+      this.#refuse(knob, set, `${WAITING_MAX} turns are waiting already`);
+      return;
+    }
+    this.#waiting++;
+    this.#turns = this.#turns.then(() => this.#turn(knob, set)).finally(() => this.#waiting--);
+  }
+
+  async #turn(knob: OfferedKnob, set: AskedTurn): Promise<void> {
+    const refused = refusalOf(knob.def, set.value);
     if (refused !== undefined) {
       this.#refuse(knob, set, refused);
       return;
     }
-    this.#waiting++;
-    this.#turns = this.#turns
-      .then(() => this.#turn(knob, set as KnobSet))
-      .finally(() => this.#waiting--);
-  }
-
-  async #turn(knob: OfferedKnob, set: KnobSet): Promise<void> {
     const { name } = knob.def;
+    const value = set.value as KnobValue;
     const old = knob.read();
+    const wallMs = this.#options.clock.wallMs();
     try {
-      this.#journal.record(name, old, this.#options.clock.wallMs());
+      this.#journal.record(name, old, wallMs);
     } catch (error) {
       this.#refuse(knob, set, `the journal cannot be written: ${(error as Error).message}`);
       return;
     }
-    const failed = await this.#applyAndVerify(knob, set.value);
+    const failed = await this.#applyAndVerify(knob, value);
     if (failed !== undefined) {
       const back = await this.#applyAndVerify(knob, old);
       this.#refuse(
@@ -130,9 +134,10 @@ class KnobOwner {
       );
       return;
     }
+    this.#appliedWallMs.set(name, this.#options.clock.wallMs());
     this.#answer(knob, set);
-    const data = { knob: name, old, value: set.value, by: set.by, id: set.id };
-    this.#tell(`${name} turned from ${old} to ${set.value} by ${set.by}`, data);
+    const data = { knob: name, old, value, by: set.by, id: set.id };
+    this.#tell(`${name} turned from ${old} to ${value} by ${set.by}`, data);
   }
 
   /** Why the value does not hold afterwards, or undefined when it does. Never throws. */
@@ -200,11 +205,11 @@ class KnobOwner {
   }
 
   #answer(knob: OfferedKnob, set: { id: string; by: string }, refused?: string): void {
-    const { bus, lab, owner, clock } = this.#options;
+    const { bus, lab, owner } = this.#options;
     const state: KnobState = {
       def: knob.def,
       value: knob.read(),
-      appliedWallMs: clock.wallMs(),
+      appliedWallMs: this.#appliedWallMs.get(knob.def.name) ?? this.#startWallMs,
       by: set.by,
       id: set.id,
       ...(refused === undefined ? {} : { refused }),
