@@ -2,29 +2,25 @@
 // have seen: from the time the message was due. Service is what the target took: from the time it left.
 // Lateness is our own part: how late it left though nothing but this process held it.
 
-import { createHistogram, type Histogram } from '#core/metric/histogram.ts';
+import { createHistogram, type Histogram, type HistogramCounts } from '#core/metric/histogram.ts';
 
 export const TIMING_NAMES = ['latency', 'service', 'lateness'] as const;
 export type TimingName = (typeof TIMING_NAMES)[number];
 
-/** Histograms by name: as objects here, as text between threads and in rows. */
+/** Histograms by name: as objects, and as what passes from one thread to another. */
 export type Timings = Record<TimingName, Histogram>;
-export type EncodedTimings = Record<TimingName, string>;
+export type TakenTimings = Record<TimingName, HistogramCounts>;
 
 export function createTimings(): Timings {
   return { latency: createHistogram(), service: createHistogram(), lateness: createHistogram() };
 }
 
-/** The text forms; the histograms begin anew. */
-export function takeTimings(timings: Timings): EncodedTimings {
-  const encoded = {} as EncodedTimings;
-  for (const name of TIMING_NAMES) {
-    encoded[name] = timings[name].encode();
-    timings[name].reset();
-  }
-  return encoded;
+/** What was counted; the histograms begin anew. */
+export function takeTimings(timings: Timings): TakenTimings {
+  const { latency, service, lateness } = timings;
+  return { latency: latency.take(), service: service.take(), lateness: lateness.take() };
 }
 
-export function mergeTimings(into: Timings, from: EncodedTimings | Timings): void {
+export function mergeTimings(into: Timings, from: TakenTimings): void {
   for (const name of TIMING_NAMES) into[name].merge(from[name]);
 }

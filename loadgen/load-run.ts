@@ -169,7 +169,7 @@ export class LoadRun {
     this.#schedule.append(this.#steadyStartUs, this.#ratePerS);
     this.#control.endUs = this.#planEndUs;
     this.#phase = 'steady';
-    onPhase('steady', clock.wallMs() + AHEAD_US / 1000);
+    onPhase('steady', Math.round(clock.wallMs() + AHEAD_US / 1000));
     this.#crew.setPhase(PHASE.steady);
     await this.#watch();
     if (signal.aborted || this.#failure !== undefined) {

@@ -61,7 +61,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
     onDeadline: (conn) => whole().onDeadline(conn),
     onWake: () => whole().onWake(),
     onTurn() {
-      const waitUs = whole().turn(clock.monoUs());
+      const waitUs = whole().onTurn();
       if (control.tick !== tick) {
         tick = control.tick;
         tell({ kind: 'timings', tick, timings: takeTimings(timings) });

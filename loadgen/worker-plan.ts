@@ -5,10 +5,10 @@ import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { FlightTable, flightCells } from '#loadgen/flight-table.ts';
-import type { EncodedTimings } from '#loadgen/interval-timings.ts';
+import type { TakenTimings } from '#loadgen/interval-timings.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { LoginRoute } from '#loadgen/login-desk.ts';
 import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
-import type { PopulationRoute } from '#loadgen/population.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
@@ -21,7 +21,7 @@ export interface WorkerPlan {
   firstUser: number;
   userCount: number;
   engine: EngineName | 'auto';
-  route: PopulationRoute;
+  route: LoginRoute;
   plan: ArrivalPlan;
   /** Number of this run, u32. */
   run: number;
@@ -43,7 +43,7 @@ export type WorkerMessage =
   /** The reactor stands; the worker begins to log users in. */
   | { kind: 'started'; engine: EngineName; waker: Waker }
   /** The histograms of second `tick`. */
-  | { kind: 'timings'; tick: number; timings: EncodedTimings }
+  | { kind: 'timings'; tick: number; timings: TakenTimings }
   /** It cannot go on: an operating error, told with its code, or a bug, told with its stack. */
   | { kind: 'failed'; code: ErrorCode | undefined; message: string; hint: string }
   /** Every connection is closed. */

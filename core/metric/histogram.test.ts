@@ -66,13 +66,19 @@ test('count, min and max are exact; the mean is within 3 digits', () => {
   );
 });
 
-test('merging equals recording everything in one, as object and as text', () => {
+test('merging equals recording everything in one, as object, as counts and as text', () => {
   fc.assert(
     fc.property(samples, samples, (left, right) => {
       const union = filled([...left, ...right]);
       const merged = filled(left);
       merged.merge(filled(right));
       assertSame(merged, union);
+      const source = filled(right);
+      const fromCounts = filled(left);
+      fromCounts.merge(structuredClone(source.take()));
+      assertSame(fromCounts, union);
+      assert.deepEqual([fromCounts.min, fromCounts.max], [union.min, union.max]);
+      assert.equal(source.count, 0, 'what was taken is gone');
       const fromText = filled(left);
       fromText.merge(filled(right).encode());
       assertSame(fromText, union);
@@ -99,6 +105,7 @@ test('an empty histogram says NaN, encodes, and merges as nothing', () => {
   const one = filled([7]);
   one.merge(empty);
   one.merge(empty.encode());
+  one.merge(empty.take());
   assert.deepEqual([one.count, one.min, one.max], [1, 7, 7]);
 });
 

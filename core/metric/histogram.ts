@@ -7,6 +7,8 @@
 //
 // Cost: 92 KiB each; `record` is about 50 ns and allocates nothing (times under 36 minutes are small
 // integers to V8); `percentile`, `mean` and `encode` walk the 23,552 counters. A counter holds 2^32 - 1.
+// Between threads `take` and `merge` pass a list of the counters that are not 0 (0.1 ms instead of the
+// 0.5 ms of the text form, which matters to a thread that has to be on time).
 // The text form keeps the counters, not the exact ends: `max` and `min` come back as those of their bucket.
 
 import {
@@ -23,13 +25,19 @@ export const HISTOGRAM_US_MAX = 3_600_000_000;
 
 const SIGNIFICANT_DIGITS = 3;
 
-type HdrHistogram = ReturnType<typeof build>;
+/**
+ * What `take` returns, for the way from one thread to another: smallest and largest sample, `clamped`, then
+ * pairs of counter index and count.
+ */
+export type HistogramCounts = Uint32Array<ArrayBuffer>;
+
+const COUNTS_HEADER = 3;
 
 export interface Histogram {
   /** Counts one time, us. Rounded to whole us; under 1 us counts as 1; over one hour counts as one hour. */
   record(us: number): void;
   /** Adds what another histogram counted. Throws WSAR_ERR_FILE when the text is no histogram of this layout. */
-  merge(other: Histogram | string): void;
+  merge(other: Histogram | HistogramCounts | string): void;
   /** The time, us, that `p` percent (0..100) of the samples do not exceed; NaN when there is none. */
   percentile(p: number): number;
   /** Samples. */
@@ -43,6 +51,8 @@ export interface Histogram {
   readonly clamped: number;
   /** HdrHistogram V2, compressed, base64. */
   encode(): string;
+  /** Hands over what was counted and forgets it: `merge` in another thread takes it. */
+  take(): HistogramCounts;
   /** Forgets every sample. */
   reset(): void;
 }
@@ -59,13 +69,7 @@ export function decodeHistogram(text: string): Histogram {
 }
 
 class FixedHistogram implements Histogram {
-  readonly #hdr: HdrHistogram = build({
-    bitBucketSize: 32,
-    autoResize: false,
-    lowestDiscernibleValue: 1,
-    highestTrackableValue: HISTOGRAM_US_MAX,
-    numberOfSignificantValueDigits: SIGNIFICANT_DIGITS,
-  });
+  readonly #hdr: JsHistogram = createHdr();
   #clamped = 0;
 
   record(us: number): void {
@@ -79,16 +83,17 @@ class FixedHistogram implements Histogram {
     this.#hdr.recordValue(whole);
   }
 
-  merge(other: Histogram | string): void {
+  merge(other: Histogram | HistogramCounts | string): void {
     if (typeof other === 'string') {
       const decoded = decode(other);
       if (decoded.totalCount > 0) this.#hdr.add(decoded);
-      return;
+    } else if (other instanceof Uint32Array) this.#mergeCounts(other);
+    else {
+      assert(other instanceof FixedHistogram, 'a histogram comes from createHistogram');
+      // Adding an empty one would lower the library's idea of the smallest value.
+      if (other.count > 0) this.#hdr.add(other.#hdr);
+      this.#clamped += other.#clamped;
     }
-    assert(other instanceof FixedHistogram, 'a histogram comes from createHistogram');
-    // Adding an empty one would lower the library's idea of the smallest value.
-    if (other.count > 0) this.#hdr.add(other.#hdr);
-    this.#clamped += other.#clamped;
   }
 
   percentile(p: number): number {
@@ -121,14 +126,60 @@ class FixedHistogram implements Histogram {
     return encodeIntoCompressedBase64(this.#hdr);
   }
 
+  take(): HistogramCounts {
+    const hdr = this.#hdr;
+    if (this.count === 0) return new Uint32Array(0);
+    const first = hdr.countsArrayIndex(hdr.minNonZeroValue);
+    const last = hdr.countsArrayIndex(hdr.maxValue);
+    let used = 0;
+    for (let i = first; i <= last; i++) if (hdr.getCountAtIndex(i) > 0) used++;
+    const counts = new Uint32Array(COUNTS_HEADER + 2 * used);
+    counts[0] = hdr.minNonZeroValue;
+    counts[1] = hdr.maxValue;
+    counts[2] = this.#clamped;
+    let at = COUNTS_HEADER;
+    for (let i = first; i <= last; i++) {
+      const count = hdr.getCountAtIndex(i);
+      if (count === 0) continue;
+      counts[at++] = i;
+      counts[at++] = count;
+    }
+    this.reset();
+    return counts;
+  }
+
+  #mergeCounts(counts: HistogramCounts): void {
+    if (counts.length === 0) return;
+    const hdr = this.#hdr;
+    hdr.updateMinAndMax(counts[0]!);
+    hdr.updateMinAndMax(counts[1]!);
+    this.#clamped += counts[2]!;
+    for (let at = COUNTS_HEADER; at < counts.length; at += 2) {
+      hdr.addToCountAtIndex(counts[at]!, counts[at + 1]!);
+      hdr.addToTotalCount(counts[at + 1]!);
+    }
+  }
+
   reset(): void {
     this.#hdr.reset();
     this.#clamped = 0;
   }
 }
 
-function decode(text: string): HdrHistogram {
-  let hdr: HdrHistogram;
+function createHdr(): JsHistogram {
+  const hdr = build({
+    bitBucketSize: 32,
+    autoResize: false,
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: HISTOGRAM_US_MAX,
+    numberOfSignificantValueDigits: SIGNIFICANT_DIGITS,
+  });
+  assert(hdr instanceof JsHistogram, 'without WebAssembly the library builds its own histogram');
+  return hdr;
+}
+
+function decode(text: string): JsHistogram {
+  let hdr: unknown;
   try {
     hdr = decodeFromCompressedBase64(text, 32);
   } catch (error) {

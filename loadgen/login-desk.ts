@@ -1,0 +1,208 @@
+// How users of one worker get in, come back and are given up: who is next, how fast, from which source,
+// and what a refusal, a silence or a broken connection means.
+//
+//   waiting -> connecting -> loggingIn -> loggedIn -> ready
+//      ^___________|____________|____________|_________|     failed or lost: again after RETRY_MS,
+//                                                            at most FAILURES_MAX times in a row
+//
+// Cost: 8 bytes a user for the queue; no allocation after the start.
+
+import { constants } from 'node:os';
+import { assert } from '#core/assert.ts';
+import type { Clock } from '#core/clock/clock.ts';
+import type { Conn, Reactor } from '#core/socket/reactor.ts';
+import { CONNACK, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
+import type { LoginPacer } from '#loadgen/login-pacer.ts';
+import { PHASE, type RunControl } from '#loadgen/run-control.ts';
+import { type SourcePlan, sourceAddress, sourcePort } from '#loadgen/source-plan.ts';
+import type { UserPackets } from '#loadgen/user-packets.ts';
+import { TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
+import { BOARD, type Board } from '#loadgen/worker-board.ts';
+
+/** A server that has not answered CONNECT and SUBSCRIBE by then will not. */
+const LOGIN_TIMEOUT_MS = 10_000;
+/** How long a user waits before he tries again, and how often in a row. */
+const RETRY_MS = 500;
+const FAILURES_MAX = 30;
+/** Taken sources in a row after which the next try waits like any other. */
+const SOURCES_TAKEN_MAX = 64;
+/** Logins that start in one turn. */
+const LOGINS_PER_TURN = 256;
+/** Somebody has this address and port. */
+const { EADDRINUSE } = constants.errno;
+
+/** Where users connect to; without a source plan the kernel chooses where from. */
+export interface LoginRoute {
+  targetAddress: number;
+  targetPort: number;
+  sources: SourcePlan | undefined;
+}
+
+export interface LoginParts {
+  clock: Clock;
+  reactor: Reactor;
+  users: UserTable;
+  /** 1 for each user of the whole population who is ready; shared by all workers. */
+  present: Uint8Array;
+  route: LoginRoute;
+  packets: UserPackets;
+  pacer: LoginPacer;
+  control: RunControl;
+  board: Board;
+}
+
+export class LoginDesk {
+  readonly #parts: LoginParts;
+  readonly #queue: TurnQueue;
+  #sourcesTaken = 0;
+
+  constructor(parts: LoginParts) {
+    this.#parts = parts;
+    const { users } = parts;
+    this.#queue = new TurnQueue(users.count);
+    for (let user = 0; user < users.count; user++) this.#queue.push(user, 0);
+  }
+
+  /** Starts logins as far as the pacer allows; returns microseconds until the next may start. */
+  turn(nowUs: number): number {
+    const { pacer, users } = this.#parts;
+    for (let i = 0; i < LOGINS_PER_TURN; i++) {
+      const queueUs = this.#queue.readyMs * 1000 + users.originUs - nowUs;
+      const waitUs = Math.max(queueUs, pacer.waitUs(nowUs));
+      if (waitUs > 0) return waitUs;
+      const user = this.#queue.shift();
+      users.sinceMs[user] = users.ms(nowUs);
+      pacer.started(nowUs);
+      this.#connect(user);
+    }
+    return 0;
+  }
+
+  /** TCP stands: the user says who he is and what he wants. */
+  connected(conn: Conn, user: number): void {
+    const { users, reactor, packets, board } = this.#parts;
+    board[BOARD.connected]!++;
+    users.state[user] = USER.loggingIn;
+    packets.writeLogin(users.first + user);
+    const isTaken = reactor.send(conn, packets.login, 0, packets.login.length);
+    // Only the bound of the whole reactor can refuse a new connection; then there is no room for a login.
+    if (!isTaken) reactor.abort(conn);
+  }
+
+  connectFailed(user: number, errno: number): void {
+    const { board, pacer, clock } = this.#parts;
+    if (errno === EADDRINUSE && this.#sourcesTaken < SOURCES_TAKEN_MAX) {
+      this.#sourcesTaken++;
+      board[BOARD.sourceTaken]!++;
+      this.#connect(user);
+      return;
+    }
+    this.#sourcesTaken = 0;
+    board[BOARD.lastErrno] = errno;
+    pacer.failed(clock.monoUs());
+    this.#failed(user);
+  }
+
+  /** CONNACK. False when the connection shall not be read any more. */
+  connack(conn: Conn, user: number, code: number): boolean {
+    const { users, board } = this.#parts;
+    if (code !== CONNACK.accepted) return this.#refused(conn, user, code);
+    users.state[user] = USER.loggedIn;
+    board[BOARD.logins]!++;
+    board[BOARD.loggedIn]!++;
+    if (users.wasIn[user] === 1) board[BOARD.reconnects]!++;
+    users.wasIn[user] = 1;
+    return true;
+  }
+
+  /** SUBACK, with the answer to the mailbox; a broker without receipts may refuse those. */
+  subscribed(conn: Conn, user: number, mailboxCode: number): boolean {
+    const { users, board, present, pacer, clock } = this.#parts;
+    if (mailboxCode === SUBACK_FAILURE) return this.#refused(conn, user, SUBACK_FAILURE);
+    const nowUs = clock.monoUs();
+    pacer.succeeded(nowUs, (users.ms(nowUs) - users.sinceMs[user]!) * 1000);
+    users.state[user] = USER.ready;
+    users.failures[user] = 0;
+    users.sinceMs[user] = users.ms(nowUs);
+    this.#sourcesTaken = 0;
+    board[BOARD.ready]!++;
+    present[users.first + user] = 1;
+    return true;
+  }
+
+  /** The connection of a user who was on his way in, or in, has broken. */
+  broken(user: number, errno: number): void {
+    const { users, board, pacer, clock } = this.#parts;
+    const state = users.state[user]!;
+    if (errno !== 0) board[BOARD.lastErrno] = errno;
+    this.leftInside(state);
+    if (state === USER.ready) {
+      board[BOARD.lost]!++;
+      this.#again(user);
+    } else {
+      pacer.failed(clock.monoUs());
+      this.#failed(user);
+    }
+  }
+
+  /** Takes a user who was in (state `loggedIn` or `ready`) off the gauges. */
+  leftInside(state: number): void {
+    const { board } = this.#parts;
+    if (state === USER.loggedIn || state === USER.ready) board[BOARD.loggedIn]!--;
+    if (state === USER.ready) board[BOARD.ready]!--;
+  }
+
+  #connect(user: number): void {
+    const { users, reactor, route, board } = this.#parts;
+    const attempt = users.attempts[user]!++;
+    const { sources } = route;
+    const from = users.first + user;
+    const conn = reactor.connect({
+      remoteAddress: route.targetAddress,
+      remotePort: route.targetPort,
+      localAddress: sources === undefined ? 0 : sourceAddress(sources, from, attempt),
+      localPort: sources === undefined ? 0 : sourcePort(sources, from, attempt),
+    });
+    assert(conn >= 0, 'there is a connection for every user and some to spare');
+    board[BOARD.attempted]!++;
+    users.bind(user, conn);
+    users.state[user] = USER.connecting;
+    reactor.setDeadline(conn, LOGIN_TIMEOUT_MS);
+  }
+
+  #failed(user: number): void {
+    const { users, board } = this.#parts;
+    board[BOARD.failed]!++;
+    if (++users.failures[user]! < FAILURES_MAX) this.#again(user);
+    else this.#giveUp(user);
+  }
+
+  /** Puts a user back into the queue, unless the run is ending. */
+  #again(user: number): void {
+    const { users, clock, control } = this.#parts;
+    if (control.phase >= PHASE.drain) {
+      this.#giveUp(user);
+      return;
+    }
+    users.state[user] = USER.waiting;
+    this.#queue.push(user, Math.ceil(users.ms(clock.monoUs())) + RETRY_MS);
+  }
+
+  #giveUp(user: number): void {
+    this.#parts.users.state[user] = USER.gone;
+    this.#parts.board[BOARD.givenUp]!++;
+  }
+
+  /** The server said no: this user is not tried again. */
+  #refused(conn: Conn, user: number, code: number): boolean {
+    const { users, board, pacer, clock, reactor } = this.#parts;
+    this.leftInside(users.state[user]!);
+    board[BOARD.failed]!++;
+    board[BOARD.refused]!++;
+    board[BOARD.lastRefusal] = code;
+    pacer.failed(clock.monoUs());
+    this.#giveUp(user);
+    reactor.close(conn);
+    return false;
+  }
+}
