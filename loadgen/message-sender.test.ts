@@ -1,0 +1,151 @@
+// The sender against a reactor that takes nothing for a while: the plan does not wait for it.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Clock } from '#core/clock/clock.ts';
+import { VirtualClock } from '#core/clock/clock.ts';
+import type { Reactor } from '#core/socket/reactor.ts';
+import { FlightTable } from '#loadgen/flight-table.ts';
+import { createTimings } from '#loadgen/interval-timings.ts';
+import { HELD_MAX, MessageSender } from '#loadgen/message-sender.ts';
+import { RateSchedule } from '#loadgen/rate-schedule.ts';
+import { RunControl } from '#loadgen/run-control.ts';
+import { MessageHeader, UserPackets } from '#loadgen/user-packets.ts';
+import { USER, UserTable } from '#loadgen/user-table.ts';
+import { BOARD, createBoard } from '#loadgen/worker-board.ts';
+
+const RUN = 99;
+
+interface Sent {
+  atUs: number;
+  intendedUs: number;
+  sentUs: number;
+  index: number;
+}
+
+/** A sender of `users` ready users at a constant rate, and what its reactor was given. */
+function setUp(users: number, ratePerS: number, endS: number) {
+  const clock = new VirtualClock();
+  const sent: Sent[] = [];
+  const state = { takes: true };
+  const header = new MessageHeader(RUN);
+  const reactor = {
+    send(_conn: number, bytes: Uint8Array, _start: number, end: number): boolean {
+      if (!state.takes) return false;
+      assert.ok(header.read(bytes, end - 64, end));
+      const { intendedUs, sentUs, index } = header;
+      sent.push({ atUs: clock.monoUs(), intendedUs, sentUs, index });
+      return true;
+    },
+  } as unknown as Reactor;
+  const table = new UserTable(0, users, users, 0);
+  table.state.fill(USER.ready);
+  for (let user = 0; user < users; user++) table.bind(user, user);
+  const schedule = new RateSchedule();
+  schedule.append(0, ratePerS);
+  const control = new RunControl();
+  control.endUs = endS * 1e6;
+  const board = createBoard();
+  const timings = createTimings();
+  const sender = new MessageSender({
+    clock: clock as Clock,
+    reactor,
+    users: table,
+    present: new Uint8Array(users).fill(1),
+    packets: new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes: 64, run: RUN }),
+    plan: { seed: 1, process: 'constant', users },
+    schedule,
+    control,
+    flights: new FlightTable(65_536),
+    timings,
+    board,
+  });
+  /** Turns until `untilS`, as a reactor would: when the sender asks to. */
+  const run = (untilS: number): void => {
+    while (clock.monoUs() < untilS * 1e6) {
+      const waitUs = sender.turn(clock.monoUs());
+      const leftUs = untilS * 1e6 - clock.monoUs();
+      if (waitUs > 0) clock.advance(Math.min(waitUs, leftUs) / 1000);
+    }
+    sender.turn(clock.monoUs());
+  };
+  return { clock, sent, state, table, board, timings, run, sender };
+}
+
+test('every message leaves at its planned instant', () => {
+  const { sent, run, board, timings } = setUp(10, 1000, 2);
+  run(3);
+  assert.equal(sent.length, 2000);
+  for (const { atUs, intendedUs, sentUs } of sent) {
+    assert.ok(Math.abs(atUs - intendedUs) < 0.01);
+    assert.equal(sentUs, atUs);
+  }
+  assert.deepEqual(
+    [board[BOARD.planned], board[BOARD.sent], board[BOARD.errors], board[BOARD.planDone]],
+    [2000, 2000, 0, 1],
+  );
+  assert.equal(timings.lateness.count, 2000);
+});
+
+test('a process that did not run for two seconds sends what it missed, with the times of the plan', () => {
+  const { clock, sent, run, timings } = setUp(10, 1000, 5);
+  run(1);
+  clock.stall(2000);
+  run(5);
+  assert.equal(sent.length, 5000);
+  sent.forEach(({ intendedUs, index }, i) => {
+    assert.equal(index, i);
+    assert.ok(Math.abs(intendedUs - (i + 1) * 1000) < 0.01);
+  });
+  const late = sent.filter(({ sentUs, intendedUs }) => sentUs - intendedUs > 100_000);
+  assert.ok(Math.abs(late.length - 1900) <= 2, `${late.length} late`);
+  assert.ok(timings.lateness.max >= 1_990_000);
+});
+
+test('connections that take nothing: messages are held back, keep their times, and are not our lateness', () => {
+  const { sent, run, state, board, timings } = setUp(10, 1000, 4);
+  run(1);
+  state.takes = false;
+  run(3);
+  assert.equal(board[BOARD.held], 2000);
+  assert.equal(board[BOARD.planned], 3000);
+  state.takes = true;
+  run(4);
+  assert.equal(sent.length, 4000);
+  const waited = sent.filter(({ sentUs, intendedUs }) => sentUs - intendedUs > 100_000);
+  assert.ok(Math.abs(waited.length - 1900) <= 20, `${waited.length} waited`);
+  assert.deepEqual([board[BOARD.heldBack], board[BOARD.held], board[BOARD.errors]], [2000, 0, 0]);
+  assert.equal(timings.lateness.count, 2000);
+  assert.ok(timings.lateness.max < 2000);
+});
+
+test('what is held back is bounded; more is an error that is counted', () => {
+  const { run, state, board } = setUp(10, 1_000_000, 0.1);
+  state.takes = false;
+  run(0.1);
+  assert.equal(board[BOARD.planned], 100_000);
+  assert.equal(board[BOARD.held], HELD_MAX);
+  assert.equal(board[BOARD.errors], 100_000 - HELD_MAX);
+});
+
+test('users who are away are replaced by the next; when nobody is there it is an error', () => {
+  const { run, table, board, sent } = setUp(4, 100, 3);
+  table.state[0] = USER.waiting;
+  table.state[2] = USER.waiting;
+  run(1);
+  assert.equal(sent.length, 100);
+  assert.deepEqual([table.unacked[0], table.unacked[2]], [0, 0]);
+  table.state.fill(USER.waiting);
+  run(2);
+  assert.deepEqual([sent.length, board[BOARD.errors]], [100, 100]);
+});
+
+test('a user without any acknowledgement stops before his packet ids run out', () => {
+  const { run, table, board } = setUp(2, 1000, 3);
+  table.unacked.fill(60_000);
+  run(1);
+  assert.deepEqual([board[BOARD.sent], board[BOARD.held]], [0, 1000]);
+  table.unacked.fill(0);
+  run(2);
+  assert.equal(board[BOARD.sent], 2000);
+});
