@@ -1,4 +1,4 @@
-// What the server knows of each connection of one reactor: 31 bytes in typed arrays, indexed by the
+// What the server knows of each connection of one reactor: 24 bytes in typed arrays, indexed by the
 // reactor's connection number. No object, closure or buffer per connection.
 
 /** Where a connection stands. */

@@ -10,7 +10,7 @@
 // a clean one loses both when it begins and when it ends. A user that was only ever written to is a
 // stranger: its mailbox waits for the first login.
 //
-// No call allocates. Memory of a user that is online: see `bytesPerUser` in the tests.
+// No call allocates. Memory: 75 bytes a user with a short uid, 36 bytes a connection (edge/memory.test.ts).
 
 import type { Clock } from '#core/clock/clock.ts';
 import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';

@@ -12,10 +12,15 @@
 
 import { assert } from '#core/assert.ts';
 import { uidHash } from '#reference-server/home/uid-hash.ts';
-import { SlabArena } from '#reference-server/memory/slab-arena.ts';
+import { BLOCK_BYTES_MAX, SlabArena } from '#reference-server/memory/slab-arena.ts';
 
 /** Longest uid, bytes. The standard asks for 23 at least [MQTT-3.1.3-5]. */
 export const UID_BYTES_MAX = 64;
+/**
+ * The arena never refuses a uid: a chunk begins to serve a size only when all chunks of that size are
+ * full, so blocks of 16, 32 and 64 bytes never take more than one of each for every row, and a chunk.
+ */
+const UID_BLOCKS_BYTES = 16 + 32 + 64;
 
 export class UserTable {
   readonly capacity: number;
@@ -39,7 +44,7 @@ export class UserTable {
   constructor(capacity: number, seed: number) {
     this.capacity = capacity;
     this.#seed = seed;
-    this.#arena = new SlabArena(capacity * UID_BYTES_MAX);
+    this.#arena = new SlabArena(capacity * UID_BLOCKS_BYTES + 3 * BLOCK_BYTES_MAX);
     this.uidBytes = this.#arena.bytes;
     const cells = 1 << (32 - Math.clz32(Math.max(1, capacity * 2 - 1)));
     this.#cells = new Int32Array(cells);

@@ -13,7 +13,7 @@
 // and in the old order before anything new [MQTT-4.4.0-1, MQTT-4.6.0-1].
 //
 // Bounds: messages and bytes a mailbox, nodes and arena in all; each refusal is told by its cause.
-// Cost: put 60 ns, take 20 ns, accept 60 ns; 32 bytes a user, 29 bytes and a block a message.
+// Cost: tens of nanoseconds a step; 28 bytes a user, 26 bytes and a block a message.
 
 import { assert } from '#core/assert.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';

@@ -58,6 +58,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     tell({ kind: 'listening', port: reactor.listen({ host, port, reusePort }).port });
   }
   await reactor.run();
+  home.publishGauges();
 }
 
 /** Does what the main thread wishes since the last look. */
