@@ -25,7 +25,7 @@ const UNACKED_MAX = 60_000;
 const STEPS_PER_TURN = 512;
 /** How far to look for somebody who is there in place of somebody who is not. */
 const PROBES_MAX = 1024;
-/** How soon to try again what is held back, us. */
+/** How often to try again what is held back, us. */
 const HELD_RETRY_US = 1000;
 
 export interface MessageSenderParts {
@@ -50,6 +50,7 @@ export class MessageSender {
   readonly #heldDueUs = new Float64Array(HELD_MAX);
   #heldHead = 0;
   #held = 0;
+  #retriedUs = 0;
   #isDone = false;
 
   constructor(parts: MessageSenderParts) {
@@ -60,7 +61,7 @@ export class MessageSender {
   /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */
   turn(nowUs: number): number {
     const { control, users, plan, board } = this.#parts;
-    this.#retryHeld();
+    if (this.#held > 0 && nowUs - this.#retriedUs >= HELD_RETRY_US) this.#retryHeld(nowUs);
     const { endUs } = control;
     const untilUs = Math.min(nowUs, endUs);
     for (let step = 0; step < STEPS_PER_TURN; step++) {
@@ -131,8 +132,9 @@ export class MessageSender {
   }
 
   /** Tries what is held back; what still does not fit goes to the end, so that it holds up nobody else. */
-  #retryHeld(): void {
+  #retryHeld(nowUs: number): void {
     const { board, plan, users } = this.#parts;
+    this.#retriedUs = nowUs;
     for (let tries = Math.min(this.#held, STEPS_PER_TURN); tries > 0; tries--) {
       const index = this.#heldIndex[this.#heldHead]!;
       const dueUs = this.#heldDueUs[this.#heldHead]!;
