@@ -85,9 +85,8 @@ export class SpoolWriter {
     }
   }
 
+  /** Closes the file; what is to be in it was flushed before. */
   async close(): Promise<void> {
-    await this.flush();
-    await this.sync();
     await this.#file?.close();
     this.#file = undefined;
   }
@@ -108,11 +107,13 @@ export class SpoolWriter {
     const file = (this.#file ??= await this.#options.openFile(
       segmentFile(this.#options.folder, this.index),
     ));
+    // After a failure one frame at a time: what still fits on a full disk is written.
+    const bytesMax = this.failure === undefined ? WRITE_BYTES_MAX : 0;
     const parts: Buffer[] = this.bytes < SEGMENT_MARK.length ? [SEGMENT_MARK] : [];
     let frames = 0;
     let frameBytes = 0;
     for (const frame of this.buffered) {
-      if (frames > 0 && frameBytes + frame.length > WRITE_BYTES_MAX) break;
+      if (frames > 0 && frameBytes + frame.length > bytesMax) break;
       parts.push(frame);
       frames++;
       frameBytes += frame.length;

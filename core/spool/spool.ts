@@ -79,7 +79,10 @@ export class Spool {
   #cutBytes = 0;
   #damagedBytes = 0;
 
-  /** Opens the spool in a folder, made if need be, and repairs its end. @throws WsarError when another process has it. */
+  /**
+   * Opens the spool in a folder, made if need be, and repairs its end.
+   * @throws WsarError WSAR_ERR_SYSTEM when another process has it open or it cannot be written.
+   */
   constructor(options: SpoolOptions) {
     const { folder, openFile = openSpoolFile } = options;
     this.#folder = folder;
@@ -174,8 +177,10 @@ export class Spool {
   /** Writes what is buffered and frees the folder; an empty spool leaves no file. */
   async close(): Promise<void> {
     await this.flush();
+    const isEmpty = this.#isEmpty();
+    if (!isEmpty) await this.#writer.sync();
     await this.#writer.close();
-    if (this.#isEmpty()) {
+    if (isEmpty) {
       for (const { index } of listSegments(this.#folder)) this.#removeFile(index);
       removeCursor(this.#folder);
     }
