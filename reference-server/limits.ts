@@ -53,7 +53,8 @@ const OUTPUT_BYTES_SOFT_MAX = 32 * KIB;
 const WINDOW_BYTES_MAX = 32 * KIB;
 
 export const DEFAULT_LIMITS: ServerLimits = {
-  connectionsMax: 200_000,
+  // An engine may spend something for each connection that could come (ring: lanes of 19,000).
+  connectionsMax: 50_000,
   usersMax: 500_000,
   strangersRatioMax: 0.5,
   messagesMax: 1_000_000,

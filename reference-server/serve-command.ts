@@ -6,7 +6,6 @@ import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
-import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { listenHost, OPEN_FLAG } from '#reference-server/listen-address.ts';
@@ -89,26 +88,19 @@ export const command: CommandSpec = {
 };
 
 async function run(context: CommandContext): Promise<ExitCode> {
-  const { options, reason } = readOptions(context.options);
-  const threads = `${options.workers} worker${options.workers === 1 ? '' : 's'}`;
-  context.talk(`wsar serve: engine ${options.engine} (${reason}), ${threads}\n`);
-  await serve(context, options, context.options['json'] === true);
+  await serve(context, readOptions(context.options), context.options['json'] === true);
   return EXIT.ok;
 }
 
-/** The checked command line. Throws WSAR_ERR_USAGE, WSAR_ERR_ENGINE. */
-export function readOptions(given: Record<string, unknown>): {
-  options: ServerOptions;
-  reason: string;
-} {
+/** The checked command line. Throws WSAR_ERR_USAGE. */
+export function readOptions(given: Record<string, unknown>): ServerOptions {
   const port = given['port'] as number | undefined;
   if (port === undefined) {
     throw new WsarError('WSAR_ERR_USAGE', '--port is missing', 'add for example --port 1883');
   }
   const isOpen = given['iKnowAnyoneCanLogIn'] === true;
   const host = listenHost(given['host'] as string, isOpen, given['lab'] === true);
-  const wanted = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
-  const { engine, reason } = chooseEngine(wanted);
+  const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
     arming: (given['arming'] as WorkerSettings['arming'] | undefined) ?? 'poll',
@@ -116,7 +108,7 @@ export function readOptions(given: Record<string, unknown>): {
   };
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
-  return { options: { host, port, workers, engine, limits: readLimits(given), settings }, reason };
+  return { host, port, workers, engine, limits: readLimits(given), settings };
 }
 
 function readLimits(given: Record<string, unknown>): ServerLimits {

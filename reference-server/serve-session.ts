@@ -34,6 +34,9 @@ export async function serve(
   const server = await Server.start(options);
   const rows = new ServerRows(server, startUs);
   const closers: Closer[] = [];
+  const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
+  const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;
+  context.talk(`wsar serve: engine ${server.engine}${why}, ${threads}\n`);
   try {
     const source = await joinLab(server, closers);
     context.out(`ready ${serverUrl(options.host, server.port)}\n`);

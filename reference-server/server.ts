@@ -29,7 +29,7 @@ export interface ServerOptions {
   /** 0 chooses a free one. */
   port: number;
   workers: number;
-  engine: EngineName;
+  engine: EngineName | 'auto';
   limits: ServerLimits;
   settings: WorkerSettings;
 }
@@ -41,6 +41,8 @@ export interface WorkerFigures {
   mailboxLengths: Uint32Array<SharedArrayBuffer>;
 }
 
+type Created = Extract<FromWorker, { kind: 'created' }>;
+
 interface Crew {
   thread: Worker;
   stats: WorkerStats;
@@ -49,6 +51,9 @@ interface Crew {
 
 export class Server {
   readonly port: number;
+  /** What the workers run on, and why not on ring where 'auto' was asked for. */
+  readonly engine: EngineName;
+  readonly fallback: string | undefined;
   readonly figures: WorkerFigures[];
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
@@ -56,18 +61,20 @@ export class Server {
   readonly #control: WorkerControl;
   readonly #wakers: Waker[];
 
-  private constructor(
-    port: number,
-    figures: WorkerFigures[],
-    crew: Crew[],
-    control: WorkerControl,
-    wakers: Waker[],
-  ) {
+  private constructor(port: number, crew: Crew[], created: Created[], control: WorkerControl) {
     this.port = port;
-    this.figures = figures;
     this.#crew = crew;
     this.#control = control;
-    this.#wakers = wakers;
+    this.#wakers = created.map(({ waker }) => waker);
+    // Memory that an ordinary user may lock runs out with the later workers: then some are on net.
+    const slowest = created.find(({ engine }) => engine === 'net') ?? created[0]!;
+    this.engine = slowest.engine;
+    this.fallback = slowest.fallback;
+    this.figures = created.map(({ reactorStats, mailboxLengths }, index) => ({
+      stats: crew[index]!.stats,
+      reactorStats,
+      mailboxLengths,
+    }));
     this.failed = Promise.race(
       crew.map(async ({ exited }, index) => {
         await exited;
@@ -93,12 +100,7 @@ export class Server {
       }
       const wakers = created.map(({ waker }) => waker);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      const figures = created.map(({ reactorStats, mailboxLengths }, index) => ({
-        stats: crew[index]!.stats,
-        reactorStats,
-        mailboxLengths,
-      }));
-      return new Server(port, figures, crew, control, wakers);
+      return new Server(port, crew, created, control);
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));

@@ -34,9 +34,13 @@ async function work(birth: WorkerBirth): Promise<void> {
     onTurn: () => home.publishGauges(),
   });
   const { flush, arming } = control.wished;
+  let fallback: string | undefined;
   const reactor: Reactor = createReactor({
     handler: edge,
     engine: birth.engine,
+    onFallback: (reason) => {
+      fallback = reason;
+    },
     capacity: limits.connectionsMax,
     outputBytesMax: limits.outputBytesMax,
     outputBytesTotalMax: limits.outputBytesTotalMax,
@@ -46,8 +50,9 @@ async function work(birth: WorkerBirth): Promise<void> {
   home.injectedUs = control.wished.injectedUs;
   edge.attach(reactor);
   exchange.join(edge, home);
+  const { engine, waker, stats: reactorStats } = reactor;
   const mailboxLengths = home.mailboxes.length;
-  tell({ kind: 'created', waker: reactor.waker, reactorStats: reactor.stats, mailboxLengths });
+  tell({ kind: 'created', engine, fallback, waker, reactorStats, mailboxLengths });
   for (;;) {
     const [order] = (await once(main, 'message')) as [ToWorker];
     if (order.kind === 'run') {

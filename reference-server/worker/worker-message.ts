@@ -9,7 +9,7 @@ import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
 /** What a worker is born with. */
 export interface WorkerBirth {
   self: number;
-  engine: EngineName;
+  engine: EngineName | 'auto';
   /** Already this worker's share. */
   limits: ServerLimits;
   hashSeed: number;
@@ -26,6 +26,9 @@ export type ToWorker =
 export type FromWorker =
   | {
       kind: 'created';
+      engine: EngineName;
+      /** Why 'auto' did not become ring. */
+      fallback: string | undefined;
       waker: Waker;
       /** REACTOR_STAT figures. */
       reactorStats: Float64Array<SharedArrayBuffer>;
