@@ -8,7 +8,7 @@ import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import { LabState, type Link } from '#tui/model/lab-state.ts';
 import type { Message } from '#tui/model/message.ts';
 import { Follower } from '#tui/source/follower.ts';
-import { alertsOf } from '#tui/view/alert-rule.ts';
+import { ruleAlertsOf } from '#tui/view/alert-rule.ts';
 import { CellGrid } from '#tui/view/cell-grid.ts';
 import {
   drawSarHead,
@@ -151,9 +151,9 @@ class PlainPrinter {
     out(`${line.lines()[0]}\n`);
   }
 
-  /** Each alert once, when it rises. */
+  /** Each alert of a rule once, when it rises; those of the bus are events and printed as such. */
   #printAlerts(): void {
-    for (const { id, text } of alertsOf(this.#state, this.#options.clock.monoUs())) {
+    for (const { id, text } of ruleAlertsOf(this.#state, this.#options.clock.monoUs())) {
       if (this.#alerts.has(id)) continue;
       if (this.#alerts.size >= ALERTS_REMEMBERED_MAX) this.#alerts.clear();
       this.#alerts.add(id);

@@ -165,5 +165,5 @@ export class Follower {
 }
 
 function name({ lab, runId }: Target): string {
-  return runId === '' ? `lab ${lab}` : `lab ${lab}, run ${runId},`;
+  return runId === '' || runId === lab ? `lab ${lab}` : `lab ${lab}, run ${runId},`;
 }

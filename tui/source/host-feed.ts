@@ -15,7 +15,7 @@ const STDERR_LENGTH_MAX = 400;
 
 /** Starts the collector of the package in `root`. */
 export function openHostFeed(root: string, listener: FeedListener): Feed {
-  const child = spawn(join(root, 'bin', 'wsar'), ['collect', '--json'], {
+  const child = spawn(join(root, 'bin', 'wsar'), ['collect', '--json', '--schema'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let talk = '';

@@ -69,11 +69,17 @@ const RULES: Rule[] = [
 export function alertsOf(state: LabState, nowUs: number): Alert[] {
   const endSecond = state.endSecond(nowUs);
   if (!Number.isFinite(endSecond)) return [];
-  const risen = RULES.flatMap((rule) => risenAlert(rule, state.of(rule.source), endSecond));
   const told = state.events
     .filter(({ kind, wallMs }) => kind === 'alert' && endSecond - wallMs / 1000 < BUS_ALERT_SECONDS)
     .map(({ wallMs, source, text }) => ({ id: `${source}@${wallMs}`, text: `${source}: ${text}` }));
-  return [...risen, ...told.reverse()];
+  return [...ruleAlertsOf(state, nowUs), ...told.reverse()];
+}
+
+/** The alerts of the rules alone. */
+export function ruleAlertsOf(state: LabState, nowUs: number): Alert[] {
+  const endSecond = state.endSecond(nowUs);
+  if (!Number.isFinite(endSecond)) return [];
+  return RULES.flatMap((rule) => risenAlert(rule, state.of(rule.source), endSecond));
 }
 
 function risenAlert(rule: Rule, sources: SourceState[], endSecond: number): Alert[] {

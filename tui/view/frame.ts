@@ -109,7 +109,7 @@ function drawBody(
       return { title: content.title, body: grid(chartPanel(scene, content, cols, rows)) };
     }
     case 'queues':
-      return { title: 'queues, msg', body: grid(queuesPanel(scene, cols, rows)) };
+      return { title: 'queues, msg (tee: B)', body: grid(queuesPanel(scene, cols, rows)) };
     case 'knobs': {
       const table = knobsTable(scene, cols, rows);
       const title = scene.view.control ? 'knobs, CONTROL armed' : 'knobs, read-only (k arms)';

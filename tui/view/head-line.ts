@@ -21,6 +21,8 @@ export interface Truth {
   frozenS: number;
 }
 
+const PART_GAP = 2;
+
 /** The word that stands for the whole picture. */
 export type Status = 'STARTING' | 'LIVE' | 'STALE' | 'FROZEN' | 'LOST' | 'LAB ENDED';
 
@@ -52,28 +54,40 @@ function statusText(status: Status, truth: Truth): string {
   return status === 'STALE' ? `STALE ${secondsText(truth.ageUs)}` : status;
 }
 
-/** What the head line says, the most worthy first; what does not fit is left out from the end. */
-function headParts(scene: Scene, truth: Truth): Line[] {
+/** A piece of the head line; where room is short, the highest ranks go first. */
+interface Part {
+  line: Line;
+  rank: number;
+}
+
+function headParts(scene: Scene, truth: Truth): Part[] {
   const { link, events, malformed, refused, droppedFrozen, sources } = scene.state;
   const what = link.mode === 'lab' ? `lab ${link.lab}` : 'this host';
   const phase = events.findLast(({ kind }) => kind === 'phase');
   const missed = sources.reduce((sum, source) => sum + source.missed, 0);
   const wrong = malformed + refused + droppedFrozen;
-  const parts: Line[] = [
-    [span('wsar top', ROLE.title), span('  '), span(what)],
-    [span('data ', ROLE.dim), span(`${secondsText(truth.ageUs)} old`)],
-    [span('missed ', ROLE.dim), span(`${missed} rows`, missed > 0 ? ROLE.warn : ROLE.text)],
+  const parts: Part[] = [
+    { rank: 6, line: [span('wsar top', ROLE.title)] },
+    { rank: 0, line: [span(what, ROLE.title)] },
+    { rank: 1, line: named('data', `${secondsText(truth.ageUs)} old`) },
   ];
+  const add = (rank: number, line: Line): void => void parts.push({ rank, line });
+  const missedRole = missed > 0 ? ROLE.warn : ROLE.text;
+  add(missed > 0 ? 2 : 4, [span('missed ', ROLE.dim), span(`${missed} rows`, missedRole)]);
+  if (wrong > 0) add(3, [span('bad messages ', ROLE.dim), span(String(wrong), ROLE.warn)]);
   if (phase !== undefined && link.mode === 'lab') {
     const sinceS = Math.max(0, (scene.moment.wallMs - phase.wallMs) / 1000);
-    parts.push([span('phase ', ROLE.dim), span(`${phase.text} ${clockText(sinceS)}`)]);
+    add(3, named('phase', `${phase.text} ${clockText(sinceS)}`));
   }
-  if (wrong > 0) parts.push([span('bad messages ', ROLE.dim), span(String(wrong), ROLE.warn)]);
-  if (link.runId !== '') parts.push([span('run ', ROLE.dim), span(link.runId)]);
-  if (scene.host !== undefined) parts.push([span('host ', ROLE.dim), span(scene.host.host)]);
-  parts.push([span('self ', ROLE.dim), span(`${scene.moment.selfPercent.toFixed(1)} %cpu`)]);
-  parts.push([span(`${timeText(scene.moment.wallMs)} UTC`, ROLE.dim)]);
+  if (link.runId !== '' && link.runId !== link.lab) add(5, named('run', link.runId));
+  if (scene.host !== undefined) add(7, named('host', scene.host.host));
+  add(7, named('self', `${scene.moment.selfPercent.toFixed(1)} %cpu`));
+  add(8, [span(`${timeText(scene.moment.wallMs)} UTC`, ROLE.dim)]);
   return parts;
+}
+
+function named(name: string, text: string): Line {
+  return [span(`${name} `, ROLE.dim), span(text)];
 }
 
 export function bannerLine(scene: Scene, status: Status, cols: number): CellGrid {
@@ -122,9 +136,10 @@ export function footerLine(scene: Scene, truth: Truth, cols: number): CellGrid {
           span(knobValueText(knob.pending ?? knob.state.value, knob.state.def)),
         ];
   const knobCols = colsOf(shown);
-  const keys = KEY_TABLE.flatMap(({ footer }): Line[] =>
-    footer === undefined ? [] : [[span(footer[0], ROLE.key), span(` ${footer[1]}`, ROLE.dim)]],
-  );
+  const keys = KEY_TABLE.flatMap(({ footer }, rank): Part[] => {
+    if (footer === undefined) return [];
+    return [{ rank, line: [span(footer[0], ROLE.key), span(` ${footer[1]}`, ROLE.dim)] }];
+  });
   grid.putLine(0, 0, fitParts(keys, cols - knobCols - (knobCols > 0 ? 1 : 0)));
   grid.putLine(cols - knobCols, 0, shown);
   return grid;
@@ -145,18 +160,18 @@ function questionText({ view, state, theme }: Scene): string | undefined {
   return `${knob.label}: ${step} is a large step; y turns it, any other key does not`;
 }
 
-/** As many whole parts as fit, two spaces apart. */
-function fitParts(parts: Line[], cols: number): Line {
-  const line: Line = [];
-  let used = 0;
-  for (const part of parts) {
-    const gap = line.length === 0 ? 0 : 2;
-    if (used + gap + colsOf(part) > cols) continue;
-    if (gap > 0) line.push(span('  '));
-    line.push(...part);
-    used += gap + colsOf(part);
+/** As many whole parts as fit, two spaces apart: chosen by rank, shown in their order. */
+function fitParts(parts: Part[], cols: number): Line {
+  const chosen = new Set<Part>();
+  let used = -PART_GAP;
+  for (const part of [...parts].sort((a, b) => a.rank - b.rank)) {
+    if (used + PART_GAP + colsOf(part.line) > cols) continue;
+    used += PART_GAP + colsOf(part.line);
+    chosen.add(part);
   }
-  return line;
+  const shown = parts.filter((part) => chosen.has(part));
+  const gap = span(' '.repeat(PART_GAP));
+  return shown.flatMap(({ line }, index) => (index === 0 ? line : [gap, ...line]));
 }
 
 function colsOf(line: Line): number {

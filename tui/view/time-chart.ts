@@ -113,17 +113,23 @@ function dotRow(value: number, axis: Axis, dotsDown: number): number {
   return Math.round((1 - Math.min(1, Math.max(0, ratio))) * (dotsDown - 1));
 }
 
-/** Draws one line; returns the dot row of its newest value. */
+/** The newest value of a line and its dot row. */
+interface LineEnd {
+  value: number;
+  dotY: number;
+}
+
+/** Draws one line; returns its end, undefined when nothing of it is visible. */
 function plotSeries(
   plane: DotPlane,
   chart: Chart,
   series: ChartSeries,
   axis: Axis | undefined,
-): number | undefined {
+): LineEnd | undefined {
   if (axis === undefined) return undefined;
   const { endSecond, secondsPerDot } = chart;
   let before: number | undefined;
-  let newest: number | undefined;
+  let newest: LineEnd | undefined;
   for (let dotX = 0; dotX < plane.dotsAcross; dotX++) {
     const last = endSecond - (plane.dotsAcross - 1 - dotX) * secondsPerDot;
     let top: number | undefined;
@@ -133,6 +139,7 @@ function plotSeries(
       const value = series.at(second);
       if (!Number.isFinite(value)) continue;
       end = dotRow(value, axis, plane.dotsDown);
+      newest = { value, dotY: end };
       top = Math.min(top ?? end, end);
       bottom = Math.max(bottom ?? end, end);
     }
@@ -144,7 +151,6 @@ function plotSeries(
         series.role,
         series.letter,
       );
-      newest = end;
     }
     before = end;
   }
@@ -221,32 +227,29 @@ function drawMarkers(
   }
 }
 
-/** The names at the right ends; where two would share a row, the later one moves to the nearest free row. */
+/** The names at the right ends, in the order of the values; names that would share a row move apart. */
 function drawTags(
   grid: CellGrid,
   x: number,
   y: number,
   plane: DotPlane,
   series: ChartSeries[],
-  ends: (number | undefined)[],
+  ends: (LineEnd | undefined)[],
 ): void {
-  const taken = new Set<number>();
-  for (const [index, { name, role }] of series.entries()) {
-    const end = ends[index];
-    if (end === undefined) continue;
-    const wanted = plane.rowOf(end);
-    const row = nearestFree(wanted, taken, plane.rows);
-    if (row === undefined) continue;
-    taken.add(row);
-    grid.put(x + 1, y + row, name, role);
+  const tags = series
+    .flatMap(({ name, role }, index) => {
+      const end = ends[index];
+      return end === undefined ? [] : [{ name, role, end, row: plane.rowOf(end.dotY) }];
+    })
+    .sort((a, b) => b.end.value - a.end.value)
+    .slice(0, plane.rows);
+  for (const [index, tag] of tags.entries()) {
+    if (index > 0) tag.row = Math.max(tag.row, tags[index - 1]!.row + 1);
   }
-}
-
-function nearestFree(wanted: number, taken: Set<number>, rows: number): number | undefined {
-  for (let away = 0; away < rows; away++) {
-    for (const row of [wanted - away, wanted + away]) {
-      if (row >= 0 && row < rows && !taken.has(row)) return row;
-    }
+  let bottom = plane.rows - 1;
+  for (const tag of tags.toReversed()) {
+    tag.row = Math.min(tag.row, bottom);
+    bottom = tag.row - 1;
+    grid.put(x + 1, y + tag.row, tag.name, tag.role);
   }
-  return undefined;
 }

@@ -12,8 +12,8 @@ import { type Area, type Chart, type ChartSeries, drawChart } from '#tui/view/ti
 /** What a chart panel shows. */
 export interface ChartContent {
   title: string;
-  /** Figures of now, above the chart. */
-  figures: Line;
+  /** Figures of now, above the chart; each stays whole. */
+  figures: Line[];
   series: ChartSeries[];
   scale: Chart['scale'];
   unit: string;
@@ -21,6 +21,8 @@ export interface ChartContent {
 
 /** Seconds over which the speed of a ramp is taken. */
 const RAMP_SECONDS = 5;
+const FIGURE_GAP = 2;
+const TWO_LINES_ROWS_MIN = 9;
 
 export function chartPanel(
   scene: Scene,
@@ -33,9 +35,24 @@ export function chartPanel(
     grid.put(1, 0, 'no source measures this', ROLE.dim);
     return grid;
   }
-  grid.putLine(0, 0, content.figures);
-  drawTimeline(grid, { x: 0, y: 1, cols, rows: rows - 1 }, scene, content);
+  const y = drawFigures(grid, content.figures);
+  drawTimeline(grid, { x: 0, y, cols, rows: rows - y }, scene, content);
   return grid;
+}
+
+/** One line of figures, two where there is room; returns the row below. */
+function drawFigures(grid: CellGrid, figures: Line[]): number {
+  const linesMax = grid.rows >= TWO_LINES_ROWS_MIN ? 2 : 1;
+  let [x, y] = [0, 0];
+  for (const figure of figures) {
+    const cols = figure.reduce((sum, { text }) => sum + text.length, 0);
+    if (x > 0 && x + cols > grid.cols) {
+      if (y + 1 >= linesMax) break;
+      [x, y] = [0, y + 1];
+    }
+    x = grid.putLine(x, y, figure) + FIGURE_GAP;
+  }
+  return y + 1;
 }
 
 /** Lines over the time axis that all panels share, with the same markers. */
@@ -58,8 +75,8 @@ export function connectionsContent(scene: Scene): ChartContent {
   if (loads.length > 0) return loadContent(scene);
   if (servers.length > 0) {
     const figures = [
-      ...figure('conns', sumLast(servers, SERVER.connections), 0),
-      ...figure('logged in', sumLast(servers, SERVER.sessions), 1),
+      figure('conns', sumLast(servers, SERVER.connections), 0),
+      figure('logged in', sumLast(servers, SERVER.sessions), 1),
     ];
     const series = [
       series1(0, 'conns', 'c', servers, SERVER.connections),
@@ -81,11 +98,10 @@ function loadContent(scene: Scene): ChartContent {
   const perS = slopeAt(loads, LOAD.loggedIn, loads[0]!.lastSecond, RAMP_SECONDS);
   const etaS = (target - loggedIn) / perS;
   const figures = [
-    ...figure('target', target, 0),
-    ...figure('in', loggedIn, 1),
-    span('failed ', ROLE.dim),
-    span(`${numberText(failed)} `, failed > 0 ? ROLE.bad : ROLE.text),
-    ...(etaS > 0.5 && perS > 0 ? [span(`ETA ${clockText(etaS)}`, ROLE.dim)] : []),
+    figure('target', target, 0),
+    figure('in', loggedIn, 1),
+    [span('failed ', ROLE.dim), span(numberText(failed), failed > 0 ? ROLE.bad : ROLE.text)],
+    ...(etaS > 0.5 && perS > 0 ? [[span(`ETA ${clockText(etaS)}`, ROLE.dim)]] : []),
   ];
   const series = [
     series1(1, 'in', 'i', loads, LOAD.loggedIn),
@@ -118,11 +134,8 @@ export function latencyContent(scene: Scene): ChartContent {
   const second = loads[0]!.lastSecond;
   const late = maxAt(loads, latencyName('lateness', 'p99'), second);
   const figures = [
-    ...series.flatMap(({ name, role, at }) => [
-      span(`${name} `, role),
-      span(`${durationText(at(second))}  `),
-    ]),
-    span(`late p99 ${durationText(late)}`, ROLE.dim),
+    ...series.map(({ name, role, at }) => [span(`${name} `, role), span(durationText(at(second)))]),
+    [span(`late p99 ${durationText(late)}`, ROLE.dim)],
   ];
   return { title: 'latency, log scale', figures, series, scale: 'log', unit: 'us' };
 }
@@ -139,9 +152,9 @@ function hostContent(
     return [series1(index, line.name, line.letter, [host], metric)];
   });
   const second = host?.lastSecond ?? Number.NaN;
-  const figures = known.flatMap(({ name, role, at }) => [
+  const figures = known.map(({ name, role, at }) => [
     span(`${name} `, role),
-    span(`${numberText(at(second))}  `),
+    span(numberText(at(second))),
   ]);
   return { title, figures, series: known, scale: 'linear', unit };
 }
@@ -162,14 +175,16 @@ function series1(
 }
 
 function figure(name: string, value: number, index: number): Line {
-  return [span(`${name} `, SERIES_ROLES[index]!), span(`${numberText(value)}  `)];
+  return [span(`${name} `, SERIES_ROLES[index]!), span(numberText(value))];
 }
 
 /** Knob turns, phases and alerts stand at the same second in every chart. */
 function markerSeconds(scene: Scene): number[] {
   return scene.state.events
-    .filter(
-      ({ kind }) => kind === 'knob' || kind === 'phase' || kind === 'block' || kind === 'alert',
-    )
+    .filter(({ kind, data }) => {
+      // An experiment sets its knob before each block, also to what it is already.
+      if (kind === 'knob') return data?.['old'] !== data?.['value'];
+      return kind === 'phase' || kind === 'alert';
+    })
     .map(({ wallMs }) => Math.ceil(wallMs / 1000));
 }

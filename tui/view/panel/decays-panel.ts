@@ -4,6 +4,7 @@
 import type { MetricDef } from '#core/metric/row.ts';
 import type { SourceState } from '#tui/model/source-state.ts';
 import { CellGrid, fit } from '#tui/view/cell-grid.ts';
+import { DECAYS_FIRST } from '#tui/view/metric-names.ts';
 import { bytesText, durationText, numberText, unitText } from '#tui/view/number-text.ts';
 import { isFreshIn, type Scene } from '#tui/view/scene.ts';
 import { ROLE, type Role, type Signs } from '#tui/view/theme.ts';
@@ -14,8 +15,8 @@ interface DecayRow {
   isStale: boolean;
 }
 
-const UNIT_COLS = 6;
-const NAME_COLS_MIN = 9;
+const UNIT_COLS = 7;
+const NAME_COLS_MIN = 8;
 /** Two blocks fit beside each other at 80 columns; wider than the maximum the eye loses the line. */
 const BLOCK_COLS_MIN = 38;
 const BLOCK_COLS_MAX = 56;
@@ -61,10 +62,21 @@ function blockOf(cols: number): Block {
   return { cols, numberCols, figuresCols, nameCols: cols - figuresCols - UNIT_COLS - 1 };
 }
 
-/** Those of the lab's own parts first: they are what the experiment turns on. */
+/** What an experiment turns on first, then everything else that has a value. */
 function decayRows(scene: Scene): DecayRow[] {
-  const sources = [...scene.servers, ...scene.loads, ...scene.tees, scene.host];
-  return sources.flatMap((source) => (source === undefined ? [] : rowsOf(source, scene)));
+  const sources = [scene.host, ...scene.servers, ...scene.loads, ...scene.tees];
+  const rows = sources.flatMap((source) => (source === undefined ? [] : rowsOf(source, scene)));
+  const rank = ({ def }: DecayRow): number => {
+    const index = DECAYS_FIRST.findIndex(({ name }) => name === def.name);
+    return index === -1 ? DECAYS_FIRST.length : index;
+  };
+  return rows
+    .filter(({ decays }) => decays.some(Number.isFinite))
+    .sort((a, b) => rank(a) - rank(b));
+}
+
+function labelOf({ name, short }: MetricDef): string {
+  return DECAYS_FIRST.find((first) => first.name === name)?.label ?? short;
 }
 
 function rowsOf(source: SourceState, scene: Scene): DecayRow[] {
@@ -95,7 +107,7 @@ function drawRow(
   const { def, decays, isStale } = row;
   const [unit, print] = printerOf(def.unit, numberCols);
   const role = isStale ? ROLE.stale : ROLE.text;
-  grid.put(x, y, fit(def.short, nameCols, signs.ellipsis), role);
+  grid.put(x, y, fit(labelOf(def), nameCols, signs.ellipsis), role);
   grid.put(x + nameCols + 1, y, fit(unit, UNIT_COLS, signs.ellipsis), ROLE.dim);
   const number = (end: number, value: number): void =>
     grid.putRight(end, y, fit(print(value), numberCols, signs.ellipsis), role);
@@ -111,6 +123,8 @@ function drawRow(
 function printerOf(unit: string, cols: number): [string, (value: number) => string] {
   if (unit === 'By') return ['', (value) => bytesText(value).replace(' ', '')];
   if (unit === 'us') return ['', durationText];
+  // Microseconds of CPU per second are percent of one core.
+  if (unit === 'us/s') return ['%core', (value) => numberText(value / 1e4, cols)];
   return [unitText(unit), (value) => numberText(value, cols)];
 }
 

@@ -19,6 +19,8 @@ interface QueueNames {
   out: string;
   longest?: string;
   nonempty?: string;
+  /** Of what the queue is: messages unless told. */
+  unit?: string;
 }
 
 interface QueueColumn extends TableColumn {
@@ -46,6 +48,13 @@ const NAMES: Record<string, QueueNames> = {
     longest: SERVER.queueLongest,
     nonempty: SERVER.queueNonempty,
   },
+  // What waits for the shadows.
+  tee: {
+    length: 'wsar.tee.shadow.queued_bytes',
+    in: 'wsar.tee.shadow.offered_bytes',
+    out: 'wsar.tee.shadow.sent_bytes',
+    unit: 'B',
+  },
 };
 
 const DRAIN_SECONDS = 10;
@@ -53,7 +62,7 @@ const CHART_ROWS_MIN = 4;
 
 const COLUMNS: QueueColumn[] = [
   { head: 'queue', cols: 6, align: 'left', cell: ({ owner }) => span(owner) },
-  { head: 'msgs', cols: 7, align: 'right', cell: ({ length }) => span(numberText(length)) },
+  { head: 'length', cols: 7, align: 'right', cell: ({ length }) => span(numberText(length)) },
   { head: 'in /s', cols: 6, align: 'right', cell: ({ inPerS }) => span(numberText(inPerS, 6)) },
   { head: 'out /s', cols: 6, align: 'right', cell: ({ outPerS }) => span(numberText(outPerS, 6)) },
   { head: 'drain', cols: 7, align: 'right', cell: (queue) => drainCell(queue, queue.drain1S) },
@@ -74,7 +83,7 @@ export function queuesPanel(scene: Scene, cols: number, rows: number): CellGrid 
     .flatMap((source) => queueOf(scene, source) ?? [])
     .sort((a, b) => (b.length || 0) - (a.length || 0));
   if (queues.length === 0) {
-    grid.put(1, 0, 'no queue reports here', ROLE.dim);
+    grid.put(1, 0, 'no part with a queue reports', ROLE.dim);
     return grid;
   }
   const columns = fittingColumns(COLUMNS, cols);
@@ -106,7 +115,7 @@ function queueOf(scene: Scene, source: SourceState): Queue | undefined {
   const outPerS = source.at(names.out, second);
   const slope = (seconds: number): number => slopeAt([source], names.length, second, seconds);
   return {
-    owner: scene.servers.length > 1 ? source.host : source.source,
+    owner: `${scene.servers.length > 1 ? source.host : source.source} ${names.unit ?? ''}`.trim(),
     length,
     inPerS: source.at(names.in, second),
     outPerS,

@@ -78,7 +78,8 @@ export function drawSarRow(
   const { signs } = scene.theme;
   if (row.kind === 'event') {
     const { wallMs, kind, text } = row.event;
-    const rule = `${signs.horizontal.repeat(2)} ${timeText(wallMs)} ${kind} ${text} `;
+    const said = text.startsWith(kind) ? text : `${kind} ${text}`;
+    const rule = `${signs.horizontal.repeat(2)} ${timeText(wallMs)} ${said} `;
     const end = grid.put(0, y, fit(rule, grid.cols, signs.ellipsis), ROLE.rule);
     grid.put(end, y, signs.horizontal.repeat(Math.max(0, grid.cols - end)), ROLE.rule);
     return;
