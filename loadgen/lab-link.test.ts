@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { connectBus } from '#core/bus/bus.ts';
 import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
@@ -42,75 +42,78 @@ class Watcher {
   }
 }
 
-test('in a lab: schema, rows, phases, a rate that can be turned, and a clean end by SIGTERM', async (t) => {
-  const lab = 'test-lab';
-  const embedded = await startEmbeddedBus();
-  t.after(() => embedded.close());
-  const bus = await connectBus(embedded.url, { clientId: 'test' });
-  t.after(() => bus.close());
-  const watcher = new Watcher();
-  await bus.subscribe(`wsar/${lab}/+/load/+`, (name, value) => watcher.take(name, value));
+// Most of the time of these runs is waiting: several at a time.
+describe('wsar load in a lab', { concurrency: 2 }, () => {
+  test('in a lab: schema, rows, phases, a rate that can be turned, and a clean end by SIGTERM', async (t) => {
+    const lab = 'test-lab';
+    const embedded = await startEmbeddedBus();
+    t.after(() => embedded.close());
+    const bus = await connectBus(embedded.url, { clientId: 'test' });
+    t.after(() => bus.close());
+    const watcher = new Watcher();
+    await bus.subscribe(`wsar/${lab}/+/load/+`, (name, value) => watcher.take(name, value));
 
-  const broker = await startFakeBroker(t);
-  const stateFolder = temporaryFolder(t);
-  const run = startWsar(
-    t,
-    [
-      ...['load', '--target', broker.url, '--connections', '30', '--rate', '100/s', '--json'],
-      ...['--arrivals', 'constant', '--duration', '10m'],
-    ],
-    { env: { WSAR_BUS_URL: embedded.url, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
-  );
-  const received = 'wsar.load.messages.received';
-  await watcher.until(() => watcher.last(received) > 0);
-  assert.deepEqual(watcher.phases(), ['ramp', 'steady']);
-  assert.equal(watcher.schema?.source, 'load');
-  const named = new Set(watcher.schema?.metrics.map(({ name }) => name));
-  for (const row of watcher.rows) {
-    assert.deepEqual(new Set(Object.keys(row.values)), named);
-    assert.equal(row.wallMs % 1000, 0);
-  }
+    const broker = await startFakeBroker(t);
+    const stateFolder = temporaryFolder(t);
+    const run = startWsar(
+      t,
+      [
+        ...['load', '--target', broker.url, '--connections', '30', '--rate', '100/s', '--json'],
+        ...['--arrivals', 'constant', '--duration', '10m'],
+      ],
+      { env: { WSAR_BUS_URL: embedded.url, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
+    );
+    const received = 'wsar.load.messages.received';
+    await watcher.until(() => watcher.last(received) > 0);
+    assert.deepEqual(watcher.phases(), ['ramp', 'steady']);
+    assert.equal(watcher.schema?.source, 'load');
+    const named = new Set(watcher.schema?.metrics.map(({ name }) => name));
+    for (const row of watcher.rows) {
+      assert.deepEqual(new Set(Object.keys(row.values)), named);
+      assert.equal(row.wallMs % 1000, 0);
+    }
 
-  const turn = { lab, owner: 'load', name: 'load.rate', by: 'test', timeoutMs: 5000 };
-  const refused = await turnKnob(bus, { ...turn, value: -1 });
-  assert.match(refused.refused ?? '', /is not from 0/);
-  const paused = await turnKnob(bus, { ...turn, value: 0 });
-  assert.deepEqual([paused.value, paused.refused], [0, undefined]);
-  const rowsThen = watcher.rows.length;
-  await watcher.until(() => watcher.rows.length >= rowsThen + 3);
-  const quiet = watcher.rows.slice(-2).map(({ values }) => values['wsar.load.messages.planned']);
-  assert.equal(quiet[0], quiet[1], 'nothing is planned while the rate is 0');
-  await turnKnob(bus, { ...turn, value: 1000 });
-  await watcher.until(() => watcher.last('wsar.load.messages.planned') > quiet[0]! + 500);
-  const told = watcher.rows.at(-1)!;
-  assert.ok(decodeHistogram(told.histograms!['latency']!).count > 0);
-  assert.equal(
-    decodeHistogram(told.histograms!['latency']!).percentile(99),
-    told.values['wsar.load.latency_us.p99'],
-  );
+    const turn = { lab, owner: 'load', name: 'load.rate', by: 'test', timeoutMs: 5000 };
+    const refused = await turnKnob(bus, { ...turn, value: -1 });
+    assert.match(refused.refused ?? '', /is not from 0/);
+    const paused = await turnKnob(bus, { ...turn, value: 0 });
+    assert.deepEqual([paused.value, paused.refused], [0, undefined]);
+    const rowsThen = watcher.rows.length;
+    await watcher.until(() => watcher.rows.length >= rowsThen + 3);
+    const quiet = watcher.rows.slice(-2).map(({ values }) => values['wsar.load.messages.planned']);
+    assert.equal(quiet[0], quiet[1], 'nothing is planned while the rate is 0');
+    await turnKnob(bus, { ...turn, value: 1000 });
+    await watcher.until(() => watcher.last('wsar.load.messages.planned') > quiet[0]! + 500);
+    const told = watcher.rows.at(-1)!;
+    assert.ok(decodeHistogram(told.histograms!['latency']!).count > 0);
+    assert.equal(
+      decodeHistogram(told.histograms!['latency']!).percentile(99),
+      told.values['wsar.load.latency_us.p99'],
+    );
 
-  run.child.kill('SIGTERM');
-  assert.equal(await run.exit(), 143, run.stderr());
-  const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
-  assert.deepEqual(
-    [summary.end, summary.messages.lost, summary.rateTargetPerS],
-    ['stopped', 0, 1000],
-  );
-  await watcher.until(() => watcher.phases().length === 3);
-  assert.equal(watcher.phases()[2], 'end');
-  assert.deepEqual(readdirSync(join(stateFolder, 'knobs')), [], 'the journal is closed');
-});
+    run.child.kill('SIGTERM');
+    assert.equal(await run.exit(), 143, run.stderr());
+    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    assert.deepEqual(
+      [summary.end, summary.messages.lost, summary.rateTargetPerS],
+      ['stopped', 0, 1000],
+    );
+    await watcher.until(() => watcher.phases().length === 3);
+    assert.equal(watcher.phases()[2], 'end');
+    assert.deepEqual(readdirSync(join(stateFolder, 'knobs')), [], 'the journal is closed');
+  });
 
-test('a bus that is not there: one sentence, exit 4, and nobody logs in', async (t) => {
-  const embedded = await startEmbeddedBus();
-  await embedded.close();
-  const broker = await startFakeBroker(t);
-  const run = startWsar(
-    t,
-    ['load', '--target', broker.url, '--connections', '5', '--duration', '1s', '--json'],
-    { env: { WSAR_BUS_URL: embedded.url } },
-  );
-  assert.equal(await run.exit(), 4);
-  assert.match(run.stderr(), /WSAR_ERR_UNREACHABLE/);
-  assert.equal(broker.logins, 0);
+  test('a bus that is not there: one sentence, exit 4, and nobody logs in', async (t) => {
+    const embedded = await startEmbeddedBus();
+    await embedded.close();
+    const broker = await startFakeBroker(t);
+    const run = startWsar(
+      t,
+      ['load', '--target', broker.url, '--connections', '5', '--duration', '1s', '--json'],
+      { env: { WSAR_BUS_URL: embedded.url } },
+    );
+    assert.equal(await run.exit(), 4);
+    assert.match(run.stderr(), /WSAR_ERR_UNREACHABLE/);
+    assert.equal(broker.logins, 0);
+  });
 });

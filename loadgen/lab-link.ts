@@ -13,9 +13,7 @@ import { offerKnobs } from '#core/knob/offer-knobs.ts';
 import type { Row } from '#core/metric/row.ts';
 import { LOAD_METRICS } from '#loadgen/load-rows.ts';
 import type { LoadRun, PhaseName } from '#loadgen/load-run.ts';
-
-/** Highest rate that the knob takes, per second. */
-const RATE_PER_S_MAX = 1_000_000;
+import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 
 export interface LabLink {
   row(row: Row): void;

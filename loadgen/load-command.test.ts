@@ -113,6 +113,18 @@ describe('wsar load', { concurrency: 4 }, () => {
     assert.equal(broker.goodbyes, 6);
   });
 
+  test('two loads on one target do not cut each other off', async (t) => {
+    const broker = await startFakeBroker(t);
+    const runs = [0, 1000].map((first) =>
+      startLoad(t, broker.url, ...SMALL, '--first-user', String(first)),
+    );
+    for (const run of runs) {
+      assert.equal(await run.exit(), 0, run.stderr());
+      const { connections, messages } = summaryOf(run);
+      assert.deepEqual([connections.lost, messages.lost, messages.unmatched], [0, 0, 0]);
+    }
+  });
+
   test('pings keep silent users alive', async (t) => {
     const broker = await startFakeBroker(t);
     const run = startLoad(
@@ -282,6 +294,12 @@ describe('wsar load', { concurrency: 4 }, () => {
     [['--connections', '5', '--duration', '1s'], 2, 'WSAR_ERR_USAGE', /--target is missing/],
     [['--connections', '0'], 2, 'WSAR_ERR_USAGE', /not a whole number/],
     [['--connections', '5', '--duration', '10'], 2, 'WSAR_ERR_QUANTITY', /'10' has no unit/],
+    [
+      ['--target', 'mqtt://127.0.0.1:1', '--connections', '1', '--rate', '5/s', '--duration', '1s'],
+      2,
+      'WSAR_ERR_USAGE',
+      /nobody to write to/,
+    ],
     [['--rate', '5000'], 2, 'WSAR_ERR_QUANTITY', /has no unit/],
     [['--rate', '2000000/s'], 2, 'WSAR_ERR_USAGE', /too fast/],
     [['--ramp', '0/s'], 2, 'WSAR_ERR_USAGE', /never ends/],

@@ -10,6 +10,7 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { runSession } from '#loadgen/load-session.ts';
+import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-packets.ts';
@@ -17,7 +18,6 @@ import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-p
 const WORKERS_MAX = 64;
 /** MQTT: the keep-alive has 16 bits of seconds. */
 const KEEP_ALIVE_MS_MAX = 65_535_000;
-const RATE_PER_S_MAX = 1_000_000;
 
 const OPTIONS: OptionSpec[] = [
   {
@@ -59,6 +59,11 @@ const OPTIONS: OptionSpec[] = [
     flags: '--seed <n>',
     help: 'fixes who writes to whom and when (default 1)',
     parse: parseCount(0, 0xffffffff),
+  },
+  {
+    flags: '--first-user <n>',
+    help: 'number of the first user, for a second load on the same target (default 0)',
+    parse: parseCount(0, USERS_MAX),
   },
   {
     flags: '--engine <name>',
@@ -117,17 +122,34 @@ async function run(context: CommandContext): Promise<ExitCode> {
 /** The checked command line as plain data. Throws WSAR_ERR_USAGE when something required is absent. */
 export function readOptions(given: Record<string, unknown>): LoadOptions {
   const connections = required<number>(given, 'connections', '--connections 1000');
+  const ratePerS = (given['rate'] as number | undefined) ?? 0;
+  const firstUser = (given['firstUser'] as number | undefined) ?? 0;
+  if (ratePerS > 0 && connections < 2) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'one user has nobody to write to',
+      'take --connections 2 or more, or no --rate',
+    );
+  }
+  if (firstUser + connections > USERS_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `users ${firstUser} to ${firstUser + connections - 1} are more than eight digits can name`,
+      `the last number is ${USERS_MAX - 1}`,
+    );
+  }
   const cores = Math.max(1, Math.floor(availableParallelism() / 2));
   return {
     target: required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883'),
     isOwned: given['iOwnThisTarget'] === true,
     connections,
-    ratePerS: (given['rate'] as number | undefined) ?? 0,
+    ratePerS,
     process: (given['arrivals'] as ArrivalProcess | undefined) ?? 'poisson',
     durationMs: required<number>(given, 'duration', '--duration 30s'),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
     seed: (given['seed'] as number | undefined) ?? 1,
+    firstUser,
     engine: (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto',
     // A worker without users would have nothing to do.
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),

@@ -9,6 +9,8 @@ export interface LoadOptions {
   target: Target;
   isOwned: boolean;
   connections: number;
+  /** Number of the first user; his client id is 10000000 plus this. */
+  firstUser: number;
   /** Messages per second, all users together; 0 = users are only there. */
   ratePerS: number;
   process: ArrivalProcess;

@@ -52,7 +52,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const session = new LoadSession(context, options, link, clock);
   try {
     const from = sources === undefined ? undefined : formatAddress(sourceAddress(sources, 0, 0));
-    await session.probe(() => probeLogin(target, uidOf(0), from, clock));
+    await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
     const signal = AbortSignal.any([context.signal, parentLost.signal]);
     await session.run(target, sources, signal);
   } finally {

@@ -96,6 +96,7 @@ function populate(
     receipts: plan.receipts,
     payloadBytes: plan.payloadBytes,
     run: plan.run,
+    uidOffset: plan.uidOffset,
   });
   const sender = new MessageSender({
     clock,

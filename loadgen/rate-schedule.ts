@@ -11,6 +11,9 @@
 
 import { assert } from '#core/assert.ts';
 
+/** Highest rate that is taken, messages per second. */
+export const RATE_PER_S_MAX = 1_000_000;
+
 /** Turns of the rate in one run: one every two seconds for an hour. */
 export const CHANGES_MAX = 2048;
 

@@ -22,7 +22,13 @@ function parse(bytes: Uint8Array): mqttPacket.Packet[] {
 const users = fc.integer({ min: 0, max: USERS_MAX - 1 });
 
 test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and receipts', () => {
-  const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes: 64, run: 1 });
+  const packets = new UserPackets({
+    keepAliveS: 60,
+    receipts: true,
+    payloadBytes: 64,
+    run: 1,
+    uidOffset: 0,
+  });
   fc.assert(
     fc.property(users, (user) => {
       packets.writeLogin(user);
@@ -45,8 +51,30 @@ test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and rece
   );
 });
 
+test('a second population has users of its own', () => {
+  const packets = new UserPackets({
+    keepAliveS: 60,
+    receipts: true,
+    payloadBytes: 64,
+    run: 1,
+    uidOffset: 5000,
+  });
+  packets.writeLogin(7);
+  packets.writePublish(7, 8, 1, 0, 0, 0);
+  const connect = parse(packets.login)[0];
+  const publish = parse(packets.publish)[0];
+  assert.ok(connect?.cmd === 'connect' && publish?.cmd === 'publish');
+  assert.deepEqual([connect.clientId, publish.topic], [uidOf(5007), `m/${uidOf(5008)}`]);
+});
+
 test('without receipts only the mailbox is subscribed', () => {
-  const packets = new UserPackets({ keepAliveS: 0, receipts: false, payloadBytes: 64, run: 1 });
+  const packets = new UserPackets({
+    keepAliveS: 0,
+    receipts: false,
+    payloadBytes: 64,
+    run: 1,
+    uidOffset: 0,
+  });
   packets.writeLogin(3);
   const subscribe = parse(packets.login)[1];
   assert.ok(subscribe?.cmd === 'subscribe');
@@ -67,7 +95,13 @@ test('a message says where it goes, and its payload comes back as it was written
       fc.integer({ min: PAYLOAD_BYTES_MIN, max: 20_000 }),
       (sender, receiver, packetId, index, dueUs, payloadBytes) => {
         const run = 0xfedcba98;
-        const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes, run });
+        const packets = new UserPackets({
+          keepAliveS: 60,
+          receipts: true,
+          payloadBytes,
+          run,
+          uidOffset: 0,
+        });
         packets.writePublish(sender, receiver, packetId, index, dueUs, dueUs + 17.5);
         const [publish] = parse(packets.publish);
         assert.ok(publish?.cmd === 'publish');
@@ -95,7 +129,13 @@ test('strange payloads are not ours', () => {
 });
 
 test('ping and disconnect are what the standard says', () => {
-  const packets = new UserPackets({ keepAliveS: 60, receipts: true, payloadBytes: 64, run: 1 });
+  const packets = new UserPackets({
+    keepAliveS: 60,
+    receipts: true,
+    payloadBytes: 64,
+    run: 1,
+    uidOffset: 0,
+  });
   assert.deepEqual(
     [parse(packets.ping)[0]?.cmd, parse(packets.disconnect)[0]?.cmd],
     ['pingreq', 'disconnect'],

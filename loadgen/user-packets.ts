@@ -49,6 +49,8 @@ export interface UserPacketOptions {
   payloadBytes: number;
   /** Number of this run, u32. */
   run: number;
+  /** Number of the user whom this run calls 0. */
+  uidOffset: number;
 }
 
 /** Packets of one worker thread. Each `write...` fills one of the public buffers, which the reactor copies. */
@@ -58,12 +60,14 @@ export class UserPackets {
   readonly publish: Uint8Array;
   readonly ping: Uint8Array;
   readonly disconnect: Uint8Array;
+  readonly #uidOffset: number;
   readonly #loginUids: number[];
   readonly #publishUid: number;
   readonly #publishView: DataView;
   readonly #packetIdAt: number;
 
   constructor(options: UserPacketOptions) {
+    this.#uidOffset = options.uidOffset;
     this.login = loginTemplate(options);
     this.#loginUids = placeholders(this.login);
     const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
@@ -94,7 +98,7 @@ export class UserPackets {
   /** Fills `login` for a user. */
   writeLogin(user: number): void {
     for (let i = 0; i < this.#loginUids.length; i++) {
-      writeUid(this.login, this.#loginUids[i]!, user);
+      writeUid(this.login, this.#loginUids[i]!, this.#uidOffset + user);
     }
   }
 
@@ -107,7 +111,7 @@ export class UserPackets {
     intendedUs: number,
     sentUs: number,
   ): void {
-    writeUid(this.publish, this.#publishUid, receiver);
+    writeUid(this.publish, this.#publishUid, this.#uidOffset + receiver);
     const view = this.#publishView;
     view.setUint16(0, packetId);
     view.setFloat64(2 + 8, index, true);

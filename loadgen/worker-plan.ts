@@ -25,6 +25,8 @@ export interface WorkerPlan {
   plan: ArrivalPlan;
   /** Number of this run, u32. */
   run: number;
+  /** Number of the population's first user, see LoadOptions. */
+  uidOffset: number;
   receipts: boolean;
   payloadBytes: number;
   keepAliveMs: number;
@@ -73,6 +75,7 @@ export function planWorkers(
       route: { targetAddress: target.address, targetPort: target.port, sources },
       plan: { seed: options.seed, process: options.process, users: connections },
       run,
+      uidOffset: options.firstUser,
       receipts: options.receipts,
       payloadBytes: options.payloadBytes,
       keepAliveMs: options.keepAliveMs,
