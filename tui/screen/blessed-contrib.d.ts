@@ -6,7 +6,14 @@ declare module 'blessed-contrib/lib/widget/table.js' {
 
   /** A head line above a list of rows in columns of fixed widths. */
   class Table extends Widgets.BoxElement {
-    constructor(options: Widgets.BoxOptions & { columnWidth: number[]; columnSpacing: number });
+    constructor(
+      options: Widgets.BoxOptions & {
+        columnWidth: number[];
+        columnSpacing: number;
+        interactive: boolean;
+        wrap: boolean;
+      },
+    );
     rows: Widgets.ListElement & { parseTags: boolean };
     options: { columnWidth: number[]; columnSpacing: number };
     setData(data: { headers: string[]; data: string[][] }): void;

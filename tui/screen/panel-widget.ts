@@ -57,7 +57,7 @@ export class PanelWidget {
       this.#table = new PanelTable(this.#screen);
       this.#screen.append(this.#table);
     }
-    place(this.#table, rect);
+    this.#table.place(rect);
     const [head, ...rows] = tableCells(table, this.#theme.signs).map((cells) =>
       cells.map((cell) => this.#text(cell)),
     );
@@ -91,7 +91,8 @@ export class PanelWidget {
 class PanelTable extends ContribTable {
   constructor(screen: Widgets.Screen) {
     const style = { ...PLAIN_STYLE };
-    super({ screen, style, wrap: false, columnWidth: [], columnSpacing: TABLE_GAP + 1 } as never);
+    const columnSpacing = TABLE_GAP + 1;
+    super({ screen, style, wrap: false, interactive: false, columnWidth: [], columnSpacing });
     this.rows.parseTags = false;
     this.rows.style.item = style;
     this.rows.top = 1;
@@ -103,10 +104,15 @@ class PanelTable extends ContribTable {
     this.setData({ headers: head, data: rows });
   }
 
+  /** Moving a widget clears its old place, so all of it moves before anything of a frame is painted. */
+  place(rect: Rect): void {
+    place(this, rect);
+    this.rows.width = rect.cols;
+    this.rows.height = Math.max(0, rect.rows - 1);
+  }
+
   /** Not contrib's own render, which leaves room for a border that is not here. */
   override render(): Widgets.Coords {
-    this.rows.width = this.width;
-    this.rows.height = Number(this.height) - 1;
     return Object.getPrototypeOf(ContribTable.prototype).render.call(this);
   }
 }

@@ -141,11 +141,13 @@ function helpPanel(cols: number, rows: number): Panel {
   return { name: 'help', rect, title: 'keys (any key closes)', body };
 }
 
-/** Too small for numbers: one line, and everything comes back with the room. */
+/** Too small for numbers: one line (two where it is very narrow), and everything comes back with the room. */
 function smallPanel(cols: number, rows: number): Panel {
-  const text = `terminal too small: ${cols}x${rows}, need ${COLS_MIN}x${ROWS_MIN}`;
   const drawn = new CellGrid(cols, rows);
-  drawn.put(0, 0, text.slice(0, cols), ROLE.warn);
+  const end = drawn.put(0, 0, 'terminal too small: ', ROLE.warn);
+  const sizes = `${cols}x${rows}, need ${COLS_MIN}x${ROWS_MIN}`;
+  const fits = end + sizes.length <= cols;
+  drawn.put(fits ? end : 0, fits ? 0 : 1, sizes, ROLE.warn);
   return cells('small', { x: 0, y: 0, cols, rows }, drawn);
 }
 

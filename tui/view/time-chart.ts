@@ -47,6 +47,10 @@ interface Axis {
 const LABEL_COLS = 7;
 const PLOT_COLS_MIN = 8;
 const PLOT_ROWS_MIN = 2;
+const HUGEST = 1e300;
+const TINIEST = 1e-300;
+/** Smaller values than these decades below the largest lie on the bottom of a logarithmic axis. */
+const DECADES_MAX = 12;
 
 /** Draws a chart into `area` of the grid; an area that is too small stays empty. */
 export function drawChart(grid: CellGrid, area: Area, chart: Chart, theme: Theme): void {
@@ -80,15 +84,15 @@ function axisOf(chart: Chart, startSecond: number): Axis | undefined {
   for (const { at } of chart.series) {
     for (let second = startSecond; second <= chart.endSecond; second++) {
       const value = at(second);
-      if (!Number.isFinite(value) || (isLog && value <= 0)) continue;
+      if (!isDrawable(value) || (isLog && value < TINIEST)) continue;
       low = Math.min(low, value);
       high = Math.max(high, value);
     }
   }
   if (low > high) return undefined;
   if (isLog) {
-    const bottom = 10 ** Math.floor(Math.log10(low));
     const top = 10 ** Math.ceil(Math.log10(high));
+    const bottom = Math.max(10 ** Math.floor(Math.log10(low)), top / 10 ** DECADES_MAX);
     return { low: bottom, high: top > bottom ? top : bottom * 10, isLog };
   }
   const top = niceCeil(Math.max(0, high));
@@ -96,9 +100,14 @@ function axisOf(chart: Chart, startSecond: number): Axis | undefined {
   return { low: bottom, high: top > bottom ? top : bottom + 1, isLog };
 }
 
+/** Nobody measures more, and a double has room to round it up. */
+function isDrawable(value: number): boolean {
+  return Number.isFinite(value) && Math.abs(value) < HUGEST;
+}
+
 /** The next of 1, 2, 2.5, 5, 10 times a power of ten. */
 function niceCeil(value: number): number {
-  if (value === 0) return 0;
+  if (value < TINIEST) return 0;
   const power = 10 ** Math.floor(Math.log10(value));
   const factor = [1, 2, 2.5, 5, 10].find((step) => value <= step * power * (1 + 1e-9)) ?? 10;
   return factor * power;
@@ -137,7 +146,7 @@ function plotSeries(
     let end: number | undefined;
     for (let second = last - secondsPerDot + 1; second <= last; second++) {
       const value = series.at(second);
-      if (!Number.isFinite(value)) continue;
+      if (!isDrawable(value)) continue;
       end = dotRow(value, axis, plane.dotsDown);
       newest = { value, dotY: end };
       top = Math.min(top ?? end, end);
@@ -201,7 +210,7 @@ function drawLabels(grid: CellGrid, area: Area, plane: DotPlane, axis: Axis, uni
 /** The ends first, then what lies between as far as there is room. */
 function labelValues({ low, high, isLog }: Axis, rows: number): number[] {
   const between: number[] = [];
-  if (isLog) for (let value = low * 10; value < high * 0.99; value *= 10) between.push(value);
+  if (isLog) for (let value = low * 10; value < high / 2; value *= 10) between.push(value);
   else if (low < 0 && high > 0) between.push(0);
   else if (rows >= 5) between.push((low + high) / 2);
   return [high, low, ...between];
