@@ -37,7 +37,7 @@ export interface RunRecord {
   leftOut: string[];
   /** Identity of the host: machine, kernel, Node, limits. */
   host: Record<string, string | number | boolean | null>;
-  /** States of all knobs as their owners read them back after the start. */
+  /** Newest states of all knobs as their owners read them back, by owner/name. */
   knobs: Record<string, KnobState>;
   /** Median time of the fixed calculation between blocks, us: the speed of the machine then. */
   spinUs: number | null;

@@ -2,7 +2,7 @@
 // what was left out; then the host, how the run was sized, and the knobs as their owners read them back.
 
 import { all, type Child, el, type Markup } from '#dashboards/report/markup.ts';
-import { numberText, quantityText } from '#dashboards/report/number-text.ts';
+import { numberText, quantityText, unitText } from '#dashboards/report/number-text.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import { facts, table } from '#dashboards/report/table.ts';
 
@@ -47,7 +47,7 @@ export function trustSection(record: RunRecord): Markup {
 export function hostSection(record: RunRecord): Markup {
   const { host, sizing, knobs, workload } = record;
   const knobText = ({ value, def }: RunRecord['knobs'][string]): string =>
-    `${value}${def.unit === '' ? '' : ` ${def.unit}`} at the start (default ${def.default})`;
+    `${value}${def.unit === '' ? '' : ` ${unitText(def.unit)}`} at the end (default ${def.default})`;
   return all(
     el('h2', {}, 'Where'),
     facts([

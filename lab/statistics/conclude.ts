@@ -32,11 +32,17 @@ export type Conclusion = Pick<RunRecord, 'metrics' | 'validity' | 'verdict'>;
 export function conclude({ experiment, blocks, objections }: Evidence): Conclusion {
   const pairs = fitPairs(blocks);
   const metrics = judgeMetrics(experiment.metrics, pairs);
-  const validity = validityResults(blocks, experiment.validity);
+  const checks = validityResults(blocks, experiment.validity);
   const primary = metrics[0]!;
+  const tooFew = tooFewPairs(blocks, pairs, checks);
+  // Unfit blocks were cured when enough pairs are fit in the end.
+  const validity = checks.map((check) => ({
+    ...check,
+    isOk: check.failedBlocks === 0 || tooFew.length === 0,
+  }));
   const reasons = [...objections];
   // An objection explains the rest: a run whose server died also has too few pairs.
-  if (reasons.length === 0) reasons.push(...tooFewPairs(blocks, pairs, validity));
+  if (reasons.length === 0) reasons.push(...tooFew);
   if (reasons.length === 0 && primary.estimate === null) {
     reasons.push(`${primary.name}: ${primary.reason}`);
   }
@@ -109,7 +115,7 @@ function validityResults(blocks: readonly BlockRecord[], limits: ValidityLimits)
       limit,
       worst,
       failedBlocks,
-      isOk: failedBlocks === 0 || judged.length > 0,
+      isOk: failedBlocks === 0,
       note: isBlind ? '(this host does not tell)' : failedBlocks > 0 ? '(run again)' : '',
     };
   });
