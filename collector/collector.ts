@@ -8,7 +8,7 @@ import { type LabLink, openLabLink } from '#collector/lab-link.ts';
 import { Recorder } from '#collector/recorder.ts';
 import { ConsoleReport } from '#collector/report/console-report.ts';
 import { CsvReport } from '#collector/report/csv-report.ts';
-import { JsonReport, type MetricSchema } from '#collector/report/json-report.ts';
+import { JsonReport } from '#collector/report/json-report.ts';
 import { layoutOf } from '#collector/report/layout.ts';
 import type { Report } from '#collector/report/report.ts';
 import { buildRow } from '#collector/row-shape.ts';
@@ -21,6 +21,7 @@ import type { LabEvent } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { keepAlive } from '#core/clock/keep-alive.ts';
 import type { LabEnvironment } from '#core/host/lab-environment.ts';
+import type { MetricRegistry } from '#core/metric/registry.ts';
 import type { Row } from '#core/metric/row.ts';
 import { createShipper, type Shipper } from '#core/store/shipper.ts';
 
@@ -96,7 +97,7 @@ class Collector {
       plan,
       surroundings,
       () => network?.activeDevices() ?? [],
-      () => this.#schema(),
+      this.#sampler.registry,
     );
   }
 
@@ -121,7 +122,7 @@ class Collector {
       lab: lab.lab,
       host,
       clock,
-      metrics: () => this.#schema(),
+      metrics: this.#sampler.registry,
       onMessage: (topic, value) => this.#recorder?.take(topic, value),
       onChange: (event) => this.#onLabChange(event),
       onGone: (error) => this.#end(error),
@@ -165,12 +166,8 @@ class Collector {
     await this.#closeShipper();
   }
 
-  #schema(): MetricSchema {
-    const { registry } = this.#sampler;
-    return { version: registry.version, definitions: registry.definitions() };
-  }
-
   #onTick(row: Row, events: readonly LabEvent[]): void {
+    if (this.#rows >= this.#plan.rowsMax) return;
     this.#report.row(row, events);
     for (const event of events) {
       this.#link?.event(event);
@@ -205,10 +202,10 @@ function createReport(
   plan: CollectPlan,
   { out, terminalLines }: CollectorSurroundings,
   devices: () => string[],
-  schema: () => MetricSchema,
+  registry: MetricRegistry,
 ): Report {
   if (plan.format === 'json') {
-    return new JsonReport(out, plan.host, plan.hasSchema ? schema : undefined);
+    return new JsonReport(out, plan.host, plan.hasSchema ? registry : undefined);
   }
   if (plan.format === 'csv') return new CsvReport(out);
   return new ConsoleReport({

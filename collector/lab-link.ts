@@ -8,7 +8,8 @@ import { type PublishedSource, publishSource } from '#core/bus/publish-source.ts
 import { type LabEvent, topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
-import type { MetricDef, Row } from '#core/metric/row.ts';
+import type { MetricRegistry } from '#core/metric/registry.ts';
+import type { Row } from '#core/metric/row.ts';
 
 /** How long the collector goes on without its bus, ms. */
 export const BUS_LOST_MS_MAX = 30_000;
@@ -20,7 +21,7 @@ export interface LabLinkOptions {
   host: string;
   clock: Clock;
   /** What rows hold; asked for again when it has changed. */
-  metrics: () => { version: number; definitions: MetricDef[] };
+  metrics: MetricRegistry;
   onMessage: (topic: string, value: unknown) => void;
   /** The bus is gone, or back. */
   onChange: (event: LabEvent) => void;
@@ -75,7 +76,7 @@ class Link implements LabLink {
 
   row(row: Row): void {
     if (this.#bus === undefined) return;
-    if (this.#options.metrics().version !== this.#version) this.#publish();
+    if (this.#options.metrics.version !== this.#version) this.#publish();
     this.#published?.row(row);
   }
 
@@ -90,9 +91,8 @@ class Link implements LabLink {
 
   #publish(): void {
     const { lab, host, metrics } = this.#options;
-    const { version, definitions } = metrics();
-    this.#version = version;
-    const source = { lab, host, source: HOST_SOURCE, metrics: definitions };
+    this.#version = metrics.version;
+    const source = { lab, host, source: HOST_SOURCE, metrics: metrics.definitions() };
     this.#published = publishSource(this.#bus!, source);
   }
 

@@ -4,32 +4,28 @@
 
 import type { Out, Report } from '#collector/report/report.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import type { MetricDef, Row } from '#core/metric/row.ts';
-
-/** What rows hold; the version changes with it. */
-export interface MetricSchema {
-  version: number;
-  definitions: MetricDef[];
-}
+import type { MetricRegistry } from '#core/metric/registry.ts';
+import type { Row } from '#core/metric/row.ts';
 
 export class JsonReport implements Report {
   readonly #out: Out;
   readonly #host: string;
-  readonly #schema: (() => MetricSchema) | undefined;
+  readonly #registry: MetricRegistry | undefined;
   #version = -1;
 
-  constructor(out: Out, host: string, schema?: () => MetricSchema) {
+  /** With a registry, its definitions come before the rows. */
+  constructor(out: Out, host: string, registry?: MetricRegistry) {
     this.#out = out;
     this.#host = host;
-    this.#schema = schema;
+    this.#registry = registry;
   }
 
   row(row: Row, events: readonly LabEvent[]): void {
     const origin = { host: this.#host, source: 'host' };
-    const schema = this.#schema?.();
-    if (schema !== undefined && schema.version !== this.#version) {
-      this.#version = schema.version;
-      this.#out(`${JSON.stringify({ ...origin, metrics: schema.definitions })}\n`);
+    const registry = this.#registry;
+    if (registry !== undefined && registry.version !== this.#version) {
+      this.#version = registry.version;
+      this.#out(`${JSON.stringify({ ...origin, metrics: registry.definitions() })}\n`);
     }
     for (const event of events) this.#out(`${JSON.stringify({ ...origin, ...event })}\n`);
     this.#out(`${JSON.stringify({ ...origin, ...row })}\n`);

@@ -19,11 +19,11 @@ export type Capability =
 /** What `sample` returns instead of the time of its data. */
 export const Freshness = {
   /** Read just now: the sampler takes the middle of its own time stamps. */
-  now: 0,
+  now: -1,
   /** Nothing new since the last tick; the values stand as they are. */
-  unchanged: -1,
+  unchanged: -2,
   /** What there was is too old to stand: no values. */
-  stale: -2,
+  stale: -3,
 } as const;
 
 export interface Source {
