@@ -27,6 +27,8 @@ export interface LabLinkOptions {
   onChange: (event: LabEvent) => void;
   /** It did not come back in time. */
   onGone: (error: WsarError) => void;
+  /** How long the bus itself tries before it calls itself lost; default its own. */
+  busTimeoutMs?: number;
   /** Default BUS_LOST_MS_MAX. */
   lostMsMax?: number;
 }
@@ -55,11 +57,11 @@ class Link implements LabLink {
     this.#options = options;
   }
 
-  async connect(timeoutMs?: number): Promise<void> {
-    const { url, lab, host, onMessage } = this.#options;
+  async connect(): Promise<void> {
+    const { url, lab, host, onMessage, busTimeoutMs } = this.#options;
     const bus = await connectBus(url, {
       clientId: `collect-${host}`,
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(busTimeoutMs === undefined ? {} : { timeoutMs: busTimeoutMs }),
     });
     try {
       await bus.subscribe(topic.row(lab, '+', '+'), onMessage);
@@ -104,7 +106,7 @@ class Link implements LabLink {
     onChange({ wallMs: clock.wallMs(), kind: 'lost', text: 'the bus was lost; sampling goes on' });
     while (!this.#isClosed && leftMs() > 0) {
       try {
-        await this.connect(Math.max(1, leftMs()));
+        await this.connect();
         const lostMs = (clock.monoUs() - startUs) / 1000;
         const text = `the bus is back after ${(lostMs / 1000).toFixed(1)} s`;
         onChange({ wallMs: clock.wallMs(), kind: 'note', text, data: { lostMs } });
