@@ -1,10 +1,11 @@
-// The plan of an open loop: when each message is due, who sends it and to whom, all fixed by the seed
-// before anything happens. A cursor walks it; time never waits for the target, and a message that could
-// not leave in time keeps its planned time (no coordinated omission).
+// The plan of an open loop: when each message is due, who sends it and to whom, all fixed by the
+// seed before anything happens. A cursor walks it; time never waits for the target, and a message
+// that could not leave in time keeps its planned time (no coordinated omission).
 //
-// Message i follows message i - 1 by a gap of mean 1 (Poisson: exponential; constant: exactly 1) divided
-// by the rate of that moment. When the rate turns in the middle of a gap, what is left of the gap is
-// stretched or shrunk, so the process has the right rate from the very instant of the turn.
+// Message i follows message i - 1 by a gap of mean 1 (Poisson: exponential; constant: exactly 1)
+// divided by the rate of that moment. When the rate turns in the middle of a gap, what is left of
+// the gap is stretched or shrunk, so the process has the right rate from the very instant of the
+// turn.
 //
 // Cost: about 30 ns a message, no allocation.
 

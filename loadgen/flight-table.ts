@@ -1,10 +1,11 @@
-// Which messages are on their way, in shared memory: the sender's thread marks a message when it leaves,
-// the receiver's thread clears the mark when it arrives. So a message counts as received once, whoever
-// receives it; a second delivery, or a message that is not ours, is told apart; and what is still marked
-// at the end is lost.
+// Which messages are on their way, in shared memory: the sender's thread marks a message when it
+// leaves, the receiver's thread clears the mark when it arrives. So a message counts as received
+// once, whoever receives it; a second delivery, or a message that is not ours, is told apart; and
+// what is still marked at the end is lost.
 //
-// A table of 2^k cells; message i uses cell i mod 2^k and the mark is i mod 2^31 + 1. When a message finds
-// its cell taken by one that is still on its way, the older gives way and counts as lost for good.
+// A table of 2^k cells; message i uses cell i mod 2^k and the mark is i mod 2^31 + 1. When a
+// message finds its cell taken by one that is still on its way, the older gives way and counts as
+// lost for good.
 //
 // Cost: 4 bytes a cell, one atomic operation a message at each end.
 

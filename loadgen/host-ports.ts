@@ -1,6 +1,6 @@
-// What this host says about its ports: which are listened on, and which the kernel hands out by itself.
-// Read once, before a run. /proc/net/tcp lists listeners first, so the reading ends at the first line that
-// is none, however many connections follow.
+// What this host says about its ports: which are listened on, and which the kernel hands out by
+// itself. Read once, before a run. /proc/net/tcp lists listeners first, so the reading ends at the
+// first line that is none, however many connections follow.
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';

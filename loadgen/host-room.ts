@@ -1,9 +1,10 @@
-// Whether this host has room for so many connections, asked before anything starts. Running out of memory
-// in the middle of a ramp kills something, and not always the generator.
+// Whether this host has room for so many connections, asked before anything starts. Running out of
+// memory in the middle of a ramp kills something, and not always the generator.
 //
 // Memory counts as free when it is free (MemFree) or holds file pages that nobody used lately
-// (Inactive(file)). MemAvailable is no measure here: it counts the kernel's dentries and socket inodes as
-// reclaimable, which are exactly what connections are made of, and overstates by gigabytes.
+// (Inactive(file)). MemAvailable is no measure here: it counts the kernel's dentries and socket
+// inodes as reclaimable, which are exactly what connections are made of, and overstates by
+// gigabytes.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,8 +26,8 @@ export interface RoomNeed {
 }
 
 /**
- * Kernel memory of one end of a TCP connection, measured at millions of them on Linux 6.18: 2368 (TCP
- * socket) + 832 (inode) + 192 (dentry) + 192 (file) + 512 (io_uring request) + slab packing.
+ * Kernel memory of one end of a TCP connection, measured at millions of them on Linux 6.18: 2368
+ * (TCP socket) + 832 (inode) + 192 (dentry) + 192 (file) + 512 (io_uring request) + slab packing.
  */
 const END_BYTES = 4300;
 /** A server that keeps more than this for each idle session is not meant for very many. */

@@ -1,6 +1,6 @@
-// The three times of a message, each in a histogram of the current second. Latency is what a user would
-// have seen: from the time the message was due. Service is what the target took: from the time it left.
-// Lateness is our own part: how late it left though nothing but this process held it.
+// The three times of a message, each in a histogram of the current second. Latency is what a user
+// would have seen: from the time the message was due. Service is what the target took: from the
+// time it left. Lateness is our own part: how late it left though nothing but this process held it.
 
 import { createHistogram, type Histogram, type HistogramCounts } from '#core/metric/histogram.ts';
 

@@ -1,5 +1,5 @@
-// The load's place on a lab's bus: its rows and phases go out, its rate is a knob that can be turned while
-// it runs. Outside a lab there is no bus, and all of this does nothing.
+// The load's place on a lab's bus: its rows and phases go out, its rate is a knob that can be
+// turned while it runs. Outside a lab there is no bus, and all of this does nothing.
 
 import { join } from 'node:path';
 import { connectBus } from '#core/bus/bus.ts';
@@ -23,7 +23,10 @@ export interface LabLink {
   close(): Promise<void>;
 }
 
-/** Joins the lab that the environment names. Throws WSAR_ERR_UNREACHABLE when its bus does not answer. */
+/**
+ * Joins the lab that the environment names. Throws WSAR_ERR_UNREACHABLE when its bus does not
+ * answer.
+ */
 export async function joinLab(environment: LabEnvironment, clock: Clock): Promise<LabLink> {
   const { busUrl, lab, runId } = environment;
   if (busUrl === undefined) return NO_LAB;

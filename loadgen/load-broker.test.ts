@@ -1,5 +1,5 @@
-// `wsar load` against a real broker (Debian's mosquitto): the counts of three witnesses agree, a frozen
-// server shows in the latencies as long as it was, and a second run follows at once.
+// `wsar load` against a real broker (Debian's mosquitto): the counts of three witnesses agree, a
+// frozen server shows in the latencies as long as it was, and a second run follows at once.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -149,7 +149,8 @@ describe('wsar load against mosquitto', { concurrency: 3 }, () => {
     // The message that was due when it froze waited for all of it.
     assert.ok(latencyUs.max > frozenUs * 0.95, `${latencyUs.max} of ${frozenUs}`);
     assert.ok(serviceUs.max > frozenUs * 0.95, 'they were sent in time, into the socket buffers');
-    // Every message that was due in the first 90 % of the freeze waited for the other 10 % at least.
+    // Every message that was due in the first 90 % of the freeze waited for the other 10 % at
+    // least.
     const all = createHistogram();
     for (const row of rows) {
       if (row.histograms?.['latency'] !== undefined) all.merge(row.histograms['latency']);

@@ -80,7 +80,7 @@ describe('wsar load', { concurrency: 4 }, () => {
 
   test('messages that never arrive are counted as lost', async (t) => {
     const broker = await startFakeBroker(t, { copies: 0 });
-    const run = startLoad(t, broker.url, ...SMALL, '--drain', '300ms');
+    const run = startLoad(t, broker.url, ...SMALL);
     assert.equal(await run.exit(), 0, run.stderr());
     const { messages, latencyUs } = summaryOf(run);
     assert.deepEqual([messages.received, messages.lost], [0, messages.sent]);

@@ -1,5 +1,6 @@
-// `wsar load`: logs in a population of users and lets them talk. This file reads the command line and
-// checks that the load is possible, before anything is started; what happens then is in load-session.ts.
+// `wsar load`: logs in a population of users and lets them talk. This file reads the command line
+// and checks that the load is possible, before anything is started; what happens then is in
+// load-session.ts.
 
 import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
@@ -119,7 +120,9 @@ async function run(context: CommandContext): Promise<ExitCode> {
   return await runSession(context, readOptions(context.options));
 }
 
-/** The checked command line as plain data. Throws WSAR_ERR_USAGE when something required is absent. */
+/**
+ * The checked command line as plain data. Throws WSAR_ERR_USAGE when something required is absent.
+ */
 export function readOptions(given: Record<string, unknown>): LoadOptions {
   const connections = required<number>(given, 'connections', '--connections 1000');
   const ratePerS = (given['rate'] as number | undefined) ?? 0;

@@ -1,5 +1,5 @@
-// Progress of a load for people, on stderr: one line that is written over each second on a terminal, else
-// one line every ten seconds and at each phase.
+// Progress of a load for people, on stderr: one line that is written over each second on a
+// terminal, else one line every ten seconds and at each phase.
 
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { count, duration } from '#loadgen/summary-table.ts';

@@ -1,5 +1,5 @@
-// The rows of source `load`: which figures they hold, and a row made of the counts and histograms of one
-// second.
+// The rows of source `load`: which figures they hold, and a row made of the counts and histograms
+// of one second.
 
 import type { Tick } from '#core/clock/ticker.ts';
 import type { MetricDef, MetricValue, Row } from '#core/metric/row.ts';

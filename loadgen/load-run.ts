@@ -1,5 +1,5 @@
-// One load from the first login to the last goodbye: builds the workers' plan, walks through the phases
-// and hands out what was measured. It does no output; who runs it listens.
+// One load from the first login to the last goodbye: builds the workers' plan, walks through the
+// phases and hands out what was measured. It does no output; who runs it listens.
 //
 //   ramp    until everybody is in (or the target has shown that it lets nobody in any more)
 //   steady  the planned messages, for as long as asked, or until stopped
@@ -61,6 +61,8 @@ export class LoadRun {
   #rampEndUs = 0;
   #steadyStartUs = Number.NaN;
   #planEndUs = Number.NaN;
+  #sentInSteady = 0;
+  #cutOnTheirWay = 0;
   #failure: WsarError | undefined;
 
   constructor(parts: LoadRunParts) {
@@ -128,11 +130,16 @@ export class LoadRun {
       const steadyCpu = process.cpuUsage(cpuBefore);
       // The last timings come with the end of the workers.
       await this.#logOut();
-      return this.#result(end, counts, {
-        rampCpuUs: rampCpu.user + rampCpu.system,
-        cpuUs: steadyCpu.user + steadyCpu.system - rampCpu.user - rampCpu.system,
-        userBytesPerConnection: options.connections < MEMORY_USERS_MIN ? Number.NaN : bytes,
-      });
+      const { loggedIn, ready, held } = counts;
+      return this.#result(
+        end,
+        { ...this.counts(), loggedIn, ready, held },
+        {
+          rampCpuUs: rampCpu.user + rampCpu.system,
+          cpuUs: steadyCpu.user + steadyCpu.system - rampCpu.user - rampCpu.system,
+          userBytesPerConnection: options.connections < MEMORY_USERS_MIN ? Number.NaN : bytes,
+        },
+      );
     } finally {
       await this.#logOut();
     }
@@ -176,6 +183,8 @@ export class LoadRun {
       this.#planEndUs = Math.min(this.#planEndUs, this.#nowUs());
       this.#control.endUs = this.#planEndUs;
     }
+    // What is sent later was late: it counts as sent, and not as rate.
+    this.#sentInSteady = this.counts().sent;
     this.#phase = 'end';
     onPhase('end', clock.wallMs());
     this.#crew.setPhase(PHASE.drain);
@@ -200,7 +209,9 @@ export class LoadRun {
     }
   }
 
-  /** Until everything sent has arrived and come back, or nothing moves any more. */
+  /**
+   * Until everything sent has arrived and come back, nothing moves any more, or the time is over.
+   */
   async #drain(timeoutMs: number): Promise<void> {
     const { options, signal } = this.#parts;
     const beganUs = this.#nowUs();
@@ -222,6 +233,8 @@ export class LoadRun {
       if (this.#nowUs() - movedUs > quietMs * 1000) return;
       await this.#pause(LOOK_MS);
     }
+    const { sent, received, overrun } = this.#look();
+    this.#cutOnTheirWay = sent - received - overrun;
   }
 
   async #logOut(): Promise<void> {
@@ -259,6 +272,8 @@ export class LoadRun {
       timings: this.#crew.total,
       rampS: (this.#rampEndUs - this.#startUs) / 1e6,
       steadyS: Number.isNaN(steadyS) ? 0 : Math.max(0, steadyS),
+      sentInSteady: this.#sentInSteady,
+      cutOnTheirWay: this.#cutOnTheirWay,
       ratePerS: this.#ratePerS,
       ...costs,
       sourceAddresses: sources === undefined ? 0 : addressesUsed(sources),

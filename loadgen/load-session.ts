@@ -1,5 +1,6 @@
-// One `wsar load` from its checks to its exit code: looks whether the load is possible, tries one login,
-// runs it, and reports each second and at the end. Nothing is started before every check has passed.
+// One `wsar load` from its checks to its exit code: looks whether the load is possible, tries one
+// login, runs it, and reports each second and at the end. Nothing is started before every check has
+// passed.
 
 import { randomBytes } from 'node:crypto';
 import type { CommandContext } from '#core/cli/command.ts';
@@ -36,7 +37,9 @@ import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
 /** All of it is local without any configuration, and nothing else uses it. */
 const LOOPBACK_SOURCES = '127.1.0.0/16';
 
-/** Runs a load; the report goes to `context.out`. Throws what a person should read about its end. */
+/**
+ * Runs a load; the report goes to `context.out`. Throws what a person should read about its end.
+ */
 export async function runSession(context: CommandContext, options: LoadOptions): Promise<ExitCode> {
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
@@ -169,7 +172,10 @@ class LoadSession {
   }
 }
 
-/** Where connections come from; undefined when the kernel chooses. Throws when there are too few places. */
+/**
+ * Where connections come from; undefined when the kernel chooses. Throws when there are too few
+ * places.
+ */
 function planned(options: LoadOptions, target: ResolvedTarget): SourcePlan | undefined {
   const { connections, sources } = options;
   const ports = readHostPorts('/proc');
@@ -210,6 +216,8 @@ function emptyResult(options: LoadOptions, failure: WsarError): LoadResult {
     timings: createTimings(),
     rampS: 0,
     steadyS: 0,
+    sentInSteady: 0,
+    cutOnTheirWay: 0,
     ratePerS: options.ratePerS,
     rampCpuUs: 0,
     cpuUs: 0,

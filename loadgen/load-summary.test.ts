@@ -49,6 +49,8 @@ function resultOf(
     timings,
     rampS: 0.5,
     steadyS: 10,
+    sentInSteady: 5000,
+    cutOnTheirWay: 0,
     ratePerS: 500,
     rampCpuUs: 1000,
     cpuUs: 50_000,
@@ -78,10 +80,16 @@ test('the lateness rule: one message in a hundred over the limit is a saturated 
   assert.match(summary.invalidReasons[0]!, /left 10 ms or more after its time, 10 ms are allowed/);
 });
 
+test('messages that leave after the steady phase are no rate', () => {
+  const summary = summarize(resultOf({ sentInSteady: 1000 }));
+  assert.deepEqual([summary.rateAchievedPerS, summary.messages.sent], [100, 5000]);
+});
+
 test('flaws of the target are told and are not the fault of the generator', () => {
   const cases: [Partial<LoadResult>, Record<string, number>, RegExp][] = [
     [{}, { ready: 990 }, /^10 of 1000 users were not logged in at the end$/],
     [{}, { errors: 40, held: 20 }, /^60 of 5000 planned messages could not be sent$/],
+    [{ cutOnTheirWay: 7 }, {}, /^7 messages were still on their way when the drain ended$/],
     [{ end: 'stopped' }, {}, /^it was stopped before its end$/],
     [{ end: 'failed', failure: 'it died' }, { ready: 0 }, /^it died$/],
   ];

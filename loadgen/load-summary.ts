@@ -1,9 +1,10 @@
 // The result of a load as one object, and whether it can be believed. Pure.
 //
-// The lateness rule: an open-loop generator must send on time. When more than one message in a hundred
-// left later than `latenessUsMax` after its plan, though its connection would have taken it, the generator
-// was saturated: then the latencies measure it and not the target, and the run is invalid (exit 13).
-// Messages that the target's back-pressure held up do not count here; their delay is in the latency.
+// The lateness rule: an open-loop generator must send on time. When more than one message in a
+// hundred left later than `latenessUsMax` after its plan, though its connection would have taken
+// it, the generator was saturated: then the latencies measure it and not the target, and the run is
+// invalid (exit 13). Messages that the target's back-pressure held up do not count here; their
+// delay is in the latency.
 
 import type { Histogram } from '#core/metric/histogram.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
@@ -32,6 +33,10 @@ export interface LoadResult {
   rampS: number;
   /** Length of the steady phase as it was. */
   steadyS: number;
+  /** Messages that left in that time; the rest of `counts.sent` left later. */
+  sentInSteady: number;
+  /** Messages that were still moving when the drain had to end; they count as lost. */
+  cutOnTheirWay: number;
   /** Rate at the end; a knob may have turned it. */
   ratePerS: number;
   /** CPU time of this process in the ramp, and from then to the end of the drain. */
@@ -87,7 +92,7 @@ export function summarize(result: LoadResult) {
       unmatched: counts.unmatched,
     },
     rateTargetPerS: result.ratePerS,
-    rateAchievedPerS: perSecond(counts.sent, steadyS),
+    rateAchievedPerS: perSecond(result.sentInSteady, steadyS),
     latencyUs: timingSummary(timings.latency),
     serviceUs: timingSummary(timings.service),
     latenessUs: timingSummary(timings.lateness),
@@ -120,7 +125,8 @@ function flawsOfGenerator({ options, counts, timings }: LoadResult): string[] {
   return flaws;
 }
 
-function flawsOfTarget({ options, counts, end, failure }: LoadResult): string[] {
+function flawsOfTarget(result: LoadResult): string[] {
+  const { options, counts, end, failure, cutOnTheirWay } = result;
   const flaws = failure === undefined ? [] : [failure];
   if (end === 'stopped') flaws.push('it was stopped before its end');
   const missing = options.connections - counts.ready;
@@ -130,6 +136,9 @@ function flawsOfTarget({ options, counts, end, failure }: LoadResult): string[] 
   const unsent = counts.errors + counts.held;
   if (unsent > counts.planned * UNSENT_RATIO_MAX) {
     flaws.push(`${unsent} of ${counts.planned} planned messages could not be sent`);
+  }
+  if (cutOnTheirWay > 0) {
+    flaws.push(`${cutOnTheirWay} messages were still on their way when the drain ended`);
   }
   return flaws;
 }

@@ -1,6 +1,6 @@
-// A worker thread of `wsar load`: builds its part of the population on a reactor of its own and serves it
-// until everybody has left. It never waits for messages from the main thread, since it may sleep in the
-// kernel: it is told through shared memory and woken through its reactor.
+// A worker thread of `wsar load`: builds its part of the population on a reactor of its own and
+// serves it until everybody has left. It never waits for messages from the main thread, since it
+// may sleep in the kernel: it is told through shared memory and woken through its reactor.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';

@@ -1,5 +1,5 @@
-// How users of one worker get in, come back and are given up: who is next, how fast, from which source,
-// and what a refusal, a silence or a broken connection means.
+// How users of one worker get in, come back and are given up: who is next, how fast, from which
+// source, and what a refusal, a silence or a broken connection means.
 //
 //   waiting -> connecting -> loggingIn -> loggedIn -> ready
 //      ^___________|____________|____________|_________|     failed or lost: again after RETRY_MS,
@@ -85,7 +85,8 @@ export class LoginDesk {
     users.state[user] = USER.loggingIn;
     packets.writeLogin(users.first + user);
     const isTaken = reactor.send(conn, packets.login, 0, packets.login.length);
-    // Only the bound of the whole reactor can refuse a new connection; then there is no room for a login.
+    // Only the bound of the whole reactor can refuse a new connection; then there is no room for a
+    // login.
     if (!isTaken) reactor.abort(conn);
   }
 

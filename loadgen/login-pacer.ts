@@ -1,7 +1,8 @@
-// How fast users may log in: at most so many per second, and at most so many under way at once. The second
-// bound (the window) finds itself: it grows with every login that went well and halves when one failed or
-// took so long that a SYN or its answer must have been dropped (Linux sends it again after one second).
-// So a broker with a listen backlog of 100 is not flooded, and one with 4096 is not kept waiting.
+// How fast users may log in: at most so many per second, and at most so many under way at once. The
+// second bound (the window) finds itself: it grows with every login that went well and halves when
+// one failed or took so long that a SYN or its answer must have been dropped (Linux sends it again
+// after one second). So a broker with a listen backlog of 100 is not flooded, and one with 4096 is
+// not kept waiting.
 //
 // Pure: time comes in as an argument, us. No allocation.
 

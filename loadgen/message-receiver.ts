@@ -1,5 +1,5 @@
-// What arrives at the users of one worker: messages are timed, counted once and acknowledged; receipts and
-// acknowledgements are counted.
+// What arrives at the users of one worker: messages are timed, counted once and acknowledged;
+// receipts and acknowledgements are counted.
 //
 // Cost: about 1 us a message; no allocation.
 
@@ -46,7 +46,8 @@ export class MessageReceiver {
     if (decodePublish(bytes, start, end, fields) !== 0) return false;
     if (fields.qos === 1) {
       encodePuback(this.#puback, 0, fields.packetId);
-      // Refused only when 64 KiB of acknowledgements wait: the broker then sends again, which is counted.
+      // Refused only when 64 KiB of acknowledgements wait: the broker then sends again, which is
+      // counted.
       this.#reactor.send(conn, this.#puback, 0, 4);
     }
     if (bytes[fields.topicStart] === LETTER_R) this.#board[BOARD.receipts]!++;

@@ -134,6 +134,16 @@ test('what is held back is bounded; more is an error that is counted', () => {
   assert.equal(board[BOARD.errors], 100_000 - HELD_MAX);
 });
 
+test('what never got its turn counts as planned and not sent', () => {
+  const { run, sender, board } = setUp(10, 1000, 3);
+  run(1);
+  sender.abandon();
+  assert.deepEqual(
+    [board[BOARD.planned], board[BOARD.sent], board[BOARD.errors]],
+    [3000, 1000, 2000],
+  );
+});
+
 test('users who are away are replaced by the next; when nobody is there it is an error', () => {
   const { run, table, board, sent } = setUp(4, 100, 3);
   table.state[0] = USER.waiting;

@@ -1,8 +1,10 @@
-// Sends the planned messages of one worker's users. The plan never waits: a message that is due goes out
-// now or is held back with its planned time, and in either case its latency counts from that time.
+// Sends the planned messages of one worker's users. The plan never waits: a message that is due
+// goes out now or is held back with its planned time, and in either case its latency counts from
+// that time.
 //
-// Held back (bounded by HELD_MAX): the connection of its sender takes no more, which is the target's doing
-// and not ours; therefore such a message is counted in `heldBack` and its delay is no lateness of ours.
+// Held back (bounded by HELD_MAX): the connection of its sender takes no more, which is the
+// target's doing and not ours; therefore such a message is counted in `heldBack` and its delay is
+// no lateness of ours.
 //
 // Cost: about 1 us a message beside the reactor; no allocation.
 
@@ -21,8 +23,13 @@ import { BOARD, type Board } from '#loadgen/worker-board.ts';
 export const HELD_MAX = 65_536;
 /** Messages of one user without PUBACK: under the 65,535 packet ids there are. */
 const UNACKED_MAX = 60_000;
-/** Steps of the plan, and looks at held messages, in one turn: then the connections are served again. */
+/**
+ * Steps of the plan, and looks at held messages, in one turn: then the connections are served
+ * again.
+ */
 const STEPS_PER_TURN = 512;
+/** How many messages that were never sent are still counted one by one: a second of work. */
+const ABANDONED_MAX = 10_000_000;
 /** How far to look for somebody who is there in place of somebody who is not. */
 const PROBES_MAX = 1024;
 /** How often to try again what is held back, us. */
@@ -75,6 +82,19 @@ export class MessageSender {
       this.#dispatch(index, sender, dueUs, false);
     }
     return 0;
+  }
+
+  /** The run is over: what was due and did not get its turn counts as planned and not sent. */
+  abandon(): void {
+    const { control, users, plan, board } = this.#parts;
+    for (let step = 0; step < ABANDONED_MAX; step++) {
+      if (this.#cursor.dueUs() > control.endUs) return;
+      const sender = senderOf(plan, this.#cursor.index) - users.first;
+      this.#cursor.advance();
+      if (sender < 0 || sender >= users.count) continue;
+      board[BOARD.planned]!++;
+      board[BOARD.errors]!++;
+    }
   }
 
   #waitUs(nowUs: number, dueUs: number, endUs: number): number {
@@ -131,7 +151,10 @@ export class MessageSender {
     if (!wasHeld) board[BOARD.held] = this.#held;
   }
 
-  /** Tries what is held back; what still does not fit goes to the end, so that it holds up nobody else. */
+  /**
+   * Tries what is held back; what still does not fit goes to the end, so that it holds up nobody
+   * else.
+   */
   #retryHeld(nowUs: number): void {
     const { board, plan, users } = this.#parts;
     this.#retriedUs = nowUs;
@@ -155,7 +178,9 @@ export class MessageSender {
     return -1;
   }
 
-  /** The planned receiver, or the next one who is there and not the sender; -1 when none is near. */
+  /**
+   * The planned receiver, or the next one who is there and not the sender; -1 when none is near.
+   */
   #presentReceiver(planned: number, sender: number): number {
     const { present } = this.#parts;
     if (planned < 0) return -1;

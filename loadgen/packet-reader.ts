@@ -1,7 +1,8 @@
-// Cuts what arrives on very many connections into MQTT packets. Nearly every packet arrives whole and is
-// read where it lies. Of a packet that is cut by the edge of a receive buffer only the head is kept, in a
-// slot that is borrowed from a small pool; the rest of a long payload is counted and not stored. The
-// packet is announced when its last byte is there, so that its arrival is not dated too early.
+// Cuts what arrives on very many connections into MQTT packets. Nearly every packet arrives whole
+// and is read where it lies. Of a packet that is cut by the edge of a receive buffer only the head
+// is kept, in a slot that is borrowed from a small pool; the rest of a long payload is counted and
+// not stored. The packet is announced when its last byte is there, so that its arrival is not dated
+// too early.
 //
 // Cost: 8 bytes a connection and 80 a slot; no allocation.
 // Bounded: when all slots are borrowed, feeding fails (the caller drops that connection).
@@ -10,8 +11,8 @@ import { announcedLength } from '#core/wire/mqtt/frame.ts';
 import { FLAW } from '#core/wire/mqtt/packet.ts';
 
 /**
- * Bytes kept of a cut packet: first byte, length (4), topic length (2), topic 'm/' and eight digits (10),
- * packet id (2) and the payload header (36) are 55.
+ * Bytes kept of a cut packet: first byte, length (4), topic length (2), topic 'm/' and eight digits
+ * (10), packet id (2) and the payload header (36) are 55.
  */
 export const HEAD_BYTES = 64;
 
@@ -22,8 +23,8 @@ const PACKET_BYTES_MAX = 2 ** 20;
 export const NO_SLOT = -100;
 
 /**
- * A packet: bytes [start, end) hold all of it, or the first HEAD_BYTES when it was long and cut. Returns
- * false to stop reading this connection.
+ * A packet: bytes [start, end) hold all of it, or the first HEAD_BYTES when it was long and cut.
+ * Returns false to stop reading this connection.
  */
 export type OnPacket = (conn: number, bytes: Uint8Array, start: number, end: number) => boolean;
 

@@ -1,6 +1,6 @@
-// The users of one worker thread on their reactor: what arrives for whom, who must show that he is alive,
-// and how everybody says goodbye. Logging in is in login-desk.ts, the messages are in message-sender.ts
-// and message-receiver.ts.
+// The users of one worker thread on their reactor: what arrives for whom, who must show that he is
+// alive, and how everybody says goodbye. Logging in is in login-desk.ts, the messages are in
+// message-sender.ts and message-receiver.ts.
 //
 // Saying goodbye: DISCONNECT is sent, the server closes (MQTT 3.1.1, 3.14.4), and on its FIN the
 // connection is reset: both directions are finished, nothing can be lost, and neither side keeps a
@@ -172,8 +172,9 @@ export class Population implements ReactorHandler {
   }
 
   /**
-   * Half of the keep-alive has passed since the last look. Who was silent for nearly that long pings: so
-   * nobody is silent for the whole of it. Who still waits for an answer has lost his connection.
+   * Half of the keep-alive has passed since the last look. Who was silent for nearly that long
+   * pings: so nobody is silent for the whole of it. Who still waits for an answer has lost his
+   * connection.
    */
   #showLife(user: number, conn: Conn): void {
     const { users, reactor, packets, board, clock, keepAliveMs } = this.#parts;
@@ -204,7 +205,8 @@ export class Population implements ReactorHandler {
 
   /** Lets some users say goodbye; stops the reactor when nobody is left. */
   #leaveSome(): number {
-    const { users, reactor } = this.#parts;
+    const { users, reactor, sender } = this.#parts;
+    if (this.#leaver === 0) sender.abandon();
     const until = Math.min(users.count, this.#leaver + GOODBYES_PER_TURN);
     for (; this.#leaver < until; this.#leaver++) {
       const conn = users.conn[this.#leaver]!;

@@ -1,6 +1,6 @@
-// One login before the crowd: says in one sentence what is wrong with a target that cannot be used, when
-// nothing has been started yet. An ordinary socket of the main thread, bounded time; like every other
-// user it leaves no TIME_WAIT behind (see population.ts).
+// One login before the crowd: says in one sentence what is wrong with a target that cannot be used,
+// when nothing has been started yet. An ordinary socket of the main thread, bounded time; like
+// every other user it leaves no TIME_WAIT behind (see population.ts).
 
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '#core/clock/clock.ts';
@@ -13,7 +13,10 @@ import type { ResolvedTarget } from '#loadgen/target.ts';
 
 /** A server that has not answered by then will not answer a crowd. */
 const ANSWER_TIMEOUT_MS = 5000;
-/** The standard wants the server to close after DISCONNECT; one that has not by then leaves it to us. */
+/**
+ * The standard wants the server to close after DISCONNECT; one that has not by then leaves it to
+ * us.
+ */
 const GOODBYE_TIMEOUT_MS = 500;
 /** CONNACK is four bytes. */
 const ANSWER_BYTES_MAX = 64;
@@ -33,8 +36,8 @@ export function refusalText(code: number): string {
 }
 
 /**
- * Logs `clientId` in and out, from the address `from` when there is one. Throws WSAR_ERR_UNREACHABLE with
- * what went wrong.
+ * Logs `clientId` in and out, from the address `from` when there is one. Throws
+ * WSAR_ERR_UNREACHABLE with what went wrong.
  */
 export async function probeLogin(
   target: ResolvedTarget,

@@ -1,7 +1,7 @@
-// The message rate over time, in shared memory: a list of (from when, how many per second) that the main
-// thread appends to and every worker reads. Each worker walks the same arrivals, so all of them must turn
-// at the same planned instant and not when the news reaches them; therefore a change starts a little in
-// the future, and a worker looks here before it moves on in time.
+// The message rate over time, in shared memory: a list of (from when, how many per second) that the
+// main thread appends to and every worker reads. Each worker walks the same arrivals, so all of
+// them must turn at the same planned instant and not when the news reaches them; therefore a change
+// starts a little in the future, and a worker looks here before it moves on in time.
 //
 //   byte 0          how many changes stand here (Int32, written last and atomically)
 //   byte 8 + 16 i   start of change i, us of the host clock

@@ -1,5 +1,6 @@
-// What the main thread tells its workers, in shared memory: the phase of the run, when its plan ends, and
-// that a second is over. A worker may sleep in the kernel, so whoever writes here also wakes the reactors.
+// What the main thread tells its workers, in shared memory: the phase of the run, when its plan
+// ends, and that a second is over. A worker may sleep in the kernel, so whoever writes here also
+// wakes the reactors.
 //
 //   byte 0   phase (Int32)
 //   byte 4   seconds told so far (Int32): the worker answers each with its histograms of that second

@@ -1,6 +1,6 @@
-// Random numbers without state: a draw is a function of seed, index and lane. So every worker thread can
-// plan the same messages by itself, a plan does not depend on how many threads carry it out, and the same
-// seed gives the same load on any machine.
+// Random numbers without state: a draw is a function of seed, index and lane. So every worker
+// thread can plan the same messages by itself, a plan does not depend on how many threads carry it
+// out, and the same seed gives the same load on any machine.
 //
 // The mixing is the finalizer of MurmurHash3 (public domain), applied twice. Cost: about 5 ns.
 
@@ -27,7 +27,9 @@ export function drawExponential(seed: number, index: number, lane: Lane): number
   return -Math.log((draw(seed, index, lane) + 0.5) / TWO_32);
 }
 
-/** A bijection of the 32-bit numbers in which every input bit moves about half of the output bits. */
+/**
+ * A bijection of the 32-bit numbers in which every input bit moves about half of the output bits.
+ */
 function mix(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);

@@ -1,13 +1,13 @@
-// Where each connection comes from: an explicit source address and port for every user and every attempt,
-// made and checked before anything starts.
+// Where each connection comes from: an explicit source address and port for every user and every
+// attempt, made and checked before anything starts.
 //
 // Why explicit: when the kernel has to look for a free port, the search costs ever more as a source
-// address fills (ten times as much past the half of the range), and a quarter of a million users need more
-// ports than one address has. An explicit bind costs the same from the first to the last.
+// address fills (ten times as much past the half of the range), and a quarter of a million users
+// need more ports than one address has. An explicit bind costs the same from the first to the last.
 //
-// Attempt a of user u uses place (a * users + u) of a wheel of addresses x ports, so no two users ever
-// share one. Where the wheel begins is drawn for each run: a run that follows at once does not meet the
-// TIME_WAIT of the one before.
+// Attempt a of user u uses place (a * users + u) of a wheel of addresses x ports, so no two users
+// ever share one. Where the wheel begins is drawn for each run: a run that follows at once does not
+// meet the TIME_WAIT of the one before.
 //
 // Ports that are left out:
 //   - those somebody listens on (a listener on 0.0.0.0:p blocks an explicit bind to any address),

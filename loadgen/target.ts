@@ -1,5 +1,5 @@
-// The target of a load, as typed and as an address. Load goes only where its owner wants it: an address
-// that is not loopback needs --i-own-this-target.
+// The target of a load, as typed and as an address. Load goes only where its owner wants it: an
+// address that is not loopback needs --i-own-this-target.
 
 import { lookup } from 'node:dns/promises';
 import { WsarError } from '#core/errors.ts';

@@ -1,6 +1,6 @@
 // What a user says on the wire, without building anything: each kind of packet is encoded once as a
-// template and then only its user number, packet id and payload header are patched. A user id is eight
-// digits ('10000000' + user), so every template has a fixed length.
+// template and then only its user number, packet id and payload header are patched. A user id is
+// eight digits ('10000000' + user), so every template has a fixed length.
 //
 // The payload of a message, little-endian, PAYLOAD_BYTES_MIN at least, the rest filler:
 //
@@ -53,9 +53,15 @@ export interface UserPacketOptions {
   uidOffset: number;
 }
 
-/** Packets of one worker thread. Each `write...` fills one of the public buffers, which the reactor copies. */
+/**
+ * Packets of one worker thread. Each `write...` fills one of the public buffers, which the reactor
+ * copies.
+ */
 export class UserPackets {
-  /** CONNECT and SUBSCRIBE, sent together: the standard lets a client go on before the CONNACK (3.1.4). */
+  /**
+   * CONNECT and SUBSCRIBE, sent together: the standard lets a client go on before the CONNACK
+   * (3.1.4).
+   */
   readonly login: Uint8Array;
   readonly publish: Uint8Array;
   readonly ping: Uint8Array;

@@ -1,5 +1,6 @@
-// The users of one worker, as arrays: about 40 bytes a user, no object. Users are numbered over the whole
-// population; a worker has those from `first` to `first + count - 1` and keeps them by local number.
+// The users of one worker, as arrays: about 40 bytes a user, no object. Users are numbered over the
+// whole population; a worker has those from `first` to `first + count - 1` and keeps them by local
+// number.
 
 import { assert } from '#core/assert.ts';
 
@@ -29,7 +30,10 @@ export class UserTable {
   /** Connection of a user, -1 without; and the user of a connection. */
   readonly conn: Int32Array;
   readonly userOf: Int32Array;
-  /** How often he tried to connect (places on the wheel of sources), and in vain since his last login. */
+  /**
+   * How often he tried to connect (places on the wheel of sources), and in vain since his last
+   * login.
+   */
   readonly attempts: Uint16Array;
   readonly failures: Uint8Array;
   /** 1 when he has been logged in before. */
@@ -87,7 +91,10 @@ export class UserTable {
   }
 }
 
-/** Users in the order in which they get their turn, each at most once, with the time before which it is not. */
+/**
+ * Users in the order in which they get their turn, each at most once, with the time before which
+ * it is not.
+ */
 export class TurnQueue {
   readonly #users: Int32Array;
   readonly #readyMs: Uint32Array;

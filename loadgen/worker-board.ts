@@ -1,5 +1,5 @@
-// What a worker has counted, in shared memory: written by that worker only, read by the main thread at any
-// time. Counters only rise; gauges say what is now.
+// What a worker has counted, in shared memory: written by that worker only, read by the main thread
+// at any time. Counters only rise; gauges say what is now.
 
 /** Index of each figure. */
 export const BOARD = {
@@ -19,7 +19,9 @@ export const BOARD = {
   refused: 6,
   /** Failed because the server did not answer in time. */
   timeouts: 7,
-  /** Attempts that met a taken source address and port, and went on with the next. Not in `failed`. */
+  /**
+   * Attempts that met a taken source address and port, and went on with the next. Not in `failed`.
+   */
   sourceTaken: 8,
   /** Logged-in users whose connection broke. */
   lost: 9,
@@ -36,11 +38,16 @@ export const BOARD = {
   received: 15,
   /** Receipts that came back to senders. */
   receipts: 16,
-  /** Planned messages that were not sent: nobody there to send or receive, or too many held back. */
+  /**
+   * Planned messages that were not sent: nobody there to send or receive, or too many held back.
+   */
   errors: 17,
   /** Messages that arrived and were on nobody's list: delivered twice, or not ours. */
   unmatched: 18,
-  /** Messages sent later than planned because the connection took no more (back-pressure of the target). */
+  /**
+   * Messages sent later than planned because the connection took no more (back-pressure of the
+   * target).
+   */
   heldBack: 19,
   /** Gauge: messages held back now. */
   held: 20,

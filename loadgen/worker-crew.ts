@@ -1,6 +1,6 @@
-// The worker threads of one load, as the main thread sees them: started together, told through shared
-// memory, and asked each second for their histograms. The main thread stays on libuv, so that signals,
-// the bus and the end of the parent are noticed while reactors sleep in the kernel.
+// The worker threads of one load, as the main thread sees them: started together, told through
+// shared memory, and asked each second for their histograms. The main thread stays on libuv, so
+// that signals, the bus and the end of the parent are noticed while reactors sleep in the kernel.
 
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '#core/clock/clock.ts';
@@ -77,7 +77,9 @@ export class WorkerCrew {
     this.#wakeAll();
   }
 
-  /** The histograms since the last call; a worker that does not answer in time is part of the next. */
+  /**
+   * The histograms since the last call; a worker that does not answer in time is part of the next.
+   */
   async takeSecond(): Promise<Timings> {
     const tick = ++this.#control.tick;
     this.#wakeAll();
@@ -89,7 +91,10 @@ export class WorkerCrew {
     return second;
   }
 
-  /** Resolves when every thread has ended; ends those that do not in time. Their last timings are in `total`. */
+  /**
+   * Resolves when every thread has ended; ends those that do not in time. Their last timings are
+   * in `total`.
+   */
   async ended(): Promise<void> {
     const allEnded = (): boolean => this.#members.every(({ hasEnded }) => hasEnded);
     await this.#until(allEnded, END_TIMEOUT_MS);

@@ -1,5 +1,5 @@
-// What a worker thread is given at its start, and what it says to the main thread. All of it can be cloned
-// between threads; what is shared is shared memory.
+// What a worker thread is given at its start, and what it says to the main thread. All of it can be
+// cloned between threads; what is shared is shared memory.
 
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';

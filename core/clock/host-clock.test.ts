@@ -17,7 +17,8 @@ test('two threads read the same monotonic time', async () => {
     { eval: true },
   );
   await once(worker, 'message');
-  // The other thread's reading lies between two of ours; how far apart those are is the machine's affair.
+  // The other thread's reading lies between two of ours; how far apart those are is the machine's
+  // affair.
   for (let i = 0; i < 20; i++) {
     const beforeUs = clock.monoUs();
     worker.postMessage('tell');

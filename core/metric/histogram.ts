@@ -1,15 +1,16 @@
 // Latency histograms: HdrHistogram over hdr-histogram-js, which is imported here and nowhere else.
 //
-// Fixed layout everywhere in wsar: microseconds, 1 us .. 1 h, 3 significant digits. So any two of them
-// merge exactly (bucket by bucket); a percentile of a whole is taken from the merged histogram and never
-// from other percentiles. The text form is the V2 compressed encoding in base64 (it starts with "HIST"),
-// which every HdrHistogram tool reads.
+// Fixed layout everywhere in wsar: microseconds, 1 us .. 1 h, 3 significant digits. So any two of
+// them merge exactly (bucket by bucket); a percentile of a whole is taken from the merged histogram
+// and never from other percentiles. The text form is the V2 compressed encoding in base64 (it
+// starts with "HIST"), which every HdrHistogram tool reads.
 //
-// Cost: 92 KiB each; `record` is about 50 ns and allocates nothing (times under 36 minutes are small
-// integers to V8); `percentile`, `mean` and `encode` walk the 23,552 counters. A counter holds 2^32 - 1.
-// Between threads `take` and `merge` pass a list of the counters that are not 0 (0.1 ms instead of the
-// 0.5 ms of the text form, which matters to a thread that has to be on time).
-// The text form keeps the counters, not the exact ends: `max` and `min` come back as those of their bucket.
+// Cost: 92 KiB each; `record` is about 50 ns and allocates nothing (times under 36 minutes are
+// small integers to V8); `percentile`, `mean` and `encode` walk the 23,552 counters. A counter
+// holds 2^32 - 1. Between threads `take` and `merge` pass a list of the counters that are not 0
+// (0.1 ms instead of the 0.5 ms of the text form, which matters to a thread that has to be on
+// time). The text form keeps the counters, not the exact ends: `max` and `min` come back as those
+// of their bucket.
 
 import {
   build,
@@ -20,25 +21,36 @@ import {
 import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
 
-/** The longest time that can be told apart, one hour; what is longer is recorded as this and counted in `clamped`. */
+/**
+ * The longest time that can be told apart, one hour; what is longer is recorded as this and
+ * counted in `clamped`.
+ */
 export const HISTOGRAM_US_MAX = 3_600_000_000;
 
 const SIGNIFICANT_DIGITS = 3;
 
 /**
- * What `take` returns, for the way from one thread to another: smallest and largest sample, `clamped`, then
- * pairs of counter index and count.
+ * What `take` returns, for the way from one thread to another: smallest and largest sample,
+ * `clamped`, then pairs of counter index and count.
  */
 export type HistogramCounts = Uint32Array<ArrayBuffer>;
 
 const COUNTS_HEADER = 3;
 
 export interface Histogram {
-  /** Counts one time, us. Rounded to whole us; under 1 us counts as 1; over one hour counts as one hour. */
+  /**
+   * Counts one time, us. Rounded to whole us; under 1 us counts as 1; over one hour counts as one
+   * hour.
+   */
   record(us: number): void;
-  /** Adds what another histogram counted. Throws WSAR_ERR_FILE when the text is no histogram of this layout. */
+  /**
+   * Adds what another histogram counted. Throws WSAR_ERR_FILE when the text is no histogram of
+   * this layout.
+   */
   merge(other: Histogram | HistogramCounts | string): void;
-  /** The time, us, that `p` percent (0..100) of the samples do not exceed; NaN when there is none. */
+  /**
+   * The time, us, that `p` percent (0..100) of the samples do not exceed; NaN when there is none.
+   */
   percentile(p: number): number;
   /** Samples. */
   readonly count: number;
@@ -98,7 +110,8 @@ class FixedHistogram implements Histogram {
 
   percentile(p: number): number {
     assert(p >= 0 && p <= 100, 'a percentile lies in 0..100');
-    // The library answers with the upper end of the bucket, which for the last one passes the maximum.
+    // The library answers with the upper end of the bucket, which for the last one passes the
+    // maximum.
     return this.count === 0 ? Number.NaN : Math.min(this.#hdr.getValueAtPercentile(p), this.max);
   }
 

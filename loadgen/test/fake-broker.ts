@@ -1,5 +1,6 @@
-// A small MQTT server for tests that need a target with a flaw: one that refuses, never answers, cuts users
-// off, delivers twice, or never closes. Everything it does right it does with mqtt-packet.
+// A small MQTT server for tests that need a target with a flaw: one that refuses, never answers,
+// cuts users off, delivers twice, or never closes. Everything it does right it does with
+// mqtt-packet.
 
 import { createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
