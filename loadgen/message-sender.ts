@@ -87,6 +87,8 @@ export class MessageSender {
   /** The run is over: what was due and did not get its turn counts as planned and not sent. */
   abandon(): void {
     const { control, users, plan, board } = this.#parts;
+    // A run that ended in the ramp had no plan yet.
+    if (control.endUs === Number.POSITIVE_INFINITY) return;
     for (let step = 0; step < ABANDONED_MAX; step++) {
       if (this.#cursor.dueUs() > control.endUs) return;
       const sender = senderOf(plan, this.#cursor.index) - users.first;
