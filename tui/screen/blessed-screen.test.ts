@@ -2,12 +2,13 @@
 // what it writes must be little.
 
 import assert from 'node:assert/strict';
-import { PassThrough, Writable } from 'node:stream';
+import type { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { ReadStream, WriteStream } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { openScreen, type Screen } from '#tui/screen/blessed-screen.ts';
+import { FakeTerminal, fakeKeyboard } from '#tui/test/fake-terminal.ts';
 import { stateAfter } from '#tui/test/recorded-lab.ts';
 import { EmulatedScreen } from '#tui/test/terminal.ts';
 import { type Frame, frameOf } from '#tui/view/frame.ts';
@@ -18,37 +19,6 @@ import { initialView, PANEL_NAMES, type ViewState } from '#tui/view/view-state.t
 
 const theme = themeOf('braille');
 const BYTES_PER_FRAME_MAX = 8 * 1024;
-
-/** A stream that says it is a terminal and keeps what was written. */
-class FakeTerminal extends Writable {
-  readonly isTTY = true;
-  columns: number;
-  rows: number;
-  written = '';
-
-  constructor(columns: number, rows: number) {
-    super({ decodeStrings: false });
-    this.columns = columns;
-    this.rows = rows;
-  }
-
-  override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
-    this.written += chunk.toString();
-    done();
-  }
-
-  take(): string {
-    const { written } = this;
-    this.written = '';
-    return written;
-  }
-
-  resize(columns: number, rows: number): void {
-    this.columns = columns;
-    this.rows = rows;
-    this.emit('resize');
-  }
-}
 
 interface Stage {
   screen: Screen;
@@ -62,7 +32,7 @@ interface Stage {
 
 function stage(t: TestContext, cols: number, rows: number, colours: 0 | 16 | 256 = 256): Stage {
   const terminal = new FakeTerminal(cols, rows);
-  const input = Object.assign(new PassThrough(), { isTTY: true, setRawMode: () => {} });
+  const input = fakeKeyboard();
   const keys: Key[] = [];
   const emulated = new EmulatedScreen(cols, rows);
   const screen = openScreen({

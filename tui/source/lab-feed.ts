@@ -29,9 +29,9 @@ export async function openLabFeed(
   bus.onLost(() => listener.lost('the bus of the lab does not answer any more'));
   const filters = [
     topic.schema(lab, '+', '+'),
-    topic.knobState(lab, '+', '+'),
-    topic.event(lab, '+', '+'),
     topic.row(lab, '+', '+'),
+    topic.event(lab, '+', '+'),
+    topic.knobState(lab, '+', '+'),
   ];
   try {
     for (const filter of filters) await bus.subscribe(filter, take);

@@ -93,6 +93,11 @@ export class PtyCommand extends EmulatedScreen {
     this.pty.write(keys);
   }
 
+  /** Closes the terminal under the program, as a lost ssh connection does. */
+  hangUp(): void {
+    (this.pty as unknown as { destroy(): void }).destroy();
+  }
+
   resize(cols: number, rows: number): void {
     this.terminal.resize(cols, rows);
     this.pty.resize(cols, rows);
@@ -100,13 +105,13 @@ export class PtyCommand extends EmulatedScreen {
 
   /** Resolves with the match when the screen shows `pattern`; rejects with the screen when it does not in time. */
   async shows(pattern: RegExp): Promise<RegExpExecArray> {
-    const abort = AbortSignal.timeout(WAIT_MS);
-    for (;;) {
-      const match = pattern.exec(this.text());
-      if (match !== null) return match;
-      if (abort.aborted) throw new Error(`${pattern} is not on the screen:\n${this.text()}`);
-      await this.#changed(abort);
-    }
+    await this.#until(() => pattern.test(this.text()), String(pattern));
+    return pattern.exec(this.text())!;
+  }
+
+  /** Resolves when the terminal shows its normal or its alternate buffer. */
+  async buffer(type: 'normal' | 'alternate'): Promise<void> {
+    await this.#until(() => this.bufferType === type, `the ${type} buffer`);
   }
 
   /** Resolves with the exit code; rejects when the program does not end in time. */
@@ -118,6 +123,14 @@ export class PtyCommand extends EmulatedScreen {
     // What was written last may still be on its way through the emulator.
     await this.write('');
     return code;
+  }
+
+  async #until(holds: () => boolean, what: string): Promise<void> {
+    const abort = AbortSignal.timeout(WAIT_MS);
+    while (!holds()) {
+      if (abort.aborted) throw new Error(`${what} is not on the screen:\n${this.text()}`);
+      await this.#changed(abort);
+    }
   }
 
   #changed(abort: AbortSignal): Promise<void> {
