@@ -28,7 +28,7 @@ async function dispatch(argv: string[], root: string): Promise<number> {
     process.stdout.write(spec === undefined ? overview() : helpText(spec));
     return EXIT.ok;
   }
-  if (first !== undefined && named === undefined && !/^(-|\d+$)/.test(first)) {
+  if (first !== undefined && named === undefined && !/^(-|\d)/.test(first)) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `there is no command '${first}'${suggest(first)}`,
