@@ -4,7 +4,7 @@
 // store, the bus is left.
 
 import { startCollection } from '#collector/collection.ts';
-import { type LabLink, openLabLink } from '#collector/lab-link.ts';
+import type { LabLink } from '#collector/lab-link.ts';
 import { Recorder } from '#collector/recorder.ts';
 import { ConsoleReport } from '#collector/report/console-report.ts';
 import { CsvReport } from '#collector/report/csv-report.ts';
@@ -23,7 +23,7 @@ import { keepAlive } from '#core/clock/keep-alive.ts';
 import type { LabEnvironment } from '#core/host/lab-environment.ts';
 import type { MetricRegistry } from '#core/metric/registry.ts';
 import type { Row } from '#core/metric/row.ts';
-import { createShipper, type Shipper } from '#core/store/shipper.ts';
+import type { Shipper } from '#core/store/shipper.ts';
 
 /** What was asked for. */
 export interface CollectPlan {
@@ -105,7 +105,9 @@ class Collector {
   async open(): Promise<void> {
     const { lab, host, spoolFolder } = this.#plan;
     const { clock } = this.#surroundings;
+    // What only a lab needs is loaded only there: it would double the memory of a collector alone.
     if (spoolFolder !== undefined) {
+      const { createShipper } = await import('#core/store/shipper.ts');
       const runId = lab.runId === '' ? 'collect' : lab.runId;
       this.#shipper = createShipper({ storeUrl: lab.storeUrl, runId, spoolFolder, clock });
       this.#recorder = new Recorder({
@@ -117,6 +119,7 @@ class Collector {
       });
     }
     if (lab.busUrl === undefined) return;
+    const { openLabLink } = await import('#collector/lab-link.ts');
     this.#link = await openLabLink({
       url: lab.busUrl,
       lab: lab.lab,

@@ -9,6 +9,7 @@ import { type Bus, connectBus } from '#core/bus/bus.ts';
 import { type EmbeddedBus, startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import { type LabEvent, topic } from '#core/bus/topic.ts';
 import { systemClock } from '#core/clock/clock.ts';
+import type { WsarError } from '#core/errors.ts';
 import { hostName } from '#core/host/host-name.ts';
 import { writeLabEnvironment } from '#core/host/lab-environment.ts';
 import { MetricRegistry } from '#core/metric/registry.ts';
@@ -122,15 +123,6 @@ test('when the lab is killed, the lifeline ends it with exit 4 and the rows in t
   assert.match(await spooled(spool), /wsar\.collector\.cpu_us/);
 });
 
-test('no bus at the address: exit 4 and one sentence', async (t) => {
-  const bus = await startEmbeddedBus();
-  await bus.close();
-  const env = { WSAR_BUS_URL: bus.url };
-  const collector = startWsar(t, ['collect', '--spool-folder', temporaryFolder(t)], { env });
-  assert.equal(await collector.exit(), 4);
-  assert.match(collector.stderr(), /the bus at .* cannot be used.*WSAR_ERR_UNREACHABLE/);
-});
-
 function openLink(
   t: TestContext,
   url: string,
@@ -166,6 +158,15 @@ function openLink(
     return { changes, gone, changed };
   });
 }
+
+test('no bus at the address: one sentence, exit code 4', async (t) => {
+  const bus = await startEmbeddedBus();
+  await bus.close();
+  await assert.rejects(openLink(t, bus.url, 500), (error: WsarError) => {
+    assert.match(error.message, /^the bus at .* cannot be used/);
+    return error.exitCode === 4;
+  });
+});
 
 test('a bus that stays away is told at once and ends the link when the time is over', async (t) => {
   const bus = await startEmbeddedBus();
