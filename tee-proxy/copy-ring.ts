@@ -47,14 +47,14 @@ export function allocateCopyRing(bytes: number): SharedArrayBuffer {
 
 class RingView {
   protected readonly shared: Int32Array;
-  protected readonly bytes: Buffer;
+  protected readonly bytes: Uint8Array;
   protected readonly words: Int32Array;
   protected readonly size: number;
 
   constructor(memory: SharedArrayBuffer) {
     this.size = memory.byteLength - WORDS * 4;
     this.shared = new Int32Array(memory, 0, WORDS);
-    this.bytes = Buffer.from(memory as unknown as ArrayBuffer, WORDS * 4, this.size);
+    this.bytes = new Uint8Array(memory, WORDS * 4, this.size);
     this.words = new Int32Array(memory, WORDS * 4, this.size / 4);
   }
 

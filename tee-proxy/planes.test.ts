@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { SimulatedReactor } from '#tee-proxy/simulated-reactor.ts';
-import { FLOWS, type Pair, SHADOW_PORTS, SimulatedTee } from '#tee-proxy/simulated-tee.ts';
+import type { SimulatedReactor } from '#tee-proxy/test/simulated-reactor.ts';
+import { FLOWS, type Pair, SHADOW_PORTS, SimulatedTee } from '#tee-proxy/test/simulated-tee.ts';
 
 const OPS = [
   'connect',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FLOWS, type Pair, SimulatedTee } from '#tee-proxy/simulated-tee.ts';
+import { FLOWS, type Pair, SimulatedTee } from '#tee-proxy/test/simulated-tee.ts';
 
 function joined(tee: SimulatedTee): Pair {
   const pair = tee.open()!;

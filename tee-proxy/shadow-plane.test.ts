@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BACKOFF_MS_MAX, FAILURES_MAX } from '#tee-proxy/breaker.ts';
-import type { SimulatedPeer } from '#tee-proxy/simulated-reactor.ts';
-import { type Pair, SHADOW_BUFFER, SimulatedTee } from '#tee-proxy/simulated-tee.ts';
 import { CONTROL } from '#tee-proxy/tee-memory.ts';
+import type { SimulatedPeer } from '#tee-proxy/test/simulated-reactor.ts';
+import { type Pair, SHADOW_BUFFER, SimulatedTee } from '#tee-proxy/test/simulated-tee.ts';
 
 const PORT = 1001;
 

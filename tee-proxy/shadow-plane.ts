@@ -256,16 +256,12 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
       return;
     }
     this.#ledger.dropped(shadow, end - start);
-    this.#giveUp(conn, this.#refusal(conn, end - start));
-  }
-
-  /** Why the reactor refused bytes. */
-  #refusal(conn: Conn, bytes: number): number {
     const { bufferBytesMax, bufferBytesTotalMax } = this.#options;
-    if (this.#reactor.outputBytes(conn) + bytes > bufferBytesMax) return SHED.slow;
-    const total = this.#reactor.stats[REACTOR_STAT.outputBytes]! + bytes;
-    // With room on both counts the connection itself is going: its end will be announced.
-    return total > bufferBytesTotalMax ? SHED.overrun : SHED.reset;
+    const own = this.#reactor.outputBytes(conn) + end - start;
+    const total = this.#reactor.stats[REACTOR_STAT.outputBytes]! + end - start;
+    if (own > bufferBytesMax) this.#giveUp(conn, SHED.slow);
+    else if (total > bufferBytesTotalMax) this.#giveUp(conn, SHED.overrun);
+    // With room on both counts the connection itself is going: its end will be announced, with the reason.
   }
 
   #end(conn: Conn): void {

@@ -76,7 +76,6 @@ async function serve(
   let error: Error | undefined;
   try {
     closers.push(() => tee.stop());
-    context.out(`ready tcp://${urlHost(settings.listen.host)}:${tee.port}\n`);
     const source =
       bus &&
       publishSource(bus, {
@@ -84,11 +83,12 @@ async function serve(
         source: 'tee',
         metrics: TEE_METRICS.map(({ read: _, ...def }) => def),
       });
-    closers.push(startRows(context, settings.isJson, tee, source));
     if (bus !== undefined) {
       const knobs = await offerShare(bus, lab, tee);
       closers.push(() => knobs.close());
     }
+    context.out(`ready tcp://${urlHost(settings.listen.host)}:${tee.port}\n`);
+    closers.push(startRows(context, settings.isJson, tee, source));
     error = await ended;
   } finally {
     for (const close of closers.reverse()) await close();

@@ -6,9 +6,9 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { ProductionPlane, productionReactorOptions } from '#tee-proxy/production-plane.ts';
 import { ShadowPlane, shadowReactorOptions } from '#tee-proxy/shadow-plane.ts';
-import { type SimulatedPeer, SimulatedReactor } from '#tee-proxy/simulated-reactor.ts';
 import { readFigures } from '#tee-proxy/tee-figures.ts';
 import { allocateTeeMemory, CONTROL, PLANE, type TeeMemory } from '#tee-proxy/tee-memory.ts';
+import { type SimulatedPeer, SimulatedReactor } from '#tee-proxy/test/simulated-reactor.ts';
 
 export const FLOWS = 4;
 export const SHADOW_PORTS = [1001, 1002];
