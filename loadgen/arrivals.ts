@@ -7,7 +7,7 @@
 // the gap is stretched or shrunk, so the process has the right rate from the very instant of the
 // turn.
 //
-// Cost: about 30 ns a message, no allocation.
+// Cost: about 60 ns a message, no allocation.
 
 import type { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { drawBelow, drawExponential, LANE } from '#loadgen/seeded-draw.ts';

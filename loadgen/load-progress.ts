@@ -41,12 +41,6 @@ export class LoadProgress {
     } else if (this.#seconds % QUIET_S === 0) this.#talk(`${progressLine(state)}\n`);
   }
 
-  /** A line that stays. */
-  note(text: string): void {
-    this.clear();
-    this.#talk(`${text}\n`);
-  }
-
   /** Takes the line away before something else is written. */
   clear(): void {
     if (this.#hasLine) this.#talk(CLEAR_LINE);

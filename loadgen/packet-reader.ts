@@ -8,7 +8,6 @@
 // Bounded: when all slots are borrowed, feeding fails (the caller drops that connection).
 
 import { announcedLength } from '#core/wire/mqtt/frame.ts';
-import { FLAW } from '#core/wire/mqtt/packet.ts';
 
 /**
  * Bytes kept of a cut packet: first byte, length (4), topic length (2), topic 'm/' and eight digits
@@ -129,10 +128,4 @@ export class PacketReader {
     this.#headBytes[slot]! += kept;
     this.#seenBytes[slot]! += end - start;
   }
-}
-
-/** What a negative result of `feed` means, for people. */
-export function feedFailure(result: number): string {
-  if (result === NO_SLOT) return 'too many packets were cut at once';
-  return result === FLAW.tooLarge ? 'a packet of more than 1 MiB' : 'bytes that are no MQTT';
 }

@@ -66,7 +66,7 @@ export const BOARD = {
 } as const;
 export type BoardField = keyof typeof BOARD;
 
-export const BOARD_FIELDS = Object.keys(BOARD) as BoardField[];
+const BOARD_FIELDS = Object.keys(BOARD) as BoardField[];
 
 export type Board = Float64Array<SharedArrayBuffer>;
 
