@@ -24,21 +24,18 @@ const TICK_MS = 1000;
 /** What is open beside the server and is closed at the end, last opened first. */
 type Closer = () => Promise<void> | void;
 
-/** Serves until `context.signal`, the loss of the parent, or the death of a worker. */
+/** Serves until `context.signal`, the loss of the parent or of the bus, or the death of a worker. */
 export async function serve(
   context: CommandContext,
   options: ServerOptions,
   asJson: boolean,
 ): Promise<void> {
-  const startUs = systemClock.monoUs();
-  const server = await Server.start(options);
-  const rows = new ServerRows(server, startUs);
   const closers: Closer[] = [];
-  const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
-  const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;
-  context.talk(`wsar serve: engine ${server.engine}${why}, ${threads}\n`);
   try {
-    const source = await joinLab(server, closers);
+    const bus = await openBus(closers);
+    const server = await startServer(context, options, closers);
+    const rows = new ServerRows(server, systemClock.monoUs());
+    const source = bus === undefined ? undefined : await joinLab(bus, server, closers);
     context.out(`ready ${serverUrl(options.host, server.port)}\n`);
     if (asJson) {
       const schema = { source: SOURCE, host: hostName(), metrics: SERVER_METRIC_DEFS };
@@ -51,21 +48,44 @@ export async function serve(
       if (asJson) context.out(`${JSON.stringify(row)}\n`);
     });
     closers.push(stopTicker);
-    await Promise.race([ended(context.signal), parentLost(), server.failed]);
+    await Promise.race([ended(context.signal), parentLost(), busLost(bus), server.failed]);
   } finally {
     for (const close of closers.reverse()) await close();
-    await server.stop();
-    context.talk(totals(rows.values(), (systemClock.monoUs() - startUs) / 1e6));
   }
 }
 
-/** Joins the lab that the environment names; undefined outside a lab. */
-async function joinLab(server: Server, closers: Closer[]): Promise<PublishedSource | undefined> {
-  const { busUrl, lab, runId } = readLabEnvironment();
+/** Starts the server and says what it runs on; its closer stops it and says what it did. */
+async function startServer(
+  context: CommandContext,
+  options: ServerOptions,
+  closers: Closer[],
+): Promise<Server> {
+  const startUs = systemClock.monoUs();
+  const server = await Server.start(options);
+  closers.push(async () => {
+    await server.stop();
+    const values = new ServerRows(server, startUs).values();
+    context.talk(totals(values, (systemClock.monoUs() - startUs) / 1e6));
+  });
+  const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
+  const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;
+  context.talk(`wsar serve: engine ${server.engine}${why}, ${threads}\n`);
+  return server;
+}
+
+/** Connects to the bus that the environment names; undefined outside a lab. */
+async function openBus(closers: Closer[]): Promise<Bus | undefined> {
+  const { busUrl } = readLabEnvironment();
   if (busUrl === undefined) return undefined;
-  const host = hostName();
-  const bus: Bus = await connectBus(busUrl, { clientId: `serve-${host}` });
+  const bus = await connectBus(busUrl, { clientId: `serve-${hostName()}` });
   closers.push(() => bus.close());
+  return bus;
+}
+
+/** Publishes the schema and offers the knobs. */
+async function joinLab(bus: Bus, server: Server, closers: Closer[]): Promise<PublishedSource> {
+  const { lab, runId } = readLabEnvironment();
+  const host = hostName();
   const source = publishSource(bus, { lab, host, source: SOURCE, metrics: SERVER_METRIC_DEFS });
   const knobs = await offerKnobs({
     bus,
@@ -79,6 +99,21 @@ async function joinLab(server: Server, closers: Closer[]): Promise<PublishedSour
   });
   closers.push(() => knobs.close());
   return source;
+}
+
+/** Rejects when the bus is lost for good: nobody could read or turn this server any more. */
+function busLost(bus: Bus | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    bus?.onLost(() =>
+      reject(
+        new WsarError(
+          'WSAR_ERR_UNREACHABLE',
+          'the bus of the lab was lost and did not come back',
+          'see why its broker ended; the server has closed its connections',
+        ),
+      ),
+    );
+  });
 }
 
 function ended(signal: AbortSignal): Promise<void> {
