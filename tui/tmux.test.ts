@@ -26,13 +26,9 @@ function startTmux(t: TestContext, cols: number, rows: number, command: string):
       stdio: ['ignore', 'pipe', 'ignore'],
     });
   run('new-session', '-d', '-x', String(cols), '-y', String(rows), command);
-  t.after(() => {
-    try {
-      run('kill-server');
-    } catch {
-      // It ended with its last pane.
-    }
-  });
+  // By its id: its socket is gone with the test's folder.
+  const server = Number(run('display-message', '-p', '#{pid}'));
+  t.after(() => void process.kill(server, 'SIGTERM'));
   return {
     run,
     async shows(pattern) {

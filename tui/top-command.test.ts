@@ -24,7 +24,7 @@ describe('wsar top', { concurrency: 4 }, () => {
   test('a terminal that cannot move its cursor is none', async (t) => {
     const top = new PtyCommand(t, ['top'], { cols: 80, rows: 24, env: { TERM: 'dumb' } });
     assert.equal(await top.exit(), 2);
-    assert.match(top.text(), /cannot move its cursor/);
+    assert.match(top.text(), /TERM is 'dumb', a terminal that cannot move its cursor/);
     assert.ok(!top.output.includes('\x1b'));
   });
 
@@ -106,6 +106,27 @@ describe('wsar top', { concurrency: 4 }, () => {
     assert.equal(await top.exit(), 0);
     assert.equal(top.bufferType, 'normal');
     assert.ok(top.output.endsWith('\x1b[?2026l') || top.output.includes('\x1b[?1049l'));
+  });
+
+  test('without colours, and in a locale without UTF-8, the picture is plain', async (t) => {
+    const lab = await serveLab(t);
+    const env = {
+      WSAR_BUS_URL: lab.url,
+      WSAR_LAB: LAB,
+      LC_ALL: 'C',
+      WSAR_STATE_DIR: temporaryFolder(t),
+    };
+    const top = new PtyCommand(t, ['top', '--no-color'], { cols: 120, rows: 36, env });
+    await top.shows(/STARTING/);
+    lab.publishUntil(20);
+    await top.shows(/\[LIVE\]/);
+    assert.match(top.text(), /^\+- 1 sar, every 1 s -+\+\+- 2 decays -+\+$/m);
+    top.press('q');
+    assert.equal(await top.exit(), 0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is the escape that is looked for
+    assert.doesNotMatch(top.output, /\x1b\[[\d;]*[1-9][\d;]*m/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: everything but ASCII and escapes is wrong
+    assert.match(top.output, /^[\x00-\x7f]*$/);
   });
 
   test('a knob is turned by key: armed with k, answered by its owner, a rule on the time line', async (t) => {

@@ -85,7 +85,7 @@ function requireTerminal({ term, canMove }: TerminalTraits): void {
         ? 'stdin is not a terminal'
         : canMove
           ? undefined
-          : `the terminal '${term}' cannot move its cursor`;
+          : `TERM is '${term}', a terminal that cannot move its cursor`;
   if (lacks === undefined) return;
   throw new WsarError('WSAR_ERR_NO_TERMINAL', lacks, 'use a terminal, or `wsar top --plain`');
 }

@@ -60,3 +60,32 @@ test('text of strangers cannot move the cursor or shift a column', () => {
   });
   assert.ok(event?.kind === 'event' && !event.event.text.includes('\x1b'));
 });
+
+test('a word of a knob that cannot be shown as it is makes the message malformed', () => {
+  const state = (value: unknown, values: unknown[]): unknown => ({
+    def: { name: 'k', type: { kind: 'enum', values }, unit: '', default: 'a', help: '' },
+    value,
+    appliedWallMs: 1,
+    by: 'x',
+    id: '',
+  });
+  const read = (value: unknown): unknown => readBusMessage('wsar/l/knob/o/k/state', value);
+  assert.ok(read(state('a', ['a', 'b'])));
+  assert.equal(read(state('a\x1b[2J', ['a'])), undefined);
+  assert.equal(read(state('a', ['a', '\x07'])), undefined);
+  assert.equal(read(state('a', Array<string>(65).fill('a'))), undefined);
+});
+
+test('what is kept of a message is bounded', () => {
+  const values = Object.fromEntries(Array.from({ length: 20_001 }, (_, i) => [`m${i}`, i]));
+  const row = { wallMs: 1, tick: 1, missedTicks: 0, intervalUs: 1, values };
+  assert.equal(readBusMessage('wsar/l/h/s/row', row), undefined);
+  const event = {
+    wallMs: 1,
+    kind: 'knob',
+    text: 'x',
+    data: { old: 'a', value: 'b', blob: 'x'.repeat(1e6) },
+  };
+  const message = readBusMessage('wsar/l/h/s/event', event);
+  assert.ok(JSON.stringify(message).length < 200);
+});

@@ -14,6 +14,9 @@ export type Message =
 const EVENT_KINDS = new Set(['knob', 'phase', 'block', 'alert', 'gap', 'lost', 'note']);
 const METRIC_KINDS = new Set(['counter', 'gauge', 'rate']);
 const TEXT_LENGTH_MAX = 200;
+/** Values of a row, and metrics of a schema; more is not believed. */
+const VALUES_MAX = 20_000;
+const ENUM_VALUES_MAX = 64;
 /** Everything but ASCII, Latin letters, dashes, arrows and the comparison signs. */
 const NOT_ONE_CELL =
   /[^\x20-\x7e\xa1-\xac\xae-\u02ff\u2013\u2014\u2026\u2190-\u2193\u2260\u2264\u2265]/gu;
@@ -33,6 +36,7 @@ export function readBusMessage(topicName: string, value: unknown): Message | und
 
 export function readSchema(host: string, source: string, value: unknown): Message | undefined {
   if (!isObject(value) || !Array.isArray(value['metrics'])) return undefined;
+  if (value['metrics'].length > VALUES_MAX) return undefined;
   const metrics: MetricDef[] = [];
   for (const def of value['metrics'] as unknown[]) {
     if (!isObject(def) || typeof def['name'] !== 'string') return undefined;
@@ -56,6 +60,7 @@ export function readRow(host: string, source: string, value: unknown): Message |
   const { wallMs, tick, missedTicks, intervalUs } = value;
   if (!isCount(wallMs) || !isCount(tick) || !isCount(missedTicks)) return undefined;
   if (typeof intervalUs !== 'number' || !(intervalUs >= 0)) return undefined;
+  if (Object.keys(value['values']).length > VALUES_MAX) return undefined;
   const row: Row = {
     wallMs,
     tick,
@@ -72,7 +77,10 @@ export function readEvent(host: string, source: string, value: unknown): Message
   const { wallMs, kind, text, data } = value;
   if (!EVENT_KINDS.has(kind as string) || typeof text !== 'string') return undefined;
   const event: LabEvent = { wallMs, kind: kind as LabEvent['kind'], text: printable(text) };
-  if (isObject(data)) event.data = data as NonNullable<LabEvent['data']>;
+  // Of the figures only what the charts ask for: events are kept, and some carry much.
+  if (isObject(data) && isKnobValue(data['old']) && isKnobValue(data['value'])) {
+    event.data = { old: data['old'], value: data['value'] };
+  }
   return { kind: 'event', host: printable(host), source: printable(source), event };
 }
 
@@ -106,8 +114,8 @@ function readKnobType(value: unknown): KnobDef['type'] | undefined {
   if (!isObject(value)) return undefined;
   const { kind, values, min, max } = value;
   if (kind === 'enum') {
-    const isList = Array.isArray(values) && values.length > 0;
-    return isList && values.every((item) => typeof item === 'string')
+    const isList = Array.isArray(values) && values.length > 0 && values.length <= ENUM_VALUES_MAX;
+    return isList && values.every((item) => typeof item === 'string' && isKnobValue(item))
       ? { kind, values: values as string[] }
       : undefined;
   }
@@ -132,6 +140,8 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }
 
+/** Words are shown and sent back as they are, so they must be printable as they are. */
 function isKnobValue(value: unknown): value is string | number {
-  return typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value));
+  if (typeof value === 'string') return value === printable(value);
+  return typeof value === 'number' && Number.isFinite(value);
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { systemClock } from '#core/clock/clock.ts';
 import { hostName } from '#core/host/host-name.ts';
-import { type Message, readEvent, readRow, readSchema } from '#tui/model/message.ts';
+import { type Message, printable, readEvent, readRow, readSchema } from '#tui/model/message.ts';
 import type { Feed, FeedListener } from '#tui/source/feed.ts';
 
 const STOP_TIMEOUT_MS = 2000;
@@ -36,7 +36,7 @@ export function openHostFeed(root: string, listener: FeedListener): Feed {
   });
   child.on('error', (error) => lose(`the collector cannot be started: ${error.message}`));
   child.on('exit', (code, signal) => {
-    const last = talk.trim().split('\n').at(-1) ?? '';
+    const last = printable(talk.trim().split('\n').at(-1) ?? '');
     lose(`the collector ended (${signal ?? `exit ${code}`})${last === '' ? '' : `: ${last}`}`);
   });
   return {

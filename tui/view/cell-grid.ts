@@ -49,7 +49,8 @@ export class CellGrid {
 
   set(x: number, y: number, sign: string, role: Role): void {
     if (x < 0 || y < 0 || x >= this.cols || y >= this.rows) return;
-    this.#signs[y * this.cols + x] = sign;
+    // Texts are checked where they come in; even so, no control character ever reaches a terminal.
+    this.#signs[y * this.cols + x] = sign >= ' ' && (sign < '\x7f' || sign > '\x9f') ? sign : '?';
     this.#roles[y * this.cols + x] = role;
   }
 

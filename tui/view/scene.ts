@@ -7,6 +7,8 @@ import type { SourceState } from '#tui/model/source-state.ts';
 import type { Theme } from '#tui/view/theme.ts';
 import { SECONDS_PER_DOT, type ViewState } from '#tui/view/view-state.ts';
 
+const ABOUT_TO_SEND_S = 2;
+
 /** The moment a frame shows. */
 export interface Moment {
   /** Monotonic time of the data that is shown, us; stands still while frozen. */
@@ -34,14 +36,18 @@ export interface Scene {
 
 export function sceneOf(state: LabState, view: ViewState, theme: Theme, moment: Moment): Scene {
   const hosts = state.of('host');
+  const host = hosts[view.host % Math.max(1, hosts.length)];
   return {
     state,
     view,
     theme,
     moment,
-    endSecond: state.endSecond(moment.nowUs),
+    endSecond:
+      host !== undefined && isFresh(host, moment.nowUs)
+        ? host.lastSecond
+        : state.endSecond(moment.nowUs),
     secondsPerDot: SECONDS_PER_DOT[view.zoom] ?? 1,
-    host: hosts[view.host % Math.max(1, hosts.length)],
+    host,
     servers: state.of('server'),
     loads: state.of('load'),
     tees: state.of('tee'),
@@ -52,8 +58,14 @@ export function isFreshIn(scene: Scene, source: SourceState): boolean {
   return isFresh(source, scene.moment.nowUs);
 }
 
-/** The sum over sources in one second; absent when no source has a value. */
+/**
+ * The sum over sources in one second; absent when no source has a value, and while one of them is about
+ * to send it: half a sum looks like a collapse.
+ */
 export function sumAt(sources: SourceState[], name: string, second: number): number {
+  for (const { lastSecond } of sources) {
+    if (lastSecond < second && lastSecond >= second - ABOUT_TO_SEND_S) return ABSENT;
+  }
   return reduce(
     sources,
     (source) => source.at(name, second),

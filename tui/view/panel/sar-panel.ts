@@ -12,6 +12,7 @@ import { ROLE } from '#tui/view/theme.ts';
 
 export const SAR_TIME_COLS = 8;
 export const SAR_HEAD_ROWS = 2;
+const EVENT_AHEAD_SECONDS = 2;
 
 /** One row of the tail: a second, an event or a hole. */
 export type TailRow =
@@ -43,7 +44,10 @@ export function tailRows(scene: Scene, rowsMax: number): TailRow[] {
   const oldest = scene.endSecond - HISTORY_SECONDS + 1;
   for (let second = scene.endSecond; second >= oldest && newestFirst.length < rowsMax; second--) {
     while (nextEvent >= 0 && events[nextEvent]!.wallMs > second * 1000) {
-      newestFirst.push({ kind: 'event', event: events[nextEvent--]! });
+      const event = events[nextEvent--]!;
+      // What stands further ahead comes from a clock that is wrong; its time may come.
+      if (event.wallMs > (scene.endSecond + EVENT_AHEAD_SECONDS) * 1000) continue;
+      newestFirst.push({ kind: 'event', event });
       gap = undefined;
     }
     if (sources.some((source) => source.has(second))) {
