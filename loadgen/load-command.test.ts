@@ -173,6 +173,14 @@ describe('wsar load', { concurrency: 4 }, () => {
     assert.match(errorOf(run).message, /cannot be reached: ECONNREFUSED$/);
   });
 
+  test('a source block of another host: a wrong command line, nobody logs in', async (t) => {
+    const broker = await startFakeBroker(t);
+    const run = startLoad(t, broker.url, ...SMALL, '--sources', '192.0.2.0/24');
+    assert.equal(await run.exit(), 2);
+    assert.match(errorOf(run).message, /from 192\.0\.2\.\d+, which is no address of this host/);
+    assert.deepEqual([run.stdout(), broker.logins], ['', 0]);
+  });
+
   test('a target that is full lets some in: the report says how many, exit 4', async (t) => {
     const broker = await startFakeBroker(t, { connackCode: (login) => (login > 15 ? 3 : 0) });
     const run = startLoad(t, broker.url, ...SMALL);

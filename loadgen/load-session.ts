@@ -94,7 +94,8 @@ class LoadSession {
     try {
       await login();
     } catch (error) {
-      if (error instanceof WsarError) this.#report(summarize(emptyResult(this.#options, error)));
+      const isOfTarget = error instanceof WsarError && error.code === 'WSAR_ERR_UNREACHABLE';
+      if (isOfTarget) this.#report(summarize(emptyResult(this.#options, error)));
       throw error;
     }
   }

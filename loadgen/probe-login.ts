@@ -37,7 +37,7 @@ export function refusalText(code: number): string {
 
 /**
  * Logs `clientId` in and out, from the address `from` when there is one. Throws
- * WSAR_ERR_UNREACHABLE with what went wrong.
+ * WSAR_ERR_UNREACHABLE with what went wrong, WSAR_ERR_USAGE when `from` is not of this host.
  */
 export async function probeLogin(
   target: ResolvedTarget,
@@ -53,7 +53,7 @@ export async function probeLogin(
   });
   socket.setNoDelay(true);
   try {
-    const flaw = await askForLogin(socket, clientId, clock);
+    const flaw = await askForLogin(socket, clientId, from, clock);
     if (flaw !== undefined) throw unusable(`${target.text} ${flaw}`);
   } finally {
     socket.resetAndDestroy();
@@ -61,8 +61,13 @@ export async function probeLogin(
 }
 
 /** Resolves with what is wrong, or undefined after a clean login and goodbye. */
-function askForLogin(socket: Socket, clientId: string, clock: Clock): Promise<string | undefined> {
-  return new Promise((resolve) => {
+function askForLogin(
+  socket: Socket,
+  clientId: string,
+  from: string | undefined,
+  clock: Clock,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
     let answer = Buffer.alloc(0);
     let isIn = false;
     let isConnected = false;
@@ -101,8 +106,9 @@ function askForLogin(socket: Socket, clientId: string, clock: Clock): Promise<st
       }
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRNOTAVAIL' ? 'the source address is not of this host' : '';
-      finish(isIn ? undefined : `cannot be reached: ${why || error.code || error.message}`);
+      const isForeign = error.code === 'EADDRNOTAVAIL' && from !== undefined;
+      if (isForeign) reject(foreignSource(from));
+      finish(isIn ? undefined : `cannot be reached: ${error.code ?? error.message}`);
     });
     socket.on('end', () => {
       finish(isIn ? undefined : 'closed the connection instead of answering a login');
@@ -112,4 +118,12 @@ function askForLogin(socket: Socket, clientId: string, clock: Clock): Promise<st
 
 function unusable(what: string): WsarError {
   return new WsarError('WSAR_ERR_UNREACHABLE', what, 'is the server running, and on that port?');
+}
+
+function foreignSource(from: string): WsarError {
+  return new WsarError(
+    'WSAR_ERR_USAGE',
+    `connections shall come from ${from}, which is no address of this host`,
+    'take a block that is, for example --sources 127.1.0.0/16 for a target on loopback',
+  );
 }
