@@ -43,7 +43,7 @@ class Watcher {
 }
 
 // Most of the time of these runs is waiting: several at a time.
-describe('wsar load in a lab', { concurrency: 2 }, () => {
+describe('wsar load in a lab', { concurrency: 3 }, () => {
   test('in a lab: schema, rows, phases, a rate that can be turned, and a clean end by SIGTERM', async (t) => {
     const lab = 'test-lab';
     const embedded = await startEmbeddedBus();
@@ -101,6 +101,23 @@ describe('wsar load in a lab', { concurrency: 2 }, () => {
     await watcher.until(() => watcher.phases().length === 3);
     assert.equal(watcher.phases()[2], 'end');
     assert.deepEqual(readdirSync(join(stateFolder, 'knobs')), [], 'the journal is closed');
+  });
+
+  test('the bus ends for good: a clean end with a report, exit 4', async (t) => {
+    const embedded = await startEmbeddedBus();
+    const broker = await startFakeBroker(t);
+    const run = startWsar(
+      t,
+      ['load', '--target', broker.url, '--connections', '5', '--duration', '10m', '--json'],
+      { env: { WSAR_BUS_URL: embedded.url } },
+    );
+    await run.line(/"wsar.load.connections.logged_in":5/);
+    await embedded.close();
+    assert.equal(await run.exit(), 4);
+    assert.match(run.stderr(), /the bus of the lab was lost/);
+    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    assert.deepEqual([summary.end, summary.connections.loggedIn], ['stopped', 5]);
+    assert.equal(broker.goodbyes, 6);
   });
 
   test('a bus that is not there: one sentence, exit 4, and nobody logs in', async (t) => {

@@ -20,6 +20,8 @@ export interface LabLink {
   phase(phase: PhaseName, wallMs: number): void;
   /** Offers the rate of `run` as knob load.rate. */
   offerRate(run: LoadRun): Promise<void>;
+  /** Calls back once when the bus is lost for good: nobody can read or turn this load any more. */
+  onLost(callback: () => void): void;
   close(): Promise<void>;
 }
 
@@ -51,6 +53,7 @@ export async function joinLab(environment: LabEnvironment, clock: Clock): Promis
         knobs: [rateKnob(run)],
       });
     },
+    onLost: (callback) => bus.onLost(callback),
     async close() {
       await knobs?.close();
       await bus.close();
@@ -62,6 +65,7 @@ const NO_LAB: LabLink = {
   row: () => {},
   phase: () => {},
   offerRate: async () => {},
+  onLost: () => {},
   close: async () => {},
 };
 

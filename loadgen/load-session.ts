@@ -37,6 +37,17 @@ import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
 /** All of it is local without any configuration, and nothing else uses it. */
 const LOOPBACK_SOURCES = '127.1.0.0/16';
 
+const PARENT_LOST = new WsarError(
+  'WSAR_ERR_PARENT_LOST',
+  'the lab that started this load is gone',
+  'start the lab again',
+);
+const BUS_LOST = new WsarError(
+  'WSAR_ERR_UNREACHABLE',
+  'the bus of the lab was lost and did not come back',
+  'see why its broker ended; all users have logged out',
+);
+
 /**
  * Runs a load; the report goes to `context.out`. Throws what a person should read about its end.
  */
@@ -49,25 +60,21 @@ export async function runSession(context: CommandContext, options: LoadOptions):
     { connections: options.connections, engine, isTargetHere: target.isLoopback },
     readHostRoom('/proc', '/sys/fs/cgroup'),
   );
-  const parentLost = new AbortController();
-  watchLifeline(() => parentLost.abort());
+  const orphaned = new AbortController();
+  watchLifeline(() => orphaned.abort(PARENT_LOST));
   const link = await joinLab(readLabEnvironment(), clock);
+  link.onLost(() => orphaned.abort(BUS_LOST));
   const session = new LoadSession(context, options, link, clock);
   try {
     const from = sources === undefined ? undefined : formatAddress(sourceAddress(sources, 0, 0));
     await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
-    const signal = AbortSignal.any([context.signal, parentLost.signal]);
+    const signal = AbortSignal.any([context.signal, orphaned.signal]);
     await session.run(target, sources, signal);
   } finally {
     await link.close();
   }
-  if (parentLost.signal.aborted) {
-    throw new WsarError(
-      'WSAR_ERR_PARENT_LOST',
-      'the lab that started this load is gone',
-      'start the lab again',
-    );
-  }
+  // It ended cleanly, and the report stands; whoever looks at the exit code must know why.
+  if (orphaned.signal.aborted) throw orphaned.signal.reason;
   return EXIT.ok;
 }
 
