@@ -47,7 +47,14 @@ test('percent, whole numbers and seconds', () => {
     '-1.0',
   ]);
   assert.deepEqual([2_649_440.4, 0.2].map(wholeText), ['2649440', '0']);
-  assert.deepEqual([0, 0.35, 7.23, 41, 2144].map(secondsText), ['0', '0.35', '7.2', '41', '2144']);
+  assert.deepEqual([0, 1, 0.35, 7.23, 41, 2144].map(secondsText), [
+    '0',
+    '1',
+    '0.35',
+    '7.2',
+    '41',
+    '2144',
+  ]);
 });
 
 test('what is not known is a dash, never a number', () => {

@@ -31,10 +31,12 @@ export function shortText(value: number): string {
   return `${value < 0 ? '-' : ''}${scaled.toFixed(digits)}${SUFFIXES[suffix]}`;
 }
 
-/** Seconds, whole from ten on: 0.35 -> '0.35', 2144 -> '2144'. */
+/** Seconds, with digits behind the point only where there is something: 0.35 -> '0.35', 41 -> '41'. */
 export function secondsText(value: number): string {
   if (!Number.isFinite(value)) return ABSENT;
-  return value === 0 || value >= 9.5 ? shortText(value) : value.toFixed(value < 0.995 ? 2 : 1);
+  return Number.isInteger(value) || value >= 9.5
+    ? shortText(value)
+    : value.toFixed(value < 0.995 ? 2 : 1);
 }
 
 /** 10:00:01 of the local time zone. */
