@@ -96,10 +96,11 @@ class Collection {
 
 function gapEvent(frame: RowFrame, periodMs: number): LabEvent {
   const { missedTicks, tick, wallMs, intervalUs } = frame;
+  const ticks = missedTicks === 1 ? '1 tick was' : `${missedTicks} ticks were`;
   return {
     wallMs: wallMs - missedTicks * periodMs,
     kind: 'gap',
-    text: `${missedTicks} ${missedTicks === 1 ? 'tick was' : 'ticks were'} missed: the collector was stopped or got no CPU`,
+    text: `${ticks} missed: the collector was stopped or got no CPU`,
     data: {
       cause: 'missed',
       missedTicks,

@@ -1,6 +1,8 @@
 // The whole collector on a fake /proc and virtual time: what it prints is compared to the letter.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as setImmediateAsync } from 'node:timers/promises';
 import { type CollectPlan, runCollector } from '#collector/collector.ts';
@@ -13,6 +15,7 @@ import {
   statText,
 } from '#collector/test/proc-tree.ts';
 import { VirtualClock } from '#core/clock/clock.ts';
+import { ROOT } from '#test/command.ts';
 
 // Rows show local time.
 process.env['TZ'] = 'UTC';
@@ -117,7 +120,10 @@ function load(tree: ReturnType<typeof makeProcTree>, s: number): void {
   );
   tree.write(
     'net/dev',
-    `${DEVICE_HEADER}${deviceText('igb0', [5000, 50 + 132_186 * s], [7000, 70 + 151_907 * s])}${deviceText('lo', [1000, 10], [1000, 10])}${deviceText('igb1', [5, 50 + 145_156 * s], [7, 70 + 141_908 * s])}`,
+    DEVICE_HEADER +
+      deviceText('igb0', [5000, 50 + 132_186 * s], [7000, 70 + 151_907 * s]) +
+      deviceText('lo', [1000, 10], [1000, 10]) +
+      deviceText('igb1', [5, 50 + 145_156 * s], [7, 70 + 141_908 * s]),
   );
   tree.write('sys/fs/file-nr', '2848794\t0\t12000000\n');
 }
@@ -154,11 +160,7 @@ test("wide: wsar's whole line in wsar's order, what Linux cannot count is a dash
       .filter((_, line) => line !== 2)
       .slice(0, 3)
       .join('\n'),
-    `
-time     cpu                                                  intr/s                                       tcp                                                                igb0            igb1            lo              vm                                  open
-         %util %user %nice  %sys %intr  %stl  %iow %idle runq     soft     hard     sysc     trap      csw  spkt/s  sKiB/s rexmt%  rpkt/s  rKiB/s ovflw      pcb conn/s sqz/s     rxd     txd     rxd     txd     rxd     txd %util  %act %inac %cach %wire %free    files
-08:18:53  85.7  56.3   0.0  18.0  11.4   0.0   0.0  14.3    2     1233   290008        -   258062  1903005  185917   22205    5.5  153040   16687   124  3131984   4604     0  132186  151907  145156  141908       0       0  40.0  20.0  10.0  10.0   4.0  30.0  2848794
-`.trim(),
+    readFileSync(join(ROOT, 'collector/fixtures/wide.txt'), 'utf8').trimEnd(),
   );
   assert.match(
     text().split('\n')[2]!,

@@ -57,7 +57,10 @@ export interface CollectorSurroundings {
   lost: AbortSignal;
 }
 
-/** Collects until it is over. Throws what `lost` was aborted with, or WSAR_ERR_UNREACHABLE for a bus that stayed away. */
+/**
+ * Collects until it is over. Throws what `lost` was aborted with, or WSAR_ERR_UNREACHABLE for a bus that
+ * stayed away.
+ */
 export async function runCollector(
   plan: CollectPlan,
   surroundings: CollectorSurroundings,

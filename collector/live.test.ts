@@ -144,7 +144,8 @@ test('a server that does not accept overflows its listen queue, and that shows',
 }, async (t) => {
   const { sample, rise } = live(t);
   const program =
-    "require('net').createServer().listen({port:0,host:'127.0.0.1',backlog:1},function(){console.log(this.address().port)})";
+    "const s = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }," +
+    '() => console.log(s.address().port))';
   const server = watchProcess(
     spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'pipe'] }),
   );

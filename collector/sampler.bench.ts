@@ -40,6 +40,7 @@ const lines = [
   ...sampler.supervised.map(
     ({ source }, s) => `  ${source.id.padEnd(11)} ${quantiles(bySource[s]!)}`,
   ),
-  `cpu ${((cpu.user + cpu.system) / samples).toFixed(1)} us a sample, heap ${(heapBytes / samples).toFixed(0)} bytes a sample`,
+  `cpu ${((cpu.user + cpu.system) / samples).toFixed(1)} us a sample`,
+  `heap ${(heapBytes / samples).toFixed(0)} bytes a sample`,
 ];
 process.stdout.write(`${lines.join('\n')}\n`);

@@ -71,7 +71,8 @@ export class ConsoleReport implements Report {
     const heads = this.#groups.flatMap(({ columns }) =>
       columns.map(({ head, width }) => ` ${head.padStart(width)}`),
     );
-    return `${`${'time'.padEnd(TIME_WIDTH)}${titles.join('')}`.trimEnd()}\n${' '.repeat(TIME_WIDTH)}${heads.join('')}\n`;
+    const first = `${'time'.padEnd(TIME_WIDTH)}${titles.join('')}`.trimEnd();
+    return `${first}\n${' '.repeat(TIME_WIDTH)}${heads.join('')}\n`;
   }
 
   #line(label: string, lookUp: (metric: string) => MetricValue | undefined): string {

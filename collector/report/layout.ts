@@ -213,7 +213,7 @@ export const TABLES: Record<string, string[]> = {
 /** What may be asked for: tables and groups. */
 export const LAYOUT_NAMES = [...Object.keys(TABLES), ...Object.keys(WIDE), 'nic'];
 
-/** The groups of some tables and groups, each once, in the order asked for. `devices` are shown one by one when wide. */
+/** The groups of some tables and groups, each once, in the order asked for; `devices` one by one when wide. */
 export function layoutOf(names: readonly string[], isWide: boolean, devices: string[]): Group[] {
   const shown = devices.slice(0, DEVICES_MAX);
   const groups = new Set(names.flatMap((name) => TABLES[name] ?? [name]));

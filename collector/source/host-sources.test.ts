@@ -183,7 +183,10 @@ test('devices: rates of each, and those that carried something by name', (t) => 
   tick();
   tree.write(
     'net/dev',
-    `${DEVICE_HEADER}${deviceText('lo', [1000, 10], [1000, 10])}${deviceText('eth0', [5600, 54, 1, 2], [7100, 71])}${deviceText('ifb0', [], [])}`,
+    DEVICE_HEADER +
+      deviceText('lo', [1000, 10], [1000, 10]) +
+      deviceText('eth0', [5600, 54, 1, 2], [7100, 71]) +
+      deviceText('ifb0', [], []),
   );
   tick();
   assert.equal(value(io('eth0', 'receive')), 600);

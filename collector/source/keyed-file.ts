@@ -26,9 +26,8 @@ export class KeyedFile {
 
   /** Says which of the keys are missing, or that the file is. */
   probe(): Capability {
-    if (!this.#file.read()) {
-      return { state: 'absent', reason: `${this.#file.path} cannot be read` };
-    }
+    const found = this.#file.probe();
+    if (found.state === 'absent') return found;
     const seen = new Set<string>();
     this.#scanner.start(this.#file.bytes, this.#file.length);
     while (this.#scanner.nextLine()) {

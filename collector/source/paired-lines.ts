@@ -53,9 +53,8 @@ export class PairedLines {
   }
 
   probe(): Capability {
-    if (!this.#file.read()) {
-      return { state: 'absent', reason: `${this.#file.path} cannot be read` };
-    }
+    const found = this.#file.probe();
+    if (found.state === 'absent') return found;
     const scanner = this.#scanner;
     scanner.start(this.#file.bytes, this.#file.length);
     while (scanner.nextLine()) this.#line();

@@ -8,6 +8,7 @@
 // costs an exception each time.
 
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { Capability } from '#collector/source/source.ts';
 
 const BYTES_START = 8192;
 /** The longest file we read, /proc/stat of a host with a thousand CPUs, is under 1 MB. */
@@ -48,6 +49,13 @@ export class ProcFile {
     // A file of a fixture that was replaced, or a /proc that was mounted over.
     this.#giveUp();
     return false;
+  }
+
+  /** Tries to read it; says what is wrong when it cannot be. */
+  probe(): Capability {
+    return this.read()
+      ? { state: 'ok' }
+      : { state: 'absent', reason: `${this.path} cannot be read` };
   }
 
   close(): void {

@@ -60,9 +60,9 @@ export class SocketsSource implements Source {
   }
 
   probe(): Capability {
-    const [four, six] = this.#files.map((file) => file.read());
-    if (!four) return { state: 'absent', reason: `${this.#files[0]!.path} cannot be read` };
-    return six
+    const [four, six] = this.#files.map((file) => file.probe());
+    if (four!.state === 'absent') return four!;
+    return six!.state === 'ok'
       ? { state: 'ok' }
       : { state: 'degraded', reason: 'this kernel has no IPv6: no counts of its sockets' };
   }

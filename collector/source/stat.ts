@@ -56,9 +56,7 @@ export class StatSource implements Source {
   }
 
   probe(): Capability {
-    return this.#file.read()
-      ? { state: 'ok' }
-      : { state: 'absent', reason: `${this.#file.path} cannot be read` };
+    return this.#file.probe();
   }
 
   declare(metrics: MetricScope): void {
