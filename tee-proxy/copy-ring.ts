@@ -66,11 +66,14 @@ class RingView {
 
 export class CopyRingWriter extends RingView {
   #written: number;
+  /** Where the reader was when last looked at: looked at again only when there seems to be no room. */
+  #readSeen: number;
   #reservedBytes = 0;
 
   constructor(memory: SharedArrayBuffer) {
     super(memory);
     this.#written = Atomics.load(this.shared, WRITTEN) >>> 0;
+    this.#readSeen = Atomics.load(this.shared, READ) >>> 0;
   }
 
   /** Begins a copy; false when there is no room, then nothing of this connection may be written. */
@@ -119,12 +122,18 @@ export class CopyRingWriter extends RingView {
   /** Throws everything away, for a reader that is gone; every copy is over without a last record. */
   clear(): void {
     this.#reservedBytes = 0;
+    this.#readSeen = this.#written;
     Atomics.store(this.shared, READ, this.#written | 0);
   }
 
   #hasRoom(bytes: number): boolean {
-    const used = (this.#written - Atomics.load(this.shared, READ)) >>> 0;
-    return this.size - used - this.#reservedBytes >= bytes;
+    if (this.#freeBytes() >= bytes) return true;
+    this.#readSeen = Atomics.load(this.shared, READ) >>> 0;
+    return this.#freeBytes() >= bytes;
+  }
+
+  #freeBytes(): number {
+    return this.size - ((this.#written - this.#readSeen) >>> 0) - this.#reservedBytes;
   }
 
   #header(kind: CopyKind, flow: number, value: number): void {
@@ -153,8 +162,9 @@ export class CopyRingReader extends RingView {
     let taken = 0;
     while (taken < available && taken < bytesMax) {
       taken += this.#visit(visitor, (start + taken) >>> 0);
-      Atomics.store(this.shared, READ, (start + taken) | 0);
     }
+    // Once for all: the writer's processor holds this word.
+    if (taken > 0) Atomics.store(this.shared, READ, (start + taken) | 0);
     return taken;
   }
 

@@ -38,7 +38,7 @@ export interface ShadowOptions {
 }
 
 const BUSY_US = 1000;
-const IDLE_US = 10_000;
+const IDLE_US = 20_000;
 /** Traffic this long ago still counts as busy. */
 const BUSY_FOR_US = 50_000;
 /** Bytes taken from a ring in one turn, so that completions get their turn too. */

@@ -35,6 +35,8 @@ export interface TeeOptions {
   clock: Clock;
   /** Something went wrong that production does not feel. */
   onTrouble: (text: string) => void;
+  /** Entry of the shadow thread; tests give one that fails. */
+  shadowWorker?: URL;
 }
 
 /** Copies that wait between the planes, a production worker. */
@@ -160,7 +162,7 @@ export class Tee {
   }
 
   async #startShadow(): Promise<void> {
-    const { workers, shadows, shadowBufferBytes, engine } = this.#options;
+    const { workers, shadows, shadowBufferBytes, engine, shadowWorker } = this.#options;
     const data: ShadowWorkerData = {
       engine,
       options: {
@@ -172,7 +174,8 @@ export class Tee {
       },
       memory: this.memory,
     };
-    const thread = await startPlane(new URL('./shadow-worker.ts', import.meta.url), data);
+    const file = shadowWorker ?? new URL('./shadow-worker.ts', import.meta.url);
+    const thread = await startPlane(file, data);
     this.#shadow = thread;
     void thread.ended.then((error) => this.#shadowEnded(error));
   }
