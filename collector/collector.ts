@@ -15,6 +15,7 @@ import { buildRow } from '#collector/row-shape.ts';
 import { Sampler } from '#collector/sampler.ts';
 import { NetworkDeviceSource } from '#collector/source/network-device.ts';
 import { OwnCostSource, type TickRecord } from '#collector/source/own-cost.ts';
+import { type Recording, RecordingSource } from '#collector/source/recording.ts';
 import { ServerRowSource } from '#collector/source/server-row.ts';
 import { hostSources } from '#collector/source/source-list.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
@@ -94,6 +95,9 @@ class Collector {
     this.#surroundings = surroundings;
     const sources = hostSources(plan.root);
     this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server]);
+    if (plan.spoolFolder !== undefined) {
+      this.#sampler.add(new RecordingSource(() => this.#recording()));
+    }
     this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
     const network = sources.find((source) => source instanceof NetworkDeviceSource);
     this.#report = createReport(
@@ -170,6 +174,12 @@ class Collector {
     this.#sampler.close();
     await this.#link?.close();
     await this.#closeShipper();
+  }
+
+  #recording(): Recording | undefined {
+    return this.#shipper === undefined
+      ? undefined
+      : { shipper: this.#shipper.stats, refused: this.#recorder?.refused ?? 0 };
   }
 
   #onTick(row: Row, events: readonly LabEvent[]): void {

@@ -101,6 +101,7 @@ test('schema, rows and events on the bus; rows of the server become columns; all
   assert.ok(rated.tick > seen.tick);
   assert.equal(rated.values[rate], 500);
   assert.ok(rated.values['wsar.runtime.age']! >= 0);
+  assert.ok(rated.values['wsar.collector.spool.waiting']! > 0, 'there is no store here');
   assert.ok(Array.isArray(rated.decays?.['mailbox.length{stat=sum}']));
 
   collector.child.kill('SIGTERM');

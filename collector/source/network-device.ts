@@ -10,7 +10,7 @@ import type { SampleTable } from '#collector/sample-table.ts';
 import { ByteScanner } from '#collector/source/byte-scanner.ts';
 import { KeyTable } from '#collector/source/key-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
-import { counter, instanceName } from '#collector/source/metric-shape.ts';
+import { counter, gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { ProcFile } from '#collector/source/proc-file.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 import type { MetricSpec } from '#core/metric/registry.ts';
@@ -37,7 +37,7 @@ const KINDS = [
 export class NetworkDeviceSource implements Source {
   readonly id = 'network';
   readonly budgetUs = 20_000;
-  /** Devices that found no place in the table. */
+  /** How often a device was seen that found no place in the table. */
   refused = 0;
   readonly #file: ProcFile;
   readonly #scanner = new ByteScanner();
@@ -49,6 +49,7 @@ export class NetworkDeviceSource implements Source {
   readonly #high = new Float64Array(COLUMNS);
   readonly #low = new Float64Array(COLUMNS);
   #tick = 0;
+  #refusedSlot = -1;
   #metrics!: MetricScope;
 
   constructor(root: string) {
@@ -61,6 +62,14 @@ export class NetworkDeviceSource implements Source {
 
   declare(metrics: MetricScope): void {
     this.#metrics = metrics;
+    this.#refusedSlot = metrics.declare(
+      gauge(
+        'network.linux.devices.refused',
+        'drefu',
+        '{device}',
+        `sightings of devices beyond the first ${DEVICES_MAX}, which are not shown, since the start`,
+      ),
+    );
   }
 
   sample(table: SampleTable): number {
@@ -73,6 +82,7 @@ export class NetworkDeviceSource implements Source {
       const device = this.#deviceIndex(table);
       if (device >= 0) this.#readDevice(device, table);
     }
+    table.gauge(this.#refusedSlot, this.refused);
     return Freshness.now;
   }
 

@@ -8,6 +8,7 @@ import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { counter, gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 import { CounterFlag } from '#core/metric/counter.ts';
+import type { MetricRegistry } from '#core/metric/registry.ts';
 
 /** What the tick loop knows and this source shows. Written by the loop, read here. */
 export interface TickRecord {
@@ -29,6 +30,8 @@ export class OwnCostSource implements Source {
   #skipped = -1;
   #resets = -1;
   #implausible = -1;
+  #refused = -1;
+  #registry!: MetricRegistry;
   #durations: number[] = [];
 
   /** `others` are the sampler's sources; the array may still grow until `declare`. */
@@ -77,6 +80,15 @@ export class OwnCostSource implements Source {
     this.#implausible = metrics.declare(
       counter(own('counter.implausible'), 'implau', '{event}/s', 'differences that cannot be true'),
     );
+    this.#refused = metrics.declare(
+      gauge(
+        own('metrics.refused'),
+        'mrefu',
+        '{metric}',
+        'metrics that found no room in the registry since the start',
+      ),
+    );
+    this.#registry = metrics.registry;
     this.#durations = this.#others.map(({ source }) =>
       metrics.declare(
         gauge(
@@ -111,6 +123,7 @@ export class OwnCostSource implements Source {
     const { flagCounts } = table.counters;
     table.counterNumber(this.#resets, flagCounts[CounterFlag.reset]!);
     table.counterNumber(this.#implausible, flagCounts[CounterFlag.implausible]!);
+    table.gauge(this.#refused, this.#registry.refused);
     return Freshness.now;
   }
 
