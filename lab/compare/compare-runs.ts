@@ -14,6 +14,7 @@ import { type Estimate, judgePairs, type PairedValues } from '#lab/statistics/ve
 
 /** The machine may have become this much faster or slower between the runs. */
 const SPIN_CHANGE_RATIO_MAX = 0.05;
+const MEMORY_STEP_BYTES = 2 ** 30;
 
 export interface ComparedMetric {
   name: string;
@@ -86,11 +87,11 @@ function differences(base: RunRecord, head: RunRecord): string[] {
   return found;
 }
 
-/** Facts of the host that may change from run to run without being another host. */
-const CHANGING = /free|load|uptime|time|pid|wsar|version\.wsar|commit/i;
-
+/** The host without what a restart changes: the kernel takes a little more or less memory for itself. */
 function identityOf(host: RunRecord['host']): RunRecord['host'] {
-  return Object.fromEntries(Object.entries(host).filter(([name]) => !CHANGING.test(name)));
+  const memory = host['memoryBytes'];
+  if (typeof memory !== 'number') return host;
+  return { ...host, memoryBytes: Math.round(memory / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES };
 }
 
 function matchedValues(base: RunRecord, head: RunRecord, metric: string): PairedValues[] {

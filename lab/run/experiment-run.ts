@@ -6,6 +6,7 @@
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
+import { hostIdentity } from '#core/host/identity.ts';
 import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import type { ExperimentFile } from '#lab/experiment/experiment.ts';
@@ -48,6 +49,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResult> {
   const environment = readLabEnvironment();
   progress.start('preflight', source.file);
   const checked = await preflight(source, environment, options.port);
+  const host = await hostIdentity();
   const runId = newRunId(source.experiment.name, clock.wallMs());
   const folder = makeRunFolder(runId, options.outputFolder);
   progress.end('done', checked.sizing.sentences.join('; '));
@@ -63,6 +65,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResult> {
     folder,
     runId,
     preflight: checked,
+    host,
     progress,
     startedWallMs: clock.wallMs(),
     supervisor: createSupervisor(cut),

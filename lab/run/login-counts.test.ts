@@ -75,11 +75,18 @@ test('the table as the kernel prints it', (t) => {
   const folder = temporaryFolder(t);
   mkdirSync(join(folder, 'net'));
   const line = (local: string, remote: string, state: string): string =>
-    `   0: 0100007F:${local} 0200007F:${remote} ${state} 00000000:00000000 00:00000000 00000000     0        0 1\n`;
+    `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000     0        0 1\n`;
+  const [server, client] = ['0100007F:1F90', '0200007F:C350'];
   writeFileSync(
     join(folder, 'net/tcp'),
-    `  sl  local_address rem_address   st\n${line('1F90', '0000', '0A')}${line('1F90', 'C350', '01')}` +
-      `${line('C350', '1F90', '01')}${line('C351', '1F90', '06')}${line('C352', '1F91', '01')}`,
+    [
+      '  sl  local_address rem_address   st\n',
+      line(server, '00000000:0000', '0A'),
+      line(server, client, '01'),
+      line(client, server, '01'),
+      line('0200007F:C351', server, '06'),
+      line('0200007F:1F90', '0100007F:1F91', '01'),
+    ].join(''),
   );
   assert.equal(countInKernelTable(8080, folder), 2);
 });

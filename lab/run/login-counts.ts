@@ -22,8 +22,8 @@ export function readSocketsInUse(procFolder = '/proc'): number | null {
 }
 
 /**
- * Established connections of `port` on this host, both ends together, from the kernel's table itself. It
- * lists every socket of the host, so it is asked once, and only when other programs blur the difference.
+ * Established connections of 127.0.0.1:`port`, both ends together, from the kernel's table itself. It
+ * lists every socket of the host, so it is asked only when other programs blur the difference.
  */
 export function countInKernelTable(port: number, procFolder = '/proc'): number | null {
   let text: string;
@@ -32,9 +32,11 @@ export function countInKernelTable(port: number, procFolder = '/proc'): number |
   } catch {
     return null; // No /proc here, or more sockets than fit into one text: the difference has to do.
   }
-  // "  12: 0100007F:1F90 0100007F:C350 01 ...": local, remote, state 01 = ESTABLISHED.
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  const line = new RegExp(`^ *\\d+: (?:\\w+:${hex} \\w+:\\w+|\\w+:\\w+ \\w+:${hex}) 01 `, 'gm');
+  // "  12: 0100007F:1F90 0100007F:C350 01 ...": local, remote, state 01 = ESTABLISHED. The address counts
+  // too: somebody else's connection may come from the same port of another address.
+  const end = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const other = '\\w+:\\w+';
+  const line = new RegExp(`^ *\\d+: (?:${end} ${other}|${other} ${end}) 01 `, 'gm');
   return text.match(line)?.length ?? 0;
 }
 

@@ -29,7 +29,7 @@ export function recordOf(state: RunState): RunRecord {
     },
     sizing: preflight.sizing.sentences,
     leftOut: state.leftOut,
-    host: {},
+    host: { ...state.host },
     knobs: Object.fromEntries(recorder?.knobs ?? []),
     spinUs: state.spins.usualUs,
     counts,

@@ -5,6 +5,7 @@ import type { Bus } from '#core/bus/bus.ts';
 import type { EmbeddedBus } from '#core/bus/embedded-bus.ts';
 import type { PublishedSource } from '#core/bus/publish-source.ts';
 import type { Clock } from '#core/clock/clock.ts';
+import type { HostIdentity } from '#core/host/identity.ts';
 import type { LabEnvironment } from '#core/host/lab-environment.ts';
 import type { BlockRecord, CoverageResult, LoginCounts } from '#dashboards/report/run-record.ts';
 import type { ExperimentFile } from '#lab/experiment/experiment.ts';
@@ -22,6 +23,7 @@ export interface RunState {
   readonly folder: string;
   readonly runId: string;
   readonly preflight: Preflight;
+  readonly host: HostIdentity;
   readonly progress: Progress;
   readonly startedWallMs: number;
   readonly supervisor: Supervisor;

@@ -47,7 +47,7 @@ test('auto on two cores and 24 GiB with ring: at least 20,000 connections', () =
   assert.deepEqual(sentences, [
     'engine ring: of the test',
     '25,000 connections: 12,500 a core on 2 cores',
-    '2,000 messages/s: 1,000 a core, each of 25,000 users one every 12.5 s',
+    '4,000 messages/s: 2,000 a core, each of 25,000 users one every 6.25 s',
   ]);
 });
 

@@ -22,7 +22,7 @@ const CONNECTION_BYTES: Record<EngineName, number> = { ring: 10 * KIB, net: 36 *
 const BASE_BYTES = 1.5 * GIB;
 /** Connections and messages a core when the file says auto: half of what two cores were seen to bear. */
 const CONNECTIONS_PER_CORE: Record<EngineName, number> = { ring: 12_500, net: 4000 };
-const RATE_PER_CORE: Record<EngineName, number> = { ring: 1000, net: 750 };
+const RATE_PER_CORE: Record<EngineName, number> = { ring: 2000, net: 750 };
 const CONNECTIONS_AUTO_MAX = 200_000;
 const RATE_AUTO_MAX = 20_000;
 const RAMP_PER_CORE: Record<EngineName, number> = { ring: 2500, net: 1000 };
