@@ -42,7 +42,7 @@ export interface ServerLimits {
   outputBytesMax: number;
   /** Output waiting for all connections. */
   outputBytesTotalMax: number;
-  /** Frames waiting for another worker beyond which publishers are no longer read. */
+  /** Frames waiting for another worker, behind a full link, beyond which clients are no longer read. */
   linkBacklogBytesSoftMax: number;
   /** Frames waiting for another worker beyond which messages are refused. */
   linkBacklogBytesMax: number;

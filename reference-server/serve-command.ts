@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
-import { parseCount } from '#core/cli/quantity.ts';
+import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
@@ -34,7 +34,7 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--engine <name>',
     help: "'ring', 'net' or 'auto' (default)",
-    parse: oneOf('ring', 'net', 'auto'),
+    parse: parseOneOf('ring', 'net', 'auto'),
   },
   {
     flags: '--lab',
@@ -64,12 +64,12 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--flush <when>',
     help: "first value of knob write.flush: 'turn' (default) or 'immediate'",
-    parse: oneOf('turn', 'immediate'),
+    parse: parseOneOf('turn', 'immediate'),
   },
   {
     flags: '--arming <how>',
     help: "first value of knob receive.arming: 'poll' (default) or 'recv'",
-    parse: oneOf('poll', 'recv'),
+    parse: parseOneOf('poll', 'recv'),
   },
   { flags: '--json', help: 'the schema, then one row a second, as NDJSON after the ready line' },
 ];
@@ -121,16 +121,5 @@ function readLimits(given: Record<string, unknown>): ServerLimits {
     usersMax: count('users', Math.max(DEFAULT_LIMITS.usersMax, 2 * connectionsMax)),
     messagesMax: count('messages', DEFAULT_LIMITS.messagesMax),
     mailboxMessagesMax: count('mailbox', DEFAULT_LIMITS.mailboxMessagesMax),
-  };
-}
-
-function oneOf(...values: string[]): (text: string) => string {
-  return (text) => {
-    if (values.includes(text)) return text;
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `'${text}' is not known here`,
-      `use ${values.join(' or ')}`,
-    );
   };
 }

@@ -125,7 +125,8 @@ export class Server {
   async stop(): Promise<void> {
     this.#control.stop();
     this.#wakeAll();
-    await Promise.all(this.#crew.map(({ exited }) => exited));
+    // One that died has been reported by `failed`.
+    await Promise.allSettled(this.#crew.map(({ exited }) => exited));
   }
 
   #wakeAll(): void {

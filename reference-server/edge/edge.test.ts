@@ -413,7 +413,7 @@ test('a slow reader with a QoS 0 subscription gets its mailbox as fast as it rea
 test('a link that is behind: its publishers wait, nothing is lost', () => {
   const limits = {
     ...SMALL_LIMITS,
-    linkBacklogBytesSoftMax: 4 * KIB,
+    linkBacklogBytesSoftMax: KIB,
     linkBacklogBytesMax: 64 * KIB,
   };
   const cluster = simulateCluster(2, limits, 1024);

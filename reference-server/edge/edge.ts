@@ -165,10 +165,11 @@ export class Edge implements ReactorHandler {
       this.#nextThrottleUs = nowUs + THROTTLE_PERIOD_US;
       this.#releaseThrottled();
     }
-    this.#isLinkBehind = this.#exchange.flush();
+    const behindBytes = this.#exchange.flush();
+    this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
     this.#turnCall();
-    if (this.#isLinkBehind) return LINK_RETRY_US;
+    if (behindBytes > 0) return LINK_RETRY_US;
     return this.#throttledCount > 0 ? THROTTLE_PERIOD_US : Number.POSITIVE_INFINITY;
   }
 

@@ -2,8 +2,8 @@
 // another becomes a frame on the link to it. Nothing waits: frames gather during a turn and leave at its
 // end with one wake for each worker that got some.
 //
-// A link that falls behind is seen by the edge in `isBacklogged`, which then stops reading from whoever
-// made it so; `canPublish` refuses messages beyond a second, higher bound.
+// What a link could not take is told by `flush`: the edge then stops reading from clients until the other
+// worker has caught up. `canPublish` refuses messages beyond a second, higher bound.
 
 import type { Waker } from '#core/socket/reactor.ts';
 import { wake } from '#core/socket/waker.ts';
@@ -81,22 +81,16 @@ export class Exchange {
     return count;
   }
 
-  /** Sends what was gathered; true when some of it found no room yet. */
-  flush(): boolean {
-    let isLeft = false;
+  /** Sends what was gathered; returns the bytes that found no room yet on the link that is most behind. */
+  flush(): number {
+    let behindBytes = 0;
     for (let worker = 0; worker < this.workers; worker++) {
       const link = this.#out[worker];
       if (link === undefined || link.backlogBytes === 0) continue;
       if (link.flush()) wake(this.#wakers[worker]!);
-      if (link.backlogBytes > 0) isLeft = true;
+      behindBytes = Math.max(behindBytes, link.backlogBytes);
     }
-    return isLeft;
-  }
-
-  /** Whether reading on would only make the link to `worker` fall further behind. */
-  isBacklogged(worker: number): boolean {
-    const link = this.#out[worker];
-    return link !== undefined && link.backlogBytes > this.#limits.linkBacklogBytesSoftMax;
+    return behindBytes;
   }
 
   /** Whether a message for `worker` is taken at all. */
@@ -121,9 +115,8 @@ export class Exchange {
       this.#home.login(this.self, conn, connGeneration, clean, bytes, start, end);
       return;
     }
-    const frame = this.#begin(link, FRAME.login, conn, connGeneration, end - start);
+    const frame = this.#write(link, FRAME.login, conn, connGeneration, bytes, start, end);
     link.words[frame + FRAME_ARGS + 2] = clean ? 1 : 0;
-    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
   }
 
   logout(
@@ -152,12 +145,8 @@ export class Exchange {
     end: number,
   ): void {
     const link = this.#out[home];
-    if (link === undefined) {
-      this.#home.subscription(row, generation, bytes, start, end);
-      return;
-    }
-    const frame = this.#begin(link, FRAME.subscription, row, generation, end - start);
-    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+    if (link === undefined) this.#home.subscription(row, generation, bytes, start, end);
+    else this.#write(link, FRAME.subscription, row, generation, bytes, start, end);
   }
 
   publish(
@@ -234,12 +223,8 @@ export class Exchange {
     end: number,
   ): void {
     const link = this.#out[home];
-    if (link === undefined) {
-      this.#home.receipt(row, generation, bytes, start, end);
-      return;
-    }
-    const frame = this.#begin(link, FRAME.receipt, row, generation, end - start);
-    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+    if (link === undefined) this.#home.receipt(row, generation, bytes, start, end);
+    else this.#write(link, FRAME.receipt, row, generation, bytes, start, end);
   }
 
   // From a home to an edge.
@@ -285,15 +270,29 @@ export class Exchange {
       this.#edge.output(conn, connGeneration, kind, bytes, start, end);
       return;
     }
-    const frame = this.#begin(link, FRAME.output, conn, connGeneration, end - start);
+    const frame = this.#write(link, FRAME.output, conn, connGeneration, bytes, start, end);
     link.words[frame + FRAME_ARGS + 2] = kind;
-    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
   }
 
   withhold(worker: number, conn: number, connGeneration: number): void {
     const link = this.#out[worker];
     if (link === undefined) this.#edge.withhold(conn, connGeneration);
     else this.#begin(link, FRAME.withhold, conn, connGeneration, 0);
+  }
+
+  /** A frame whose payload is [start, end) of `bytes`; returns its first word. */
+  #write(
+    link: LinkOut,
+    type: number,
+    first: number,
+    second: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const frame = this.#begin(link, type, first, second, end - start);
+    copyBytes(link.bytes, payloadAt(frame), bytes, start, end);
+    return frame;
   }
 
   #begin(link: LinkOut, type: number, first: number, second: number, payloadBytes: number): number {
