@@ -49,7 +49,7 @@ class RingView {
   protected readonly shared: Int32Array;
   protected readonly bytes: Uint8Array;
   protected readonly words: Int32Array;
-  protected readonly size: number;
+  readonly size: number;
 
   constructor(memory: SharedArrayBuffer) {
     this.size = memory.byteLength - WORDS * 4;
@@ -117,6 +117,13 @@ export class CopyRingWriter extends RingView {
     this.#reservedBytes -= ended ? HEADER_BYTES : CONTROL_BYTES_RESERVED;
     this.#header(kind, flow, value);
     this.#publish();
+  }
+
+  /** Whether less than half of the ring is taken. */
+  get isHalfFree(): boolean {
+    if (this.#freeBytes() > this.size / 2) return true;
+    this.#readSeen = Atomics.load(this.shared, READ) >>> 0;
+    return this.#freeBytes() > this.size / 2;
   }
 
   /** Throws everything away, for a reader that is gone; every copy is over without a last record. */

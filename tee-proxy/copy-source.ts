@@ -2,6 +2,9 @@
 // client's bytes into the ring, and gives a copy up when there is no room. It costs one copy of the
 // bytes in memory; no call here waits, allocates, fails, or tells production anything.
 //
+// Fairness: when a ring is half full, a copy that has put more than a quarter of it there since it was last
+// empty outruns its shadow and is given up, so that one bulk transfer does not cost the others theirs.
+//
 // A lowered share gives running copies up that now lie above it (so a share of 0 takes all load off the
 // shadow at once); a raised one copies further connections from their start on, never from their middle.
 
@@ -37,6 +40,10 @@ export class CopySource {
   readonly #state: Uint8Array;
   readonly #points: Uint32Array;
   readonly #generations: Uint32Array;
+  /** Bytes of a flow in the burst of this number; a burst begins when the ring is empty. */
+  readonly #burstBytes: Float64Array;
+  readonly #burstOf: Uint32Array;
+  #burst = 0;
   #threshold = 0;
   #shareVersion = -1;
   #epoch = 0;
@@ -52,6 +59,8 @@ export class CopySource {
     this.#state = new Uint8Array(flowsMax);
     this.#points = new Uint32Array(flowsMax);
     this.#generations = new Uint32Array(flowsMax);
+    this.#burstBytes = new Float64Array(flowsMax);
+    this.#burstOf = new Uint32Array(flowsMax);
   }
 
   /** Connection `number` has reached the upstream as `flow`. */
@@ -64,6 +73,7 @@ export class CopySource {
     add(this.#counters, PRODUCTION.sampled, 1);
     const generation = (this.#generations[flow]! % VALUE_MASK) + 1;
     this.#generations[flow] = generation;
+    this.#burstBytes[flow] = 0;
     if (this.#ring.open(flow, generation)) this.#state[flow] = OPEN;
     else {
       this.#state[flow] = GIVEN_UP;
@@ -77,7 +87,7 @@ export class CopySource {
     if (state === NONE) return;
     add(this.#counters, PRODUCTION.offeredBytes, end - start);
     if (state !== GIVEN_UP && !this.#isReleased(flow)) {
-      if (this.#ring.data(flow, source, start, end)) return;
+      if (this.#mayGoOn(flow, end - start) && this.#ring.data(flow, source, start, end)) return;
       this.#giveUp(flow, SHED.overrun, GIVEN_UP);
     }
     add(this.#counters, PRODUCTION.skippedBytes, end - start);
@@ -99,6 +109,7 @@ export class CopySource {
 
   /** Takes over what the main thread has turned since the last call; cheap, called every turn. */
   obey(): void {
+    if (this.#ring.usedBytes === 0) this.#burst = (this.#burst + 1) >>> 0;
     const { control, share, obeyed, clearedEpoch } = this.#memory;
     const version = Atomics.load(control, CONTROL.shareVersion);
     if (version !== this.#shareVersion) {
@@ -114,6 +125,14 @@ export class CopySource {
       this.#forgetPlane();
       Atomics.store(clearedEpoch, this.#worker, epoch);
     }
+  }
+
+  #mayGoOn(flow: number, bytes: number): boolean {
+    const isSameBurst = this.#burstOf[flow] === this.#burst;
+    const total = bytes + (isSameBurst ? this.#burstBytes[flow]! : 0);
+    this.#burstOf[flow] = this.#burst;
+    this.#burstBytes[flow] = total;
+    return total <= this.#ring.size / 4 || this.#ring.isHalfFree;
   }
 
   #isReleased(flow: number): boolean {

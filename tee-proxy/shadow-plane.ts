@@ -41,8 +41,8 @@ const BUSY_US = 1000;
 const IDLE_US = 20_000;
 /** Traffic this long ago still counts as busy. */
 const BUSY_FOR_US = 50_000;
-/** Bytes taken from a ring in one turn, so that completions get their turn too. */
-const DRAIN_BYTES_MAX = 4 * 1024 * 1024;
+/** Bytes taken from a ring in one turn: about what one connection can send in one, so that none piles up. */
+const DRAIN_BYTES_MAX = 64 * 1024;
 const CONNECT_MS_MAX = 3000;
 /** How long a finished copy may take to send what waits and to get the shadow's FIN. */
 const LINGER_MS_MAX = 10_000;
@@ -203,6 +203,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
       if (isOver || nowUs >= this.#stopAtUs) this.#stop();
     }
     if (taken > 0) this.#busyUntilUs = nowUs + BUSY_FOR_US;
+    if (taken >= DRAIN_BYTES_MAX) return 0;
     return nowUs < this.#busyUntilUs ? BUSY_US : IDLE_US;
   }
 

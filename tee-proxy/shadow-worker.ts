@@ -17,8 +17,8 @@ export interface ShadowWorkerData {
   memory: TeeMemory;
 }
 
-/** Where the processors are short, copies are late and production is not. */
-const NICE = 10;
+/** Where the processors are short, copies are late and production is not: a third of its weight (sched(7)). */
+const NICE = 5;
 
 const { engine, options, memory } = workerData as ShadowWorkerData;
 

@@ -62,6 +62,7 @@ describe('the command line of the tee', { concurrency: 3 }, () => {
         2,
         /is the upstream itself/,
       ],
+      ['no name', ['--listen', 'no.such.name.invalid:0', '--upstream', '1'], 2, /no address/],
       ['not ours', ['--listen', '0', '--upstream', '192.0.2.1:80'], 2, /--i-own-this-target/],
       [
         'not our shadow',

@@ -18,7 +18,8 @@ import { runTee, type TeeSettings } from '#tee-proxy/tee-session.ts';
 import {
   checkRoutes,
   type HostPort,
-  isLoopbackHost,
+  isLoopback,
+  resolveListen,
   resolveTarget,
 } from '#tee-proxy/tee-targets.ts';
 
@@ -63,7 +64,7 @@ export const command: CommandSpec = {
     },
     {
       flags: '--shadow-buffer <size>',
-      help: 'bytes that may wait for one shadow connection before its copy is given up (default: 4 MiB)',
+      help: 'bytes that may wait for one shadow connection before its copy is given up (default: 16 MiB)',
       parse: parseShadowBuffer,
     },
     {
@@ -101,7 +102,7 @@ export const command: CommandSpec = {
 
 /** Options to settings; refuses what cannot work, before anything is started. */
 async function settle({ options, talk }: CommandContext): Promise<TeeSettings> {
-  const listen = required(options['listen'], '--listen');
+  const listen = await resolveListen(required(options['listen'], '--listen'));
   const isOwned = options['iOwnThisTarget'] === true;
   const upstream = await resolveTarget(
     'upstream',
@@ -118,7 +119,7 @@ async function settle({ options, talk }: CommandContext): Promise<TeeSettings> {
   checkRoutes(listen, upstream, shadows);
   const { engine, reason } = chooseEngine(options['engine'] as EngineName | 'auto');
   talk(`wsar tee: engine ${engine}: ${reason}\n`);
-  if (!isLoopbackHost(listen.host)) {
+  if (!isLoopback(listen.host)) {
     talk(
       `wsar tee: listening on ${listen.host}: every host that reaches it can use the upstream\n`,
     );
@@ -130,7 +131,7 @@ async function settle({ options, talk }: CommandContext): Promise<TeeSettings> {
     engine,
     share: options['share'] as number,
     seed: options['seed'] as number,
-    shadowBufferBytes: (options['shadowBuffer'] as number | undefined) ?? 4 * MIB,
+    shadowBufferBytes: (options['shadowBuffer'] as number | undefined) ?? 16 * MIB,
     workers: options['workers'] as number,
     connectionsMax: settleConnections(
       options['connections'] as number | undefined,

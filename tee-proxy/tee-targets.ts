@@ -2,7 +2,8 @@
 // what would do harm: a target nobody vouched for, a loop through ourselves, a shadow that is production.
 
 import { lookup } from 'node:dns/promises';
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 
 export interface HostPort {
@@ -20,9 +21,27 @@ export interface TeeTarget {
 
 const LOOPBACK = 127;
 
-/** Whether a listening host is reachable from this machine alone. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+/** Whether a listening address is reachable from this machine alone. */
+export function isLoopback(address: string): boolean {
+  return address === '::1' || (isIPv4(address) && address.startsWith('127.'));
+}
+
+/**
+ * The address to listen on, for an address or a name.
+ * @throws WsarError WSAR_ERR_USAGE when the name has none.
+ */
+export async function resolveListen({ host, port }: HostPort): Promise<HostPort> {
+  if (isIP(host) !== 0) return { host, port };
+  try {
+    return { host: (await lookup(host, { family: 4 })).address, port };
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `--listen ${host} is no address of this host`,
+      'give one of its IP addresses, 127.0.0.1 for this host alone',
+      error,
+    );
+  }
 }
 
 /**
@@ -102,7 +121,12 @@ function parseAddress(text: string): number {
 }
 
 function isReachedBy(listenHost: string, target: TeeTarget): boolean {
-  if (listenHost === '0.0.0.0' || listenHost === '::') return target.address >>> 24 === LOOPBACK;
-  const host = listenHost === 'localhost' ? '127.0.0.1' : listenHost;
-  return isIPv4(host) && parseAddress(host) === target.address;
+  if (listenHost !== '0.0.0.0' && listenHost !== '::') {
+    return isIPv4(listenHost) && parseAddress(listenHost) === target.address;
+  }
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return (
+    target.address >>> 24 === LOOPBACK ||
+    own.some(({ address }) => isIPv4(address) && parseAddress(address) === target.address)
+  );
 }

@@ -40,7 +40,7 @@ export interface TeeOptions {
 }
 
 /** Copies that wait between the planes, a production worker. */
-const RING_BYTES = 8 * 1024 * 1024;
+const RING_BYTES = 32 * 1024 * 1024;
 /** Bytes that may wait for all shadow connections together; at least one connection's worth. */
 export const SHADOW_BYTES_TOTAL_MAX = 64 * 1024 * 1024;
 const SHARE_MS_MAX = 2000;
@@ -141,7 +141,7 @@ export class Tee {
   async #startProduction(worker: number): Promise<void> {
     const { listen, upstream, seed, engine, workers } = this.#options;
     const address: ListenOptions = {
-      host: listen.host === 'localhost' ? '127.0.0.1' : listen.host,
+      host: listen.host,
       port: worker === 0 ? listen.port : this.port,
       reusePort: workers > 1,
     };
