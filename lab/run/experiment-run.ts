@@ -138,6 +138,7 @@ async function measure(state: RunState): Promise<void> {
     signal: state.signal,
     experiment,
     connections: checked.sizing.workload.connections,
+    cpus: state.host.cpus,
     recorder: state.recorder!,
     spins: state.spins,
     published: state.published!,

@@ -17,6 +17,8 @@ export interface MeasuredBlock {
   isRepeat: boolean;
   /** Users that should be logged in. */
   connections: number;
+  /** Logical processors of this host. */
+  cpus: number;
   rows: BlockRows & { host: readonly Row[] };
   /** Turns by others during the block, washout included, and 1 when the knob read back another value. */
   foreignTurns: number;
@@ -30,7 +32,7 @@ export function measureBlock(
   block: MeasuredBlock,
   { metrics, validity }: Pick<Experiment, 'metrics' | 'validity'>,
 ): BlockRecord {
-  const { rows, foreignTurns, spinOffRatio, connections, ...place } = block;
+  const { rows, foreignTurns, spinOffRatio, connections, cpus, ...place } = block;
   const values: BlockRecord['values'] = {};
   const notEstimable: BlockRecord['notEstimable'] = {};
   for (const name of [metrics.primary, ...metrics.guardrail]) {
@@ -42,7 +44,7 @@ export function measureBlock(
   const sessions = rows.server.at(-1)?.values['wsar.server.sessions'] ?? null;
   const checks = checksOf(
     {
-      ...circumstancesFromRows(rows, seconds),
+      ...circumstancesFromRows(rows, seconds, cpus),
       spinOffRatio,
       foreignTurns,
       lostSessions: sessions === null ? 0 : Math.max(0, connections - sessions),

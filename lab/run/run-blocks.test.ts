@@ -87,6 +87,7 @@ async function lab(
     signal: stop.signal,
     experiment,
     connections: STEADY.sessions,
+    cpus: 2,
     recorder,
     spins: new SpinJudge(),
     published: publishSource(labBus, { lab: 'l', host: 'h', source: 'lab', metrics: [] }),

@@ -34,6 +34,8 @@ export interface BlocksContext {
   signal: AbortSignal;
   experiment: Experiment;
   connections: number;
+  /** Logical processors of this host. */
+  cpus: number;
   recorder: LabRecorder;
   spins: SpinJudge;
   /** The lab as a source of events. */
@@ -113,6 +115,7 @@ async function runBlock(
       endWallMs,
       isRepeat,
       connections: context.connections,
+      cpus: context.cpus,
       rows: {
         server: recorder.between('server', startWallMs, endWallMs),
         load: recorder.between('load', startWallMs, endWallMs),

@@ -33,6 +33,7 @@ design: { pairs: ${changes.pairs ?? 3}, block: { washout: 1s, measure: 2s } }
 validity:
   latenessP99Max: 1m
   stealMax: 100 %
+  othersMax: 100 %
   spinOffMax: 100 %
   softnetDropsMax: 4000000000
   sentShortMax: 100 %

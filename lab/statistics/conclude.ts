@@ -128,6 +128,7 @@ function checkList(limits: ValidityLimits): Check[] {
       missingRows: 0,
       latenessP99Ms: null,
       stealRatio: null,
+      othersRatio: null,
       spinOffRatio: null,
       softnetDrops: null,
       sentShortRatio: null,

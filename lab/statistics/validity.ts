@@ -11,7 +11,9 @@ export interface ValidityLimits {
   latenessP99MsMax: number;
   /** CPU time the hypervisor gave to others, ratio of all CPU time. */
   stealRatioMax: number;
-  /** How far a fixed calculation may be off its usual CPU time, ratio. */
+  /** CPU time taken by anything but server and generator, ratio of all CPU time. */
+  othersRatioMax: number;
+  /** How far a fixed calculation may be off its usual time, ratio. */
   spinOffRatioMax: number;
   /** Packets the kernel dropped between device and protocol. */
   softnetDropsMax: number;
@@ -24,6 +26,7 @@ export interface BlockCircumstances {
   missingRows: number;
   latenessP99Ms: number | null;
   stealRatio: number | null;
+  othersRatio: number | null;
   spinOffRatio: number | null;
   softnetDrops: number | null;
   sentShortRatio: number | null;
@@ -57,25 +60,16 @@ export function checksOf(at: BlockCircumstances, limits: ValidityLimits): Check[
     limit,
     value,
   });
-  const { latenessP99MsMax, stealRatioMax, spinOffRatioMax, softnetDropsMax } = limits;
+  const { latenessP99MsMax, softnetDropsMax } = limits;
+  const share = (name: string, what: string, limit: number, value: number | null) =>
+    check(name, what, '%', limit * 100, value === null ? null : value * 100);
   return [
     check('rows', 'seconds without a row of server or generator', 's', 0, at.missingRows),
     check('lateness', 'generator late, p99', 'ms', latenessP99MsMax, at.latenessP99Ms),
-    check(
-      'short',
-      'messages not sent as planned',
-      '%',
-      limits.sentShortRatioMax * 100,
-      percent(at.sentShortRatio),
-    ),
-    check('steal', 'CPU taken by the hypervisor', '%', stealRatioMax * 100, percent(at.stealRatio)),
-    check(
-      'spin',
-      'fixed calculation off its usual time',
-      '%',
-      spinOffRatioMax * 100,
-      percent(at.spinOffRatio),
-    ),
+    share('short', 'messages not sent as planned', limits.sentShortRatioMax, at.sentShortRatio),
+    share('steal', 'CPU taken by the hypervisor', limits.stealRatioMax, at.stealRatio),
+    share('others', 'CPU taken by other programs', limits.othersRatioMax, at.othersRatio),
+    share('spin', 'fixed calculation off its usual time', limits.spinOffRatioMax, at.spinOffRatio),
     check('softnet', 'packets dropped by the kernel', '{packet}', softnetDropsMax, at.softnetDrops),
     check('knob', 'knob turned by somebody else', '1', 0, at.foreignTurns),
     check('sessions', 'users not logged in', '{user}', 0, at.lostSessions),
@@ -96,6 +90,7 @@ export function flawsOf(checks: readonly Check[]): string[] {
 export function circumstancesFromRows(
   rows: BlockRows & { host: readonly Row[] },
   seconds: number,
+  cpus: number,
 ): Omit<BlockCircumstances, 'spinOffRatio' | 'foreignTurns' | 'lostSessions'> {
   const missing = (list: readonly Row[]): number => Math.max(0, seconds + 1 - list.length);
   const lateness = mergedHistogram(rows.load, 'lateness');
@@ -103,33 +98,47 @@ export function circumstancesFromRows(
   const sent = rise(rows.load, 'wsar.load.messages.sent');
   // The first row stands for the second before the block.
   const host = rows.host.slice(1);
-  const steal = valuesOf(host, STEAL);
   const drops = valuesOf(host, SOFTNET_DROPS);
   return {
     missingRows: Math.max(missing(rows.server), missing(rows.load)),
     latenessP99Ms: lateness.count === 0 ? null : lateness.percentile(99) / 1000,
-    stealRatio: steal.length === 0 ? null : sum(steal) / steal.length,
+    stealRatio: mean(valuesOf(host, STEAL)),
+    othersRatio: othersRatio(rows, mean(valuesOf(host, BUSY)), seconds, cpus),
     softnetDrops: drops.length === 0 ? null : Math.round(sum(drops)),
     sentShortRatio:
       planned === null || sent === null || planned === 0 ? null : Math.max(0, 1 - sent / planned),
   };
 }
 
-/** Metrics of the collector: a share of all CPU time, and packets a second. */
+/** Share of all CPU time that neither server nor generator used; the parts of the lab count as others. */
+function othersRatio(
+  { server, load }: BlockRows,
+  busyRatio: number | null,
+  seconds: number,
+  cpus: number,
+): number | null {
+  const serverUs = rise(server, 'wsar.server.cpu_us');
+  const loadUs = rise(load, 'wsar.load.cpu_us');
+  if (busyRatio === null || serverUs === null || loadUs === null) return null;
+  return Math.max(0, busyRatio - (serverUs + loadUs) / (seconds * 1e6 * cpus));
+}
+
+/** Metrics of the collector: shares of all CPU time, and packets a second. */
+const BUSY = 'system.cpu.utilization';
 const STEAL = 'system.cpu.utilization{cpu.mode=steal}';
 const SOFTNET_DROPS = 'network.linux.softnet.dropped';
-export const HOST_METRICS: readonly string[] = [STEAL, SOFTNET_DROPS];
+export const HOST_METRICS: readonly string[] = [BUSY, STEAL, SOFTNET_DROPS];
 
 function valuesOf(rows: readonly Row[], name: string): number[] {
   return rows.flatMap(({ values }) => values[name] ?? []);
 }
 
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+function mean(values: readonly number[]): number | null {
+  return values.length === 0 ? null : sum(values) / values.length;
 }
 
-function percent(ratio: number | null): number | null {
-  return ratio === null ? null : ratio * 100;
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function tidy(value: number): string {

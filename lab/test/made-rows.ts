@@ -48,6 +48,7 @@ export function loadRow(second: number, load: SteadyLoad = STEADY): Row {
       'wsar.load.connections.logged_in': load.sessions,
       'wsar.load.messages.planned': messages,
       'wsar.load.messages.sent': messages,
+      'wsar.load.cpu_us': messages * 30,
       'wsar.load.latency_us.p50': load.latencyUs / 2,
       'wsar.load.latency_us.p99': load.latencyUs,
     }),
@@ -59,8 +60,14 @@ export function loadRow(second: number, load: SteadyLoad = STEADY): Row {
   };
 }
 
-export function hostRow(second: number, stealRatio = 0, softnetDropsPerS = 0): Row {
+export function hostRow(
+  second: number,
+  stealRatio = 0,
+  softnetDropsPerS = 0,
+  busyRatio = 0.2,
+): Row {
   return row(second, {
+    'system.cpu.utilization': busyRatio,
     'system.cpu.utilization{cpu.mode=steal}': stealRatio,
     'network.linux.softnet.dropped': softnetDropsPerS,
   });
