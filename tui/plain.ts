@@ -91,7 +91,8 @@ class PlainPrinter {
   }
 
   tell(link: Link): void {
-    const what = link.mode === 'lab' ? `lab ${link.lab} ${link.runId}`.trim() : 'host';
+    const run = link.runId === link.lab ? '' : link.runId;
+    const what = link.mode === 'lab' ? `lab ${link.lab} ${run}`.trim() : 'host';
     const why = link.text === '' ? '' : `: ${link.text}`;
     this.#options.out(`# ${what} ${link.state}${why}\n`);
   }

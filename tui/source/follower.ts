@@ -90,10 +90,7 @@ export class Follower {
       await this.#watchLab(found, false);
     } else if (found === undefined && this.#target !== undefined && this.#link.state !== 'ended') {
       await this.#closeFeed();
-      this.#say({
-        state: 'ended',
-        text: `${name(this.#target)} ended; its last picture stays, q quits`,
-      });
+      this.#say({ state: 'ended', text: '' });
     } else if (found === undefined && this.#target === undefined && this.#feed === undefined) {
       this.#watchHost();
     }
@@ -162,8 +159,4 @@ export class Follower {
     this.#link = { ...this.#link, ...change };
     if (!this.#isClosed) this.#options.onLink(this.#link);
   }
-}
-
-function name({ lab, runId }: Target): string {
-  return runId === '' || runId === lab ? `lab ${lab}` : `lab ${lab}, run ${runId},`;
 }

@@ -62,7 +62,9 @@ interface Part {
 
 function headParts(scene: Scene, truth: Truth): Part[] {
   const { link, events, malformed, refused, droppedFrozen, sources } = scene.state;
-  const what = link.mode === 'lab' ? `lab ${link.lab}` : 'this host';
+  // A lab that is named like its run begins with the time, which stands in every row anyway.
+  const lab = link.lab.replace(/^\d{8}-\d{6}-/, '');
+  const what = link.mode === 'lab' ? `lab ${lab}` : 'this host';
   const phase = events.findLast(({ kind }) => kind === 'phase');
   const missed = sources.reduce((sum, source) => sum + source.missed, 0);
   const wrong = malformed + refused + droppedFrozen;
@@ -79,7 +81,7 @@ function headParts(scene: Scene, truth: Truth): Part[] {
     const sinceS = Math.max(0, (scene.moment.wallMs - phase.wallMs) / 1000);
     add(3, named('phase', `${phase.text} ${clockText(sinceS)}`));
   }
-  if (link.runId !== '' && link.runId !== link.lab) add(5, named('run', link.runId));
+  if (link.runId !== '' && link.runId !== lab) add(5, named('run', link.runId));
   if (scene.host !== undefined) add(7, named('host', scene.host.host));
   add(7, named('self', `${scene.moment.selfPercent.toFixed(1)} %cpu`));
   add(8, [span(`${timeText(scene.moment.wallMs)} UTC`, ROLE.dim)]);
@@ -94,7 +96,10 @@ export function bannerLine(scene: Scene, status: Status, cols: number): CellGrid
   const grid = new CellGrid(cols, 1);
   const { link } = scene.state;
   if (status === 'LOST' || status === 'LAB ENDED') {
-    grid.put(0, 0, fit(`!! ${link.text}`, cols, scene.theme.signs.ellipsis), ROLE.banner);
+    const run = link.runId === '' || link.runId === link.lab ? '' : `, run ${link.runId},`;
+    const ended = `lab ${link.lab}${run} ended; its last picture stays, q quits`;
+    const text = `!! ${status === 'LOST' ? link.text : ended}`;
+    grid.put(0, 0, fit(text, cols, scene.theme.signs.ellipsis), ROLE.banner);
     return grid;
   }
   const raised = alertsOf(scene.state, scene.moment.nowUs);

@@ -37,6 +37,8 @@ const percent = (value: number): string =>
   Number.isFinite(value) ? String(Math.round(value)) : '-';
 /** Microseconds of CPU per second as percent of one core. */
 const cpuOfUs = (value: number): string => percent(value / 1e4);
+/** Waiting for a disk is idling, as it always was in wsar: what is not used. */
+const idle = (value: number): string => percent(100 - value);
 const above0 = (value: number): boolean => value > 0;
 
 const COLUMNS: ColumnSpec[] = [
@@ -82,7 +84,7 @@ function hostColumns(): ColumnSpec[] {
     { ...host, head: 'us', unit: '%', cols: 3, rank: 1, names: HOST.user, print: percent },
     { ...host, head: 'sy', unit: '%', cols: 3, rank: 1, names: HOST.system, print: percent },
     { ...host, head: 'si', unit: '%', cols: 3, rank: 1, names: HOST.softirq, print: percent },
-    { ...host, head: 'id', unit: '%', cols: 3, rank: 1, names: HOST.idle, print: percent },
+    { ...host, head: 'id', unit: '%', cols: 3, rank: 1, names: HOST.utilization, print: idle },
     { ...host, head: 'csw', unit: '/s', cols: 7, rank: 3, names: HOST.contextSwitches },
     { ...host, head: 'rx', unit: 'seg/s', cols: 7, rank: 3, names: HOST.segmentsIn },
     { ...host, head: 'tx', unit: 'seg/s', cols: 7, rank: 5, names: HOST.segmentsOut },

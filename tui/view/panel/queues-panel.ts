@@ -130,5 +130,7 @@ function queueOf(scene: Scene, source: SourceState): Queue | undefined {
 
 function drainCell(queue: Queue, drainS: number): Span {
   if (queue.length === 0) return span('empty', ROLE.good);
+  // What is gone within the second is no backlog, whichever way it moved last.
+  if (queue.delayS === 0) return span('<1 s', ROLE.good);
   return Number.isFinite(drainS) ? span(clockText(drainS)) : span('never', ROLE.warn);
 }
