@@ -1,9 +1,12 @@
 // What the tee costs: closed-loop requests of 32 bytes over many connections, directly, through the tee
-// without a shadow, with a healthy one, and with one that accepts and never reads. The modes are
+// without a shadow, with a healthy one, with one that accepts and never reads, and with none where one
+// should be. The modes are
 // interleaved and every figure is a median over the rounds. CPU is that of the tee's process, from its
 // threads' run times (/proc/PID/task/TID/schedstat, ns); clients, upstream and shadow live in this one.
 //
-//   node tee-proxy/tee.bench.ts [--engine ring] [--connections 300] [--rounds 3] [--seconds 4]
+// With --think, every client pauses that long between an answer and its next request (load below the limit).
+//
+//   node tee-proxy/tee.bench.ts [--engine ring] [--connections 300] [--rounds 3] [--seconds 4] [--think 0]
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,7 +16,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-export const MODES = ['direct', 'no shadow', 'healthy shadow', 'mute shadow'] as const;
+export const MODES = [
+  'direct',
+  'no shadow',
+  'healthy shadow',
+  'mute shadow',
+  'absent shadow',
+] as const;
 type Mode = (typeof MODES)[number];
 
 export interface BenchOptions {
@@ -21,6 +30,8 @@ export interface BenchOptions {
   connections: number;
   rounds: number;
   seconds: number;
+  /** Pause between an answer and the next request, ms. */
+  thinkMs: number;
 }
 
 export interface BenchRow {
@@ -65,11 +76,12 @@ async function runMode(mode: Mode, options: BenchOptions): Promise<BenchRow> {
   const shadow = await serve((socket) =>
     mode === 'mute shadow' ? socket.pause() : socket.resume().on('end', () => socket.end()),
   );
-  const shadows = mode.endsWith(' shadow') && mode !== 'no shadow' ? [shadow.port] : [];
+  if (mode === 'absent shadow') shadow.close();
+  const shadows = mode === 'direct' || mode === 'no shadow' ? [] : [shadow.port];
   const tee =
     mode === 'direct' ? undefined : await startTee(options.engine, upstream.port, shadows);
-  const clients = await openClients(tee?.port ?? upstream.port, options.connections);
-  await clients.load(500);
+  const clients = await openClients(tee?.port ?? upstream.port, options);
+  await clients.load(Math.min(500, options.seconds * 250));
   const before = tee === undefined ? NO_CPU : cpuOf(tee.child.pid!);
   const { latencies, elapsedMs } = await clients.load(options.seconds * 1000);
   const after = tee === undefined ? NO_CPU : cpuOf(tee.child.pid!);
@@ -96,12 +108,12 @@ async function runMode(mode: Mode, options: BenchOptions): Promise<BenchRow> {
 /** A closed loop on every connection: the next request leaves when the answer is whole. */
 async function openClients(
   port: number,
-  count: number,
+  { connections, thinkMs }: BenchOptions,
 ): Promise<{
   load(ms: number): Promise<{ latencies: Float64Array; elapsedMs: number }>;
   close(): void;
 }> {
-  const sockets = Array.from({ length: count }, () =>
+  const sockets = Array.from({ length: connections }, () =>
     net.connect({ port, host: '127.0.0.1', noDelay: true }),
   );
   await Promise.all(sockets.map((socket) => once(socket, 'connect')));
@@ -110,7 +122,7 @@ async function openClients(
     async load(ms) {
       const latencies: number[] = [];
       const start = performance.now();
-      await Promise.all(sockets.map((socket) => pingUntil(socket, start + ms, latencies)));
+      await Promise.all(sockets.map((socket) => pingUntil(socket, start + ms, thinkMs, latencies)));
       return { latencies: Float64Array.from(latencies), elapsedMs: performance.now() - start };
     },
     close: () => {
@@ -119,7 +131,12 @@ async function openClients(
   };
 }
 
-function pingUntil(socket: Socket, endMs: number, latencies: number[]): Promise<void> {
+function pingUntil(
+  socket: Socket,
+  endMs: number,
+  thinkMs: number,
+  latencies: number[],
+): Promise<void> {
   return new Promise((resolve) => {
     let missing = 0;
     let sentMs = 0;
@@ -133,7 +150,8 @@ function pingUntil(socket: Socket, endMs: number, latencies: number[]): Promise<
       if (missing > 0) return;
       const nowMs = performance.now();
       latencies.push((nowMs - sentMs) * 1000);
-      if (nowMs < endMs) ping();
+      if (nowMs < endMs && thinkMs > 0) setTimeout(ping, thinkMs);
+      else if (nowMs < endMs) ping();
       else {
         socket.off('data', onData);
         resolve();
@@ -218,17 +236,15 @@ if (import.meta.main) {
       connections: { type: 'string', default: '300' },
       rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '4' },
+      think: { type: 'string', default: '0' },
     },
   });
-  const { engine } = values;
-  const [connections, rounds, seconds] = [values.connections, values.rounds, values.seconds].map(
-    Number,
-  );
   const rows = await benchTee({
-    engine,
-    connections: connections!,
-    rounds: rounds!,
-    seconds: seconds!,
+    engine: values.engine,
+    connections: Number(values.connections),
+    rounds: Number(values.rounds),
+    seconds: Number(values.seconds),
+    thinkMs: Number(values.think),
   });
   process.stdout.write(`${benchTable(rows)}\n`);
 }
