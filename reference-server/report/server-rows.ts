@@ -1,6 +1,6 @@
 // Makes the rows of source `server`: once a second, from the shared memory of the workers. The workers
 // notice nothing but one store (the longest turn is set back). A sweep over all mailboxes finds the
-// longest one: 6 ns a user, outside the reactors.
+// longest one: 1 ns a user, outside the reactors.
 
 import type { Tick } from '#core/clock/ticker.ts';
 import type { Row } from '#core/metric/row.ts';
