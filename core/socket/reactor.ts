@@ -5,6 +5,9 @@
 // One reactor lives in one thread. Nothing here may be called from another thread except `wake()` on
 // the Waker. Handler functions are called inside `run()`, never re-entrantly from `send` or `close`.
 
+/** How long `close()` waits for the peer's FIN after its own output has left, ms. */
+export const LINGER_MS = 2000;
+
 /** A live connection: an index in [0, capacity). Reused after `onClose` (or a failed `onConnect`) has returned. */
 export type Conn = number;
 
@@ -104,20 +107,33 @@ export interface Reactor {
   /** Starts a connection; -1 when the reactor is full (counted in `connectRefused`). */
   connect(options: ConnectOptions): Conn;
   /**
-   * Queues a copy of bytes [start, end). All or nothing: false when the output bound is reached (counted
-   * in `sendRefused`; `onDrain` follows). Order per connection is kept; one send is in flight at a time.
+   * Queues a copy of bytes [start, end), at most `outputBytesMax`. All or nothing: false when the output
+   * bound is reached (counted in `sendRefused`; `onDrain` follows), and after `endOutput`, `close` or
+   * `abort` (nothing follows). Order per connection is kept; one send is in flight at a time.
    */
   send(conn: Conn, bytes: Uint8Array, start: number, end: number): boolean;
   /** Bytes queued or in flight on this connection. */
   outputBytes(conn: Conn): number;
-  /** Stops reading (back-pressure on the peer); at most one receive buffer may still arrive. */
+  /**
+   * Stops reading (back-pressure on the peer). What the kernel has handed over already may still arrive: at
+   * most one receive buffer when armed by 'poll', at most the lane's buffers when armed by 'recv'.
+   */
   pauseReceive(conn: Conn): void;
   resumeReceive(conn: Conn): void;
   /** Sends FIN after the queued output; reading goes on. */
   endOutput(conn: Conn): void;
-  /** Flushes queued output, sends FIN and releases the connection; `onClose(orderly)` follows. No more data is delivered. */
+  /**
+   * Flushes queued output, sends FIN and releases the connection; `onClose(orderly)` follows. No more data
+   * is delivered: it is read and dropped until the peer's FIN, at most `LINGER_MS` after our output has
+   * left, because a socket that is closed with unread bytes loses what its peer has not taken yet. A
+   * peer that does not read holds the flush up for ever: bound it with `setDeadline` and `abort`.
+   * While connecting it is `abort`.
+   */
   close(conn: Conn): void;
-  /** Drops queued output and resets (RST); `onClose(aborted)` follows. */
+  /**
+   * Drops queued output and resets (RST); `onClose(aborted)` follows. While connecting it gives up:
+   * `onConnect` with ECANCELED follows.
+   */
   abort(conn: Conn): void;
   /** One deadline per connection, from now, ms; 0 clears it. O(1). */
   setDeadline(conn: Conn, ms: number): void;
@@ -125,9 +141,12 @@ export interface Reactor {
   set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void;
   /** Stops accepting (keeps what is open); resumes. Used when the user's own tables are full. */
   setAccepting(accepting: boolean): void;
-  /** Serves until `stop()`; resolves when every socket and ring is closed. Call once. */
+  /** Serves until `stop()`; resolves when every socket and ring is closed. Rejects with what a handler threw. Call once. */
   run(): Promise<void>;
-  /** Ends `run()`: every connection gets `onClose(stopped)`, no socket stays behind. */
+  /**
+   * Ends `run()`: every connection is reset and gets `onClose(stopped)` (a connect in flight: `onConnect` with
+   * ECANCELED), no socket stays behind. To end in an orderly way, `close` connections first.
+   */
   stop(): void;
 }
 
@@ -147,7 +166,7 @@ export const REACTOR_STAT = {
   resets: 4,
   /** Connects refused because the reactor was full. */
   connectRefused: 5,
-  /** Accepts put off or dropped because the reactor was full. */
+  /** How often accepting had to pause because the reactor was full, and connections lost by failed accepts. */
   acceptRefused: 6,
   rxBytes: 7,
   txBytes: 8,

@@ -15,6 +15,8 @@ export class NetConnection {
   closing = false;
   /** `endOutput()` was called: FIN follows the queued output. */
   outputEnded = false;
+  /** `close()` has sent everything and waits for the peer's FIN. */
+  lingering = false;
   /** The socket's writable side was ended. */
   finSent = false;
   /** A send was refused: `onDrain` is owed. */

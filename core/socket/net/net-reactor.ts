@@ -17,6 +17,7 @@ import {
   type CloseReason,
   type Conn,
   type ConnectOptions,
+  LINGER_MS,
   type ListenOptions,
   REACTOR_STAT_COUNT,
   type Reactor,
@@ -167,7 +168,9 @@ export class NetReactor implements Reactor {
   }
 
   setDeadline(conn: Conn, ms: number): void {
-    this.#live(conn);
+    const connection = this.#live(conn);
+    // A connection on its way out keeps the bound that the reactor set for it.
+    if (connection.lingering || isTornDown(connection)) return;
     if (ms === 0) this.#wheel.clear(conn);
     else this.#wheel.set(conn, nowMs(), ms);
     this.#scheduleTurn();
@@ -254,10 +257,7 @@ export class NetReactor implements Reactor {
   #runTurn(): number {
     const { handler } = this.#settings;
     this.#admit();
-    this.#wheel.advance(nowMs(), (conn) => {
-      this.#count(STAT.deadlines, 1);
-      handler.onDeadline(conn);
-    });
+    this.#wheel.advance(nowMs(), (conn) => this.#onDeadline(this.#live(conn)));
     if (this.#wakerEnd.take()) {
       this.#count(STAT.wakes, 1);
       handler.onWake();
@@ -268,6 +268,15 @@ export class NetReactor implements Reactor {
     this.#dirty.clear();
     for (const connection of dirty) this.#flush(connection);
     return wishUs;
+  }
+
+  #onDeadline(connection: NetConnection): void {
+    if (connection.lingering) {
+      connection.socket.destroy();
+      return;
+    }
+    this.#count(STAT.deadlines, 1);
+    this.#settings.handler.onDeadline(connection.conn);
   }
 
   #accountTurn(): void {
@@ -378,11 +387,14 @@ export class NetReactor implements Reactor {
           if (!error) this.#written(connection);
         }),
       );
-    } else if (connection.closing) {
-      socket.destroySoon();
-    } else if (connection.outputEnded && !connection.finSent) {
+    } else if ((connection.closing || connection.outputEnded) && !connection.finSent) {
+      // Both sides ended: the socket closes itself.
       connection.finSent = true;
       socket.end();
+    }
+    if (connection.closing && connection.outputBytes === 0 && !connection.lingering) {
+      connection.lingering = true;
+      this.#wheel.set(connection.conn, nowMs(), LINGER_MS);
     }
   }
 

@@ -31,10 +31,14 @@ export const FLAG = {
   finSent: 1 << 8,
   /** A send was refused: `onDrain` is owed. */
   owesDrain: 1 << 9,
+  /** `close()` has sent everything and waits for the peer's FIN. */
+  lingering: 1 << 12,
   /** The cancellation of the multishot receive was asked for. */
   streamEnding: 1 << 10,
   /** It holds a slot of its lane's table. */
   hasSlot: 1 << 11,
+  /** A poll told of an error, which shows after the bytes before it: reading goes on until then. */
+  broken: 1 << 13,
 
   // Busy flags: a request in the kernel, or a place in a list of ours.
   polling: 1 << 16,

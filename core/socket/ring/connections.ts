@@ -10,10 +10,12 @@
 // Release: requests that are armed are cancelled, the slot is closed, and when the last completion of the
 // connection has come it is told to the handler and its number is free.
 
+import { systemClock } from '#core/clock/clock.ts';
 import {
   CLOSE_REASON,
   type CloseReason,
   type Conn,
+  LINGER_MS,
   REACTOR_STAT as STAT,
 } from '#core/socket/reactor.ts';
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
@@ -212,6 +214,8 @@ export class Connections {
     } else if (result > 0) {
       // A receive that is in flight may have run before these bytes came: ask again after it.
       if ((now & FLAG.receiving) !== 0) flags[conn] = now | FLAG.readable;
+      // The kernel's hint that a socket is not empty knows FIN (SOCK_DONE), but not a reset.
+      if ((result & POLLERR) !== 0) flags[conn]! |= FLAG.broken;
       this.#continueReading(conn, true);
     } else {
       this.#continueReading(conn, false);
@@ -242,7 +246,9 @@ export class Connections {
     if ((flags[conn]! & FLAG.releasing) !== 0) {
       this.settle(conn);
     } else {
-      const hasMore = (cqeFlags & CQE_SOCK_NONEMPTY) !== 0 || (flags[conn]! & FLAG.readable) !== 0;
+      const hasMore =
+        (cqeFlags & CQE_SOCK_NONEMPTY) !== 0 ||
+        (flags[conn]! & (FLAG.readable | FLAG.broken)) !== 0;
       this.#received(conn, result, hasMore);
     }
   }
@@ -279,6 +285,15 @@ export class Connections {
     } else {
       flags[conn]! |= FLAG.finSent;
       if ((flags[conn]! & FLAG.ended) !== 0) this.release(conn, CLOSE_REASON.orderly, 0);
+    }
+  }
+
+  onDeadline(conn: Conn): void {
+    if ((this.#table.flags[conn]! & FLAG.lingering) !== 0) {
+      this.release(conn, CLOSE_REASON.orderly, 0);
+    } else {
+      this.#stats[STAT.deadlines]!++;
+      this.#settings.handler.onDeadline(conn);
     }
   }
 
@@ -343,6 +358,7 @@ export class Connections {
 
   #endOfInput(conn: Conn): void {
     const { flags } = this.#table;
+    if ((flags[conn]! & FLAG.ended) !== 0) return;
     flags[conn] = (flags[conn]! | FLAG.ended) & ~FLAG.readable;
     // A reset of the half-open connection is still to be noticed.
     if ((flags[conn]! & FLAG.polling) === 0) this.#armPoll(conn);
@@ -353,15 +369,24 @@ export class Connections {
   /** All output has left: what was waiting for that? */
   #outputIsEmpty(conn: Conn): void {
     const flags = this.#table.flags[conn]!;
-    if ((flags & FLAG.closing) !== 0) {
+    if ((flags & FLAG.closing) !== 0) this.#linger(conn);
+    const isEnding = (flags & (FLAG.closing | FLAG.outputEnded)) !== 0;
+    const gone = FLAG.shuttingDown | FLAG.finSent | FLAG.releasing;
+    if (!isEnding || (this.#table.flags[conn]! & (FLAG.open | gone)) !== FLAG.open) return;
+    this.#table.flags[conn]! |= FLAG.shuttingDown;
+    this.#push(conn, HEAD_SHUTDOWN, SHUT_WR, 0, TAG.shutdown);
+  }
+
+  /** `close()` has nothing left to send: done when the peer has ended, else its FIN is awaited for a while. */
+  #linger(conn: Conn): void {
+    const { flags } = this.#table;
+    if ((flags[conn]! & (FLAG.lingering | FLAG.releasing)) !== 0) return;
+    if ((flags[conn]! & FLAG.ended) !== 0) {
       this.release(conn, CLOSE_REASON.orderly, 0);
       return;
     }
-    const ready = FLAG.open | FLAG.outputEnded;
-    const gone = FLAG.shuttingDown | FLAG.finSent | FLAG.releasing;
-    if ((flags & (ready | gone)) !== ready) return;
-    this.#table.flags[conn] = flags | FLAG.shuttingDown;
-    this.#push(conn, HEAD_SHUTDOWN, SHUT_WR, 0, TAG.shutdown);
+    flags[conn]! |= FLAG.lingering;
+    this.#wheel.set(conn, systemClock.monoUs() / 1000, LINGER_MS);
   }
 
   #closeSlot(conn: Conn): void {

@@ -46,6 +46,8 @@ export interface Libc {
   /** Maps zeroed memory. Throws WSAR_ERR_MEMORY. */
   mapMemory(bytes: number): Mapping;
   eventFd(): number;
+  /** Not fs.closeSync: a worker of Node counts the descriptors that its fs module opened. */
+  close(fd: number): void;
   socket(family: number, type: number): number;
   setSocketOption(fd: number, level: number, name: number, value: number): number;
   bind(fd: number, address: Uint8Array): number;
@@ -76,6 +78,7 @@ function bindLibc(): Libc {
   );
   const register = library.func('long syscall(long, int, uint32_t, void *, uint32_t)');
   const eventfd = library.func('int eventfd(unsigned int, int)');
+  const close = library.func('int close(int)');
   const getrlimit = library.func('int getrlimit(int, void *)');
   return {
     ...bindSocketCalls(library, failed),
@@ -96,6 +99,7 @@ function bindLibc(): Libc {
       failed(register(SYS_IO_URING_REGISTER, fd, opcode, argument, count)),
     ...bindMappings(koffi, library),
     eventFd: () => failed(eventfd(0, EFD_CLOEXEC)),
+    close: (fd) => void close(fd),
     descriptorLimit() {
       const limit = Buffer.alloc(16);
       assert(getrlimit(RLIMIT_NOFILE, limit) === 0, 'getrlimit answers');

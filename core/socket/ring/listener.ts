@@ -6,7 +6,6 @@
 // accepts are armed, never more than there is room. When there is none, connections wait in the backlog
 // of the listening socket, and nothing is lost.
 
-import { closeSync } from 'node:fs';
 import { TAG } from '#core/socket/ring/connection-table.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import {
@@ -88,10 +87,6 @@ export class Listener {
     const { ring } = this.#lane!;
     const entry = ring.push(HEAD_CANCEL, 0, 0, this.index, 0, CANCEL_ALL, 0, TAG.silent, 0);
     ring.patch(entry, 5, TAG.accept);
-  }
-
-  close(): void {
-    closeSync(this.fd);
   }
 
   #push(head: number): void {

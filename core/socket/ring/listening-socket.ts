@@ -1,7 +1,6 @@
 // A listening socket: the only ordinary descriptors of engine ring. TCP_NODELAY set here is inherited by
 // every connection that is accepted.
 
-import { closeSync } from 'node:fs';
 import net from 'node:net';
 import { assert } from '#core/assert.ts';
 import { listenError } from '#core/socket/listen-error.ts';
@@ -48,7 +47,7 @@ export function openListeningSocket(
     must(libc.socketName(fd, address));
     return { fd, port: address.readUInt16BE(PORT_OFFSET) };
   } catch (error) {
-    closeSync(fd);
+    libc.close(fd);
     throw error;
   }
 }

@@ -48,6 +48,8 @@ export class Loop {
       lane.ring.muteEvents();
       lane.ring.registerEventFd(this.#parts.wakeEvent.fd);
     }
+    // Handlers are never called before run() has returned its promise.
+    await new Promise<void>((resolve) => setImmediate(resolve));
     while (!this.#isEnded()) {
       const sliceEndUs = this.#turnEndUs + SLICE_US;
       do this.#turn(ownsThread);
@@ -100,7 +102,7 @@ export class Loop {
     const { stats, wheel, wakerEnd, output, connections } = this.#parts;
     const { handler } = this.#parts.settings;
     const nowMs = nowUs / 1000;
-    stats[STAT.deadlines]! += wheel.advance(nowMs, (conn) => handler.onDeadline(conn));
+    wheel.advance(nowMs, (conn) => connections.onDeadline(conn));
     if (wakerEnd.take()) {
       stats[STAT.wakes]!++;
       handler.onWake();

@@ -85,7 +85,7 @@ export class Reception {
 
   /** Closes the listening sockets. */
   closeSockets(): void {
-    for (const listener of this.#listeners) listener.close();
+    for (const { fd } of this.#listeners) this.#parts.libc.close(fd);
   }
 
   #hasRoom(): boolean {

@@ -116,10 +116,10 @@ export class RingReactor implements Reactor {
   setDeadline(conn: Conn, ms: number): void {
     this.#assertLive(conn);
     const { wheel, table } = this.#parts;
+    // A connection on its way out keeps the bound that the reactor set for it.
+    if ((table.flags[conn]! & (FLAG.releasing | FLAG.lingering)) !== 0) return;
     if (ms === 0) wheel.clear(conn);
-    else if ((table.flags[conn]! & FLAG.releasing) === 0) {
-      wheel.set(conn, systemClock.monoUs() / 1000, ms);
-    }
+    else wheel.set(conn, systemClock.monoUs() / 1000, ms);
   }
 
   set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void {

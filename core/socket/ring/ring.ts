@@ -18,7 +18,6 @@
 // thread, so nothing moves between two calls. It runs at most 20 pieces of pending work in one enter
 // (IO_LOCAL_TW_DEFAULT_MAX, since 6.13) and does not raise the TASKRUN flag again for the rest.
 
-import { closeSync } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
@@ -98,7 +97,7 @@ export class Ring {
     if (this.fd < 0) throw ringError('io_uring_setup', -this.fd);
     const lacking = FEATURES_NEEDED & ~word(20);
     if (lacking !== 0) {
-      closeSync(this.fd);
+      libc.close(this.fd);
       throw ringError(`io_uring lacks feature bits 0x${lacking.toString(16)}`, 0);
     }
     this.sqEntries = word(0);
@@ -246,7 +245,7 @@ export class Ring {
     this.words = new Int32Array(0);
     this.#sqes = this.words;
     for (const mapping of this.#mappings) mapping.unmap();
-    closeSync(this.fd);
+    this.#libc.close(this.fd);
   }
 
   #enter(minComplete: number, flags: number, attempt: number): void {

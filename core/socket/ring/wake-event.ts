@@ -1,7 +1,6 @@
 // The eventfd of a reactor: other threads write to it, and the kernel does for every lane but the first
 // when that lane has work. The first lane keeps a read of it in flight, so one sleep watches everything.
 
-import { closeSync } from 'node:fs';
 import { TAG } from '#core/socket/ring/connection-table.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
 import type { Ring } from '#core/socket/ring/ring.ts';
@@ -13,9 +12,11 @@ const COUNTER_BYTES = 8;
 export class WakeEvent {
   readonly fd: number;
   isArmed = false;
+  readonly #libc: Libc;
   readonly #counter: Mapping;
 
   constructor(libc: Libc) {
+    this.#libc = libc;
     this.fd = libc.eventFd();
     if (this.fd < 0) throw ringError('eventfd', -this.fd);
     this.#counter = libc.mapMemory(COUNTER_BYTES);
@@ -35,7 +36,7 @@ export class WakeEvent {
   }
 
   close(): void {
-    closeSync(this.fd);
+    this.#libc.close(this.fd);
     this.#counter.unmap();
   }
 }
