@@ -97,8 +97,8 @@ test('whatever anybody does: production is a wire, a shadow gets a prefix, the b
     size: fc.integer({ min: 1, max: 700 }),
   });
   fc.assert(
-    fc.property(fc.array(step, { minLength: 50, maxLength: 300 }), (steps) => {
-      const tee = new SimulatedTee();
+    fc.property(fc.array(step, { minLength: 50, maxLength: 300 }), fc.boolean(), (steps, late) => {
+      const tee = new SimulatedTee(SHADOW_PORTS, late);
       for (const { op, pick, size } of steps) {
         play(tee, op, pick, size);
         tee.check();

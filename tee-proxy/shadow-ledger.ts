@@ -6,10 +6,11 @@ import type { Clock } from '#core/clock/clock.ts';
 import { REACTOR_STAT, type Reactor } from '#core/socket/reactor.ts';
 import { Breaker } from '#tee-proxy/breaker.ts';
 import { SHED } from '#tee-proxy/shed-reason.ts';
-import { add, SHADOW, type SharedFloats } from '#tee-proxy/tee-memory.ts';
+import { add, PLANE, SHADOW, type SharedFloats, type TeeMemory } from '#tee-proxy/tee-memory.ts';
 
 export class ShadowLedger {
   readonly #counters: SharedFloats[];
+  readonly #plane: SharedFloats;
   readonly #breakers: Breaker[];
   readonly #clock: Clock;
   #reactor!: Reactor;
@@ -17,9 +18,10 @@ export class ShadowLedger {
   #handedBytes = 0;
   #lostBytes = 0;
 
-  constructor(counters: SharedFloats[], clock: Clock) {
-    this.#counters = counters;
-    this.#breakers = counters.map(() => new Breaker());
+  constructor(memory: TeeMemory, clock: Clock) {
+    this.#counters = memory.shadow;
+    this.#plane = memory.plane;
+    this.#breakers = memory.shadow.map(() => new Breaker());
     this.#clock = clock;
   }
 
@@ -64,10 +66,9 @@ export class ShadowLedger {
     this.#count(shadow, SHADOW.discardedBytes, bytes);
   }
 
-  /** A copy was given up for this reason (index), with bytes that will not leave any more. */
-  shed(shadow: number, reason: number, lostBytes: number): void {
+  /** A copy was given up for this reason (index). */
+  shed(shadow: number, reason: number): void {
     this.#count(shadow, SHADOW.shed + reason, 1);
-    this.#lose(shadow, lostBytes);
   }
 
   completed(shadow: number): void {
@@ -79,20 +80,19 @@ export class ShadowLedger {
   }
 
   /**
-   * A connection to this shadow has just ended by itself; returns the bytes that were lost with it. They
-   * follow from the books of the reactor: what was handed to it and neither left nor waits is gone.
+   * A connection to this shadow was just aborted, or has just ended: returns the bytes that were lost with
+   * it. They follow from the books of the reactor: what was handed to it and neither left nor waits is
+   * gone. Called at every such moment, so that each loss is booked to its own shadow, whether an engine
+   * drops output at once or when the connection has ended.
    */
   settle(shadow: number): number {
     const { stats } = this.#reactor;
-    const kept = stats[REACTOR_STAT.txBytes]! + stats[REACTOR_STAT.outputBytes]!;
-    const lost = Math.max(0, this.#handedBytes - this.#lostBytes - kept);
-    this.#lose(shadow, lost);
+    const queuedBytes = stats[REACTOR_STAT.outputBytes]!;
+    const lost = this.#handedBytes - this.#lostBytes - stats[REACTOR_STAT.txBytes]! - queuedBytes;
+    this.#lostBytes += lost;
+    this.#count(shadow, SHADOW.lostBytes, lost);
+    this.#plane[PLANE.queuedBytes] = queuedBytes;
     return lost;
-  }
-
-  #lose(shadow: number, bytes: number): void {
-    this.#lostBytes += bytes;
-    this.#count(shadow, SHADOW.lostBytes, bytes);
   }
 
   #showBreaker(shadow: number): void {

@@ -100,7 +100,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     this.#options = options;
     this.#memory = memory;
     this.#rings = memory.rings.map((ring) => new CopyRingReader(ring));
-    this.#ledger = new ShadowLedger(memory.shadow, clock);
+    this.#ledger = new ShadowLedger(memory, clock);
     this.#drain = new DrainRequest(options.bufferBytesMax);
     this.#connOf = new Int32Array(workers * flowsMax * shadows.length).fill(-1);
     this.#liveOf = new Uint8Array(workers * flowsMax);
@@ -239,7 +239,7 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
     const { address, port } = this.#options.shadows[shadow]!;
     const conn = this.#reactor.connect({ remoteAddress: address, remotePort: port });
     if (conn < 0) {
-      this.#ledger.shed(shadow, SHED.full, 0);
+      this.#ledger.shed(shadow, SHED.full);
       return -1;
     }
     this.#ledger.tried(shadow);
@@ -287,23 +287,25 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
 
   /** Gives a copy up, whole: what waits is lost, the shadow sees a reset. */
   #giveUp(conn: Conn, reason: number): void {
-    this.#ledger.shed(this.#shadowOf[conn]!, reason, this.#reactor.outputBytes(conn));
+    const shadow = this.#shadowOf[conn]!;
+    this.#ledger.shed(shadow, reason);
     this.#detach(conn);
     this.#bits[conn]! |= GIVEN_UP;
     this.#reactor.abort(conn);
+    this.#ledger.settle(shadow);
   }
 
   /** A connection has ended; `isInKind`: as its production connection did. */
   #gone(conn: Conn, isInKind: boolean, reason: number): void {
     const shadow = this.#shadowOf[conn]!;
     const isGivenUp = (this.#bits[conn]! & GIVEN_UP) !== 0;
+    const lost = this.#ledger.settle(shadow);
     this.#bits[conn] = 0;
     this.#ledger.closed(shadow);
     if (isGivenUp) return;
     this.#detach(conn);
-    const lost = this.#ledger.settle(shadow);
     if (isInKind && lost === 0) this.#ledger.completed(shadow);
-    else this.#ledger.shed(shadow, reason, 0);
+    else this.#ledger.shed(shadow, reason);
   }
 
   /** The conn no longer serves a copy; the last one of a flow tells production to stop copying. */
@@ -328,7 +330,6 @@ export class ShadowPlane implements ReactorHandler, CopyVisitor {
       const bits = this.#bits[conn]!;
       if ((bits & OPEN) !== 0 && (bits & GIVEN_UP) === 0) this.#giveUp(conn, SHED.stopped);
     }
-    this.#memory.plane[PLANE.queuedBytes] = 0;
     this.#reactor.stop();
   }
 

@@ -73,6 +73,11 @@ export function summaryOf(command: RunningCommand): TeeSummary {
     value('shadow.sent_bytes') + value('shadow.shed_bytes'),
     'offered = sent + shed',
   );
+  for (const { name, sentBytes, shedBytes } of summary.shadows) {
+    assert.ok(sentBytes >= 0 && shedBytes >= 0, name);
+    const offered = value('shadow.offered_bytes') / summary.shadows.length;
+    assert.equal(sentBytes + shedBytes, offered, `${name}: offered = sent + shed`);
+  }
   assert.equal(value('output_overflows'), 0);
   assert.equal(value('connections'), 0);
   assert.equal(value('shadow.connections'), 0);

@@ -46,12 +46,15 @@ export class SimulatedReactor implements Reactor {
   isAccepting = true;
   isStopped = false;
   readonly #handler: ReactorHandler;
+  readonly #dropsLate: boolean;
   readonly #outputBytesMax: number;
   readonly #outputBytesTotalMax: number;
   readonly #byConn = new Map<Conn, SimulatedPeer>();
   readonly #pending: (() => void)[] = [];
 
-  constructor(options: ReactorOptions) {
+  /** `dropsLate`: unsent output of an aborted connection counts until its end is told (as ring does). */
+  constructor(options: ReactorOptions, dropsLate = false) {
+    this.#dropsLate = dropsLate;
     this.#handler = options.handler;
     this.capacity = options.capacity;
     this.#outputBytesMax = options.outputBytesMax ?? 65_536;
@@ -216,14 +219,19 @@ export class SimulatedReactor implements Reactor {
 
   #end(peer: SimulatedPeer, reason: CloseReason, errno: number): void {
     peer.isGone = true;
-    this.stats[STAT.outputBytes]! -= peer.output.length;
-    peer.output = Buffer.alloc(0);
+    if (!this.#dropsLate) this.#drop(peer);
     this.#pending.push(() => {
+      this.#drop(peer);
       const failed = errno || constants.errno.ECANCELED;
       if (peer.isConnected) this.#handler.onClose(peer.conn, reason, errno);
       else this.#handler.onConnect(peer.conn, failed);
       this.#byConn.delete(peer.conn);
     });
+  }
+
+  #drop(peer: SimulatedPeer): void {
+    this.stats[STAT.outputBytes]! -= peer.output.length;
+    peer.output = Buffer.alloc(0);
   }
 
   #add(port: number, isConnected: boolean): SimulatedPeer | undefined {

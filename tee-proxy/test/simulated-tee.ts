@@ -6,7 +6,7 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { ProductionPlane, productionReactorOptions } from '#tee-proxy/production-plane.ts';
 import { ShadowPlane, shadowReactorOptions } from '#tee-proxy/shadow-plane.ts';
-import { readFigures } from '#tee-proxy/tee-figures.ts';
+import { readFigures, readShadow } from '#tee-proxy/tee-figures.ts';
 import { allocateTeeMemory, CONTROL, PLANE, type TeeMemory } from '#tee-proxy/tee-memory.ts';
 import { type SimulatedPeer, SimulatedReactor } from '#tee-proxy/test/simulated-reactor.ts';
 
@@ -30,8 +30,10 @@ export class SimulatedTee {
   readonly production: SimulatedReactor;
   readonly shadow: SimulatedReactor;
   readonly pairs: Pair[] = [];
+  readonly #shadowPorts: number[];
 
-  constructor(shadowPorts = SHADOW_PORTS) {
+  constructor(shadowPorts = SHADOW_PORTS, dropsLate = false) {
+    this.#shadowPorts = shadowPorts;
     const shadows = shadowPorts.map((port) => ({ address: 0x7f000001, port }));
     this.memory = allocateTeeMemory({
       workers: 1,
@@ -57,7 +59,10 @@ export class SimulatedTee {
       bufferBytesTotalMax: 3 * SHADOW_BUFFER,
     };
     const shadowPlane = new ShadowPlane(options, this.memory, this.clock);
-    this.shadow = new SimulatedReactor({ ...shadowReactorOptions(options), handler: shadowPlane });
+    this.shadow = new SimulatedReactor(
+      { ...shadowReactorOptions(options), handler: shadowPlane },
+      dropsLate,
+    );
     shadowPlane.attach(this.shadow);
   }
 
@@ -145,7 +150,9 @@ export class SimulatedTee {
     for (const peer of this.shadow.peers) this.#checkShadow(peer);
     const { figures } = this;
     const figure = (name: string): number => figures[`wsar.tee.shadow.${name}`]!;
-    const received = this.shadow.peers.reduce((sum, peer) => sum + peer.received.length, 0);
+    const receivedBy = (peers: SimulatedPeer[]): number =>
+      peers.reduce((sum, peer) => sum + peer.received.length, 0);
+    const received = receivedBy(this.shadow.peers);
     this.memory.plane[PLANE.queuedBytes] = this.shadow.stats[REACTOR_STAT.outputBytes]!;
     assert.equal(this.figure('shadow.sent_bytes'), received, 'sent = what shadows got');
     assert.equal(
@@ -154,6 +161,12 @@ export class SimulatedTee {
       'offered = sent + queued + shed',
     );
     assert.equal(figures['wsar.tee.output_overflows'], 0);
+    for (const [index, port] of this.#shadowPorts.entries()) {
+      const peers = this.shadow.peers.filter((peer) => peer.port === port);
+      const waiting = peers.reduce((sum, peer) => sum + peer.output.length, 0);
+      const { sentBytes } = readShadow(this.memory, index);
+      assert.equal(sentBytes, receivedBy(peers) + waiting, `shadow ${index}: sent or waiting`);
+    }
   }
 
   #checkShadow(peer: SimulatedPeer): void {
