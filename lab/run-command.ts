@@ -40,7 +40,12 @@ async function run(context: CommandContext): Promise<ExitCode> {
   const isJson = options['json'] === true;
   const progress = isJson
     ? jsonProgress(systemClock, out)
-    : textProgress({ clock: systemClock, write: talk, columns: columnsToDraw() });
+    : textProgress({
+        clock: systemClock,
+        write: talk,
+        columns: columnsToDraw(),
+        isUtf8: readTerminal().isUtf8,
+      });
   const result = await runExperiment({
     source,
     root,

@@ -71,6 +71,7 @@ export async function warmUp(state: RunState): Promise<void> {
     const atWallMs = startWallMs + ((endWallMs - startWallMs) * spin) / WARM_UP_SPINS;
     await untilWall(clock, atWallMs, signal);
     spins.take(measureSpinUs(clock));
+    progress.update(`${warmUpMs / 1000} s`);
     requireMemory();
   }
   const values = recorder!.latest('load')?.values ?? {};

@@ -6,10 +6,10 @@ import { jsonProgress, textProgress } from '#lab/run/progress.ts';
 /** The escape code that moves the cursor up. */
 const UP = new RegExp(`${String.fromCharCode(27)}\\[\\d+A`, 'g');
 
-function walk(columns: number | null): string {
+function walk(columns: number | null, isUtf8 = true): string {
   const clock = new VirtualClock(Date.UTC(2026, 10, 23, 9, 15, 2));
   let text = '';
-  const progress = textProgress({ clock, write: (part) => (text += part), columns });
+  const progress = textProgress({ clock, write: (part) => (text += part), columns, isUtf8 });
   progress.start('server', 'starting');
   clock.advance(800);
   progress.end('done', 'ready on 127.0.0.1:1883');
@@ -41,6 +41,11 @@ test('on a terminal: the list is drawn again in place, no line wider than the te
     [...text.matchAll(UP)].map(([up]) => Number(up.slice(2, -1))),
     [1, 1, 2, 2, 2, 2, 2, 2, 2, 2],
   );
+});
+
+test('where only ASCII shows there is only ASCII', () => {
+  assert.ok([...walk(24, false)].every((sign) => sign.codePointAt(0)! < 128));
+  assert.match(walk(null, false), /^09:15:02 \+ server/);
 });
 
 test('with --json: one object a change', () => {

@@ -23,7 +23,9 @@ interface PhaseLine {
   endedUs: number | null;
 }
 
-const MARK: Record<PhaseState, string> = { running: '…', done: '✓', 'left-out': '-', failed: '✗' };
+type Marks = Record<PhaseState, string>;
+const MARKS: Marks = { running: '…', done: '✓', 'left-out': '-', failed: '✗' };
+const ASCII_MARKS: Marks = { running: '.', done: '+', 'left-out': '-', failed: '!' };
 const NAME_WIDTH = 10;
 /** In a log a long phase says that it lives this often. */
 const LOG_EVERY_US = 30e6;
@@ -33,10 +35,14 @@ export interface ProgressOptions {
   write: (text: string) => void;
   /** Width of the terminal, or null for a log. */
   columns: number | null;
+  /** False where signs beyond ASCII do not show. */
+  isUtf8: boolean;
 }
 
 /** A list on a terminal, lines in a log. */
-export function textProgress({ clock, write, columns }: ProgressOptions): Progress {
+export function textProgress({ clock, write, columns, isUtf8 }: ProgressOptions): Progress {
+  const marks = isUtf8 ? MARKS : ASCII_MARKS;
+  const end = isUtf8 ? '…' : '~';
   const lines: PhaseLine[] = [];
   let drawn = 0;
   let saidUs = 0;
@@ -44,7 +50,8 @@ export function textProgress({ clock, write, columns }: ProgressOptions): Progre
   function draw(): void {
     // Up over what stands there, each line cleared before it is written again.
     let text = drawn > 0 ? `\u001b[${drawn}A` : '';
-    for (const line of lines) text += `\u001b[2K${clip(lineText(line, clock), columns!)}\n`;
+    for (const line of lines)
+      text += `\u001b[2K${clip(lineText(line, marks, clock), columns!, end)}\n`;
     drawn = lines.length;
     write(text);
   }
@@ -52,7 +59,7 @@ export function textProgress({ clock, write, columns }: ProgressOptions): Progre
   function log(line: PhaseLine): void {
     saidUs = clock.monoUs();
     const time = new Date(clock.wallMs()).toISOString().slice(11, 19);
-    write(`${time} ${lineText(line, clock)}\n`);
+    write(`${time} ${lineText(line, marks, clock)}\n`);
   }
 
   function last(): PhaseLine {
@@ -93,11 +100,12 @@ export function jsonProgress(clock: Clock, write: (text: string) => void): Progr
   };
 }
 
-function lineText({ phase, state, text, startedUs, endedUs }: PhaseLine, clock: Clock): string {
+function lineText(line: PhaseLine, marks: Marks, clock: Clock): string {
+  const { phase, state, text, startedUs, endedUs } = line;
   const seconds = ((endedUs ?? clock.monoUs()) - startedUs) / 1e6;
-  return `${MARK[state]} ${phase.padEnd(NAME_WIDTH)} ${text} (${seconds.toFixed(1)} s)`;
+  return `${marks[state]} ${phase.padEnd(NAME_WIDTH)} ${text} (${seconds.toFixed(1)} s)`;
 }
 
-function clip(text: string, columns: number): string {
-  return text.length <= columns ? text : `${text.slice(0, columns - 1)}…`;
+function clip(text: string, columns: number, end: string): string {
+  return text.length <= columns ? text : `${text.slice(0, columns - 1)}${end}`;
 }

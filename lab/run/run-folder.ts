@@ -2,7 +2,7 @@
 // before the start have passed, so that a wrong file leaves nothing behind.
 
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
@@ -25,13 +25,14 @@ export function newRunId(name: string, wallMs: number): string {
 export function makeRunFolder(runId: string, wanted: string | undefined): string {
   const folder = wanted === undefined ? join(stateSubfolder('runs'), runId) : resolve(wanted);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Not recursive: that never ends in some places (/proc), and a mistyped path should not be made.
+    if (!existsSync(folder)) mkdirSync(folder, { mode: 0o700 });
     if (readdirSync(folder).length === 0) return folder;
   } catch (error) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `the folder ${folder} cannot be made: ${(error as Error).message}`,
-      'name one that you may write with --output',
+      'name a new folder, in one that is there and that you may write, with --output',
       error,
     );
   }

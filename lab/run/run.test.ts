@@ -230,6 +230,17 @@ describe('wsar run', { concurrency: 4, skip }, () => {
     }
   });
 
+  test('a folder that cannot be made is a sentence', async (t) => {
+    const experiment = join(temporaryFolder(t), 'small.yaml');
+    writeFileSync(experiment, file());
+    const command = startWsar(t, ['run', experiment, '--output', '/proc/nowhere/here']);
+    assert.equal(await command.exit(), 2);
+    assert.match(
+      command.stderr(),
+      /the folder \/proc\/nowhere\/here cannot be made: .*; name a new folder/,
+    );
+  });
+
   test('a folder that is not empty is not overwritten', async (t) => {
     const folder = temporaryFolder(t);
     mkdirSync(join(folder, 'kept'));
