@@ -5,7 +5,13 @@
 import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import type { ExitCode } from '#core/cli/exit-code.ts';
-import { parseCount, parseDurationMs, parseRatePerS, parseSizeBytes } from '#core/cli/quantity.ts';
+import {
+  parseCount,
+  parseDurationMs,
+  parseOneOf,
+  parseRatePerS,
+  parseSizeBytes,
+} from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
@@ -44,7 +50,7 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--arrivals <process>',
     help: "gaps between messages: 'poisson' (default) or 'constant'",
-    parse: oneOf('poisson', 'constant'),
+    parse: parseOneOf('poisson', 'constant'),
   },
   {
     flags: '--ramp <rate>',
@@ -69,7 +75,7 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--engine <name>',
     help: "'ring', 'net' or 'auto' (default)",
-    parse: oneOf('ring', 'net', 'auto'),
+    parse: parseOneOf('ring', 'net', 'auto'),
   },
   {
     flags: '--workers <n>',
@@ -89,7 +95,7 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--receipts <on|off>',
     help: 'subscribe to r/<uid> for second check marks too (default on)',
-    parse: oneOf('on', 'off'),
+    parse: parseOneOf('on', 'off'),
   },
   {
     flags: '--drain <time>',
@@ -169,17 +175,6 @@ function required<T>(given: Record<string, unknown>, name: string, like: string)
     throw new WsarError('WSAR_ERR_USAGE', `--${name} is missing`, `add for example ${like}`);
   }
   return given[name] as T;
-}
-
-function oneOf(...values: string[]): (text: string) => string {
-  return (text) => {
-    if (values.includes(text)) return text;
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `'${text}' is not known here`,
-      `use ${values.join(' or ')}`,
-    );
-  };
 }
 
 function atLeast(

@@ -85,7 +85,7 @@ function toCommander(spec: CommandSpec): Command {
 
 function toCommanderOption(spec: OptionSpec): Option {
   const option = new Option(spec.flags, spec.help);
-  const { parse } = spec;
+  const parse = spec.parse === undefined ? undefined : namedParse(option, spec.parse);
   if (spec.repeat) {
     option.argParser((text: string, before: unknown) => [
       ...(Array.isArray(before) ? before : []),
@@ -95,6 +95,19 @@ function toCommanderOption(spec: OptionSpec): Option {
   if (spec.default !== undefined) option.default(spec.default);
   if (spec.env !== undefined) option.env(spec.env);
   return option;
+}
+
+/** What a parser refuses is told with the option it stood in. */
+function namedParse(option: Option, parse: (text: string) => unknown): (text: string) => unknown {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      if (!(error instanceof WsarError) || error.message.includes(option.long ?? option.flags))
+        throw error;
+      throw new WsarError(error.code, `${option.long}: ${error.message}`, error.hint, error);
+    }
+  };
 }
 
 function commanderExit(error: CommanderError, spec: CommandSpec): number {

@@ -50,6 +50,19 @@ export function parseCount(min: number, max: number): (text: string) => number {
   };
 }
 
+/** One of the given words, as it stands. */
+export function parseOneOf<T extends string>(...words: T[]): (text: string) => T {
+  return (text) => {
+    const word = words.find((known) => known === text);
+    if (word !== undefined) return word;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is not known here`,
+      `use ${words.join(' or ')}`,
+    );
+  };
+}
+
 /** 'HOST:PORT' or 'PORT' (then 127.0.0.1). */
 export function parseHostPort(text: string): { host: string; port: number } {
   const match = /^(?:(\[[^\]]+\]|[^:]+):)?(\d{1,5})$/.exec(text);
