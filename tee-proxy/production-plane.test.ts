@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { FLOWS, type Pair, SimulatedTee } from '#tee-proxy/test/simulated-tee.ts';
+
+test('production imports nothing of the shadow plane', () => {
+  const seen = new Set<string>();
+  const visit = (name: string): void => {
+    if (seen.has(name)) return;
+    seen.add(name);
+    const text = readFileSync(new URL(`./${name}`, import.meta.url), 'utf8');
+    for (const [, imported] of text.matchAll(/from '#tee-proxy\/([^']+)'/g)) visit(imported!);
+  };
+  visit('production-plane.ts');
+  assert.ok(seen.has('copy-ring.ts'));
+  for (const name of seen) assert.doesNotMatch(name, /shadow|breaker/, name);
+});
 
 function joined(tee: SimulatedTee): Pair {
   const pair = tee.open()!;

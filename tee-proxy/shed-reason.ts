@@ -3,7 +3,7 @@
 
 /** Order fixes the index in counters and records; append only. */
 export const SHED_REASONS = [
-  /** The shadow read too slowly: its connection's buffer was full, or it had not finished in time after production had. */
+  /** The shadow read too slowly: its buffer was full, or it had not finished in time after production had. */
   'slow',
   /** The ring between the planes, or the buffers of all copies together, were full. */
   'overrun',

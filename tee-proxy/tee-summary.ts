@@ -21,13 +21,27 @@ export function summaryTable(summary: TeeSummary): string {
   const value = (name: string): number => summary.values[`wsar.tee.${name}`] ?? 0;
   const lines = [
     `tee ${listen} to ${upstream}: ${durationS.toFixed(1)} s, engine ${engine}, ${workers} worker(s)`,
-    `  clients     ${value('accepted')} taken, ${value('upstream_failed')} without upstream, ${value('refused_full')} refused`,
-    `  bytes       ${bytes(value('rx_bytes'))} to the upstream, ${bytes(value('tx_bytes'))} back`,
-    `  CPU         ${seconds(value('cpu_us'))} in all, production ${seconds(value('production.cpu_us'))}, shadow ${seconds(value('shadow.cpu_us'))}; memory ${bytes(value('rss'))}`,
+    line(1, 'clients', [
+      `${value('accepted')} taken`,
+      `${value('upstream_failed')} without upstream`,
+      `${value('refused_full')} refused`,
+    ]),
+    line(1, 'bytes', [
+      `${bytes(value('rx_bytes'))} to the upstream`,
+      `${bytes(value('tx_bytes'))} back`,
+    ]),
+    line(1, 'CPU', [
+      `${seconds(value('cpu_us'))} in all`,
+      `production ${seconds(value('production.cpu_us'))}`,
+      `shadow ${seconds(value('shadow.cpu_us'))}; memory ${bytes(value('rss'))}`,
+    ]),
   ];
   if (shadows.length > 0) {
     lines.push(
-      `  copied      ${value('shadow.sampled')} connections chosen (share ${value('share')}), ${bytes(value('shadow.offered_bytes'))}`,
+      line(1, 'copied', [
+        `${value('shadow.sampled')} connections chosen (share ${value('share')})`,
+        bytes(value('shadow.offered_bytes')),
+      ]),
     );
   }
   for (const shadow of shadows) lines.push(...shadowLines(shadow));
@@ -40,9 +54,21 @@ function shadowLines(shadow: TeeSummary['shadows'][number]): string[] {
   const why = reasons.map(([reason, count]) => `${reason} ${count}`).join(', ');
   return [
     `  shadow ${shadow.name}`,
-    `    complete  ${shadow.completed} connections, ${bytes(shadow.sentBytes)} sent, answers of ${bytes(shadow.discardedBytes)} thrown away`,
-    `    shed      ${shed} connections${why === '' ? '' : ` (${why})`}, ${bytes(shadow.shedBytes)}; breaker opened ${shadow.breakerTrips} times`,
+    line(2, 'complete', [
+      `${shadow.completed} connections`,
+      `${bytes(shadow.sentBytes)} sent`,
+      `answers of ${bytes(shadow.discardedBytes)} thrown away`,
+    ]),
+    line(2, 'shed', [
+      `${shed} connections${why === '' ? '' : ` (${why})`}`,
+      `${bytes(shadow.shedBytes)}; breaker opened ${shadow.breakerTrips} times`,
+    ]),
   ];
+}
+
+/** A line of the table: the figures of all depths stand in one column. */
+function line(depth: number, label: string, figures: string[]): string {
+  return `${'  '.repeat(depth)}${label.padEnd(14 - 2 * depth)}${figures.join(', ')}`;
 }
 
 function bytes(count: number): string {
