@@ -16,11 +16,12 @@ import {
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { WsarError } from '#core/errors.ts';
-import { createLane } from '#core/store/embedded/admission.ts';
-import type { Engine, StatementResult } from '#core/store/embedded/engine.ts';
+import { createLane, type Lane } from '#core/store/embedded/admission.ts';
+import type { Engine, Statement, StatementResult } from '#core/store/embedded/engine.ts';
 import { type BodyBudget, readBody } from '#core/store/embedded/http-body.ts';
 import { type Credentials, readHead } from '#core/store/embedded/http-request.ts';
-import { contentType, formatOf, insertedRows } from '#core/store/embedded/statement-format.ts';
+import { readStatement } from '#core/store/embedded/insert-statement.ts';
+import { contentType, formatOf } from '#core/store/embedded/statement-format.ts';
 import { dbException, httpStatusOf, toDbException } from '#core/store/exception.ts';
 import { firstWord } from '#core/store/sql-text.ts';
 
@@ -32,15 +33,27 @@ export interface StoreEndpoint {
   close(): Promise<void>;
 }
 
+export interface EndpointLimits {
+  /** Bytes of one body, packed and unpacked. */
+  bodyBytesMax: number;
+  /** Bytes of all bodies that are being read or worked on. */
+  allBodiesBytesMax: number;
+  /** Statements of a lane that wait. */
+  waitingMax: number;
+}
+
+const LIMITS: EndpointLimits = {
+  bodyBytesMax: 64 * 1024 * 1024,
+  allBodiesBytesMax: 256 * 1024 * 1024,
+  waitingMax: 64,
+};
+
 const CONNECTIONS_MAX = 256;
-const BODY_BYTES_MAX = 64 * 1024 * 1024;
-const ALL_BODIES_BYTES_MAX = 256 * 1024 * 1024;
 /** Statements stand in the url too; ClickHouse allows 1 MiB. */
 const HEAD_BYTES_MAX = 1024 * 1024;
 /** Libuv's pool has four threads: two for questions, one for inserts, one left for files and gzip. */
 const QUESTIONS_RUNNING_MAX = 2;
 const INSERTS_RUNNING_MAX = 1;
-const WAITING_MAX = 64;
 /** As long as ClickHouse keeps an idle connection. */
 const KEEP_ALIVE_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 5000;
@@ -52,28 +65,35 @@ const CLOSE_TIMEOUT_MS = 5000;
 export async function startEndpoint(
   port: number,
   credentials: Credentials,
+  limits: EndpointLimits = LIMITS,
 ): Promise<StoreEndpoint> {
-  const endpoint = new Endpoint(credentials);
+  const endpoint = new Endpoint(credentials, limits);
   return await endpoint.listen(port);
 }
 
 const gzipAsync = promisify(gzip);
+const NEWLINE = Buffer.from('\n');
 
 class Endpoint {
   readonly #credentials: Credentials;
   readonly #server: Server;
-  readonly #inserts = createLane(INSERTS_RUNNING_MAX, WAITING_MAX);
-  readonly #questions = createLane(QUESTIONS_RUNNING_MAX, WAITING_MAX);
-  readonly #budget: BodyBudget = {
-    bodyBytesMax: BODY_BYTES_MAX,
-    allBytesMax: ALL_BODIES_BYTES_MAX,
-    usedBytes: 0,
-  };
+  readonly #inserts: Lane;
+  readonly #questions: Lane;
+  readonly #budget: BodyBudget;
   #engine: Engine | undefined;
+  /** Answers that are not sent yet. */
+  readonly #answering = new Set<ServerResponse>();
   #isClosing = false;
 
-  constructor(credentials: Credentials) {
+  constructor(credentials: Credentials, limits: EndpointLimits) {
     this.#credentials = credentials;
+    this.#inserts = createLane(INSERTS_RUNNING_MAX, limits.waitingMax);
+    this.#questions = createLane(QUESTIONS_RUNNING_MAX, limits.waitingMax);
+    this.#budget = {
+      bodyBytesMax: limits.bodyBytesMax,
+      allBytesMax: limits.allBodiesBytesMax,
+      usedBytes: 0,
+    };
     this.#server = createServer(
       { maxHeaderSize: HEAD_BYTES_MAX, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
       (request, response) => void this.#serve(request, response),
@@ -106,6 +126,7 @@ class Endpoint {
 
   async #close(): Promise<void> {
     this.#isClosing = true;
+    for (const response of this.#answering) response.setHeader('Connection', 'close');
     const freed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
     const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_TIMEOUT_MS);
@@ -116,6 +137,7 @@ class Endpoint {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#isClosing) response.setHeader('Connection', 'close');
+    this.#answering.add(response);
     try {
       const path = (request.url ?? '/').split('?')[0];
       if (path === '/ping' || path === '/replicas_status') {
@@ -128,6 +150,7 @@ class Endpoint {
       if (!request.complete) response.setHeader('Connection', 'close');
       refuse(response, error);
     } finally {
+      this.#answering.delete(response);
       request.resume();
     }
   }
@@ -146,16 +169,17 @@ class Endpoint {
     }
     const body = await readBody(request, this.#budget);
     try {
-      const sql = [head.sqlStart, body.text].filter((part) => part !== '').join('\n');
-      if (sql.trim() === '') {
+      const parts = [Buffer.from(head.sqlStart), body.bytes].filter((part) => part.length > 0);
+      if (parts.length === 0) {
         plain(response, 200, 'Ok.\n');
         return;
       }
-      const result = await this.#run({ ...head.statement, sql });
+      const text = Buffer.concat(parts.length === 1 ? parts : [parts[0]!, NEWLINE, parts[1]!]);
+      const statement = { ...head.statement, ...readStatement(text) };
+      const result = await this.#run(statement);
       response.setHeader('X-ClickHouse-Query-Id', head.queryId ?? randomUUID());
       await sendResult(response, result, {
-        format: formatOf(sql) ?? head.statement.format,
-        insertedRows: insertedRows(head.sqlStart, body.text),
+        format: formatOf(statement.sql) ?? statement.format,
         isPacked: head.responseEncoding === 'gzip',
       });
     } finally {
@@ -163,9 +187,10 @@ class Endpoint {
     }
   }
 
-  async #run(statement: Parameters<Engine['run']>[0]): Promise<StatementResult> {
+  async #run(statement: Statement): Promise<StatementResult> {
     const engine = this.#openEngine();
-    const lane = firstWord(statement.sql) === 'INSERT' ? this.#inserts : this.#questions;
+    const isInsert = firstWord(statement.sql) === 'INSERT';
+    const lane = isInsert ? this.#inserts : this.#questions;
     const result = lane.enter(() => engine.run(statement));
     if (result === undefined) {
       throw dbException('TOO_MANY_SIMULTANEOUS_QUERIES', 'Too many statements wait; try again');
@@ -195,7 +220,6 @@ function isSame(given: string, wanted: string): boolean {
 
 interface ResultForm {
   format: string;
-  insertedRows: number;
   isPacked: boolean;
 }
 
@@ -210,21 +234,21 @@ async function sendResult(
     'Content-Type': contentType(form.format),
     'Content-Length': content.length,
     'X-ClickHouse-Format': form.format,
-    'X-ClickHouse-Summary': summary(result, form.insertedRows),
+    'X-ClickHouse-Summary': summary(result),
   };
   if (form.isPacked) headers['Content-Encoding'] = 'gzip';
   response.writeHead(200, headers).end(content);
 }
 
 /** ClickHouse writes these numbers as strings. */
-function summary(result: StatementResult, written: number): string {
+function summary(result: StatementResult): string {
   return JSON.stringify({
     read_rows: String(result.readRows),
     read_bytes: String(result.readBytes),
-    written_rows: String(written),
+    written_rows: String(result.writtenRows),
     written_bytes: '0',
     total_rows_to_read: '0',
-    result_rows: String(written),
+    result_rows: String(result.writtenRows),
     result_bytes: String(result.bytes.byteLength),
     elapsed_ns: String(Math.round(result.elapsedS * 1e9)),
   });

@@ -6,15 +6,28 @@
 // loop stays free. A statement cannot be interrupted from here, so each has limits of time, memory and
 // result that the engine itself keeps; a request may set its own.
 
-import { mkdirSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Session } from 'chdb';
 import { WsarError } from '#core/errors.ts';
-import { dbException, toDbException } from '#core/store/exception.ts';
+import { DbException, dbException, toDbException } from '#core/store/exception.ts';
 import { identifier, quote } from '#core/store/sql-text.ts';
 import { DEFAULT_DATABASE } from '#core/store/store-url.ts';
 
+/** Data of an insert, as it came: of any format, also binary ones. */
+export interface InsertData {
+  bytes: Buffer;
+  format: string;
+  /** SETTINGS of the statement, '' when it has none. */
+  settings: string;
+}
+
 export interface Statement {
+  /** The statement; with `data`, what stands before SETTINGS and FORMAT: 'INSERT INTO t (a, b)'. */
   sql: string;
+  data?: InsertData;
   /** Format of a result whose statement names none. */
   format: string;
   database?: string;
@@ -30,6 +43,8 @@ export interface StatementResult {
   bytes: Uint8Array;
   readRows: number;
   readBytes: number;
+  /** Rows of `data`. */
+  writtenRows: number;
   elapsedS: number;
 }
 
@@ -67,13 +82,14 @@ export async function openEngine(folder: string): Promise<Engine> {
       );
     }
   };
+  const inserts = makeInsertFolder(folder);
   // The data stays open as long as one connection does.
   const keeper = connect();
   await keeper.queryAsync(`CREATE DATABASE IF NOT EXISTS ${identifier(DEFAULT_DATABASE)}`);
   const version = (await keeper.queryAsync('SELECT version()', { format: 'TSV' })).text().trim();
   return {
     version,
-    run: (statement) => runOn(connect(), statement),
+    run: (statement) => withDataFile(inserts, statement, (sql) => runOn(connect(), sql, statement)),
     async close() {
       await chdb.drainPending();
       keeper.close();
@@ -82,7 +98,45 @@ export async function openEngine(folder: string): Promise<Engine> {
   };
 }
 
-async function runOn(session: Session, statement: Statement): Promise<StatementResult> {
+/**
+ * Data goes to the engine in a file. Behind the statement, as clients send it, chDB would take it only up
+ * to an empty line and run the rest as statements.
+ */
+async function withDataFile<T>(
+  folder: string,
+  { sql, data }: Statement,
+  run: (sql: string) => Promise<T>,
+): Promise<T> {
+  if (data === undefined) return await run(sql);
+  const file = join(folder, randomUUID());
+  try {
+    await writeFile(file, data.bytes, { mode: 0o600 });
+    const { settings, format } = data;
+    return await run(
+      `${sql} FROM INFILE ${quote(file)} COMPRESSION 'none' ${settings} FORMAT ${format}`,
+    );
+  } catch (error) {
+    const exception = toDbException(error);
+    const message = exception.message.replaceAll(file, 'the body');
+    throw new DbException(exception.exceptionCode, message);
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+/** Where data waits for the engine; empty at the start, whatever a killed process left. */
+function makeInsertFolder(folder: string): string {
+  const inserts = join(folder, 'inserts');
+  rmSync(inserts, { recursive: true, force: true });
+  mkdirSync(inserts, { recursive: true, mode: 0o700 });
+  return inserts;
+}
+
+async function runOn(
+  session: Session,
+  sql: string,
+  statement: Statement,
+): Promise<StatementResult> {
   try {
     await session.queryAsync(`USE ${identifier(statement.database ?? DEFAULT_DATABASE)}`);
     await session.queryAsync(setStatement({ ...LIMITS, ...statement.settings }));
@@ -92,11 +146,12 @@ async function runOn(session: Session, statement: Statement): Promise<StatementR
       await session.queryAsync(setStatement(named));
     }
     if (statement.isReadOnly) await session.queryAsync('SET readonly = 2');
-    const result = await session.queryAsync(statement.sql, { format: statement.format });
+    const result = await session.queryAsync(sql, { format: statement.format });
     return {
       bytes: result.bytes(),
       readRows: result.rowsRead,
       readBytes: result.bytesRead,
+      writtenRows: statement.data === undefined ? 0 : result.rowsRead,
       elapsedS: result.elapsed,
     };
   } catch (error) {
@@ -120,9 +175,14 @@ async function loadChdb(): Promise<typeof import('chdb')> {
   } catch (error) {
     throw new WsarError(
       'WSAR_ERR_PART_MISSING',
-      `the engine of the embedded store (chdb) is not usable here: ${(error as Error).message.split('\n')[0]}`,
-      'run `npm install chdb` (Linux with glibc, macOS), or let WSAR_CLICKHOUSE_URL name any ClickHouse server; until then rows stay in spool files',
+      `the engine of the embedded store (chdb) is not usable here: ${firstLine(error)}`,
+      'run `npm install chdb` (Linux with glibc, macOS), or let WSAR_CLICKHOUSE_URL name any ' +
+        'ClickHouse server; until then rows stay in spool files',
       error,
     );
   }
+}
+
+function firstLine(error: unknown): string {
+  return (error as Error).message.split('\n')[0] ?? '';
 }

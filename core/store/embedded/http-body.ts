@@ -1,6 +1,5 @@
-// Reads the body of a request: bounded, unpacked, as text.
+// Reads the body of a request: bounded and unpacked.
 
-import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type ZlibOptions } from 'node:zlib';
@@ -24,13 +23,13 @@ export interface BodyBudget {
 }
 
 /**
- * Reads the whole body as text. Its bytes count in the budget until `done` is called.
- * @throws DbException when it is too large, cannot be unpacked, or is not text.
+ * Reads the whole body. Its bytes count in the budget until `done` is called.
+ * @throws DbException when it is too large or cannot be unpacked.
  */
 export async function readBody(
   request: IncomingMessage,
   budget: BodyBudget,
-): Promise<{ text: string; done: () => void }> {
+): Promise<{ bytes: Buffer; done: () => void }> {
   let held = 0;
   const hold = (bytes: number): void => {
     held += bytes;
@@ -51,8 +50,7 @@ export async function readBody(
     const body = Buffer.concat(parts);
     const plain = await unpack(body, request.headers['content-encoding'] ?? '', budget);
     if (plain !== body) hold(plain.length);
-    if (!isUtf8(plain)) throw notText();
-    return { text: plain.toString('utf8'), done };
+    return { bytes: plain, done };
   } catch (error) {
     done();
     throw error;
@@ -88,11 +86,4 @@ function tooLarge(bytesMax: number): DbException {
 
 function overloaded(): DbException {
   return dbException('TOO_MANY_SIMULTANEOUS_QUERIES', 'Too many large requests at once; try again');
-}
-
-function notText(): DbException {
-  return dbException(
-    'NOT_IMPLEMENTED',
-    'The embedded store takes text formats only (JSONEachRow, TabSeparated, CSV, Values)',
-  );
 }

@@ -1,4 +1,4 @@
-// What the headers of an answer say about a statement: the format of its result and the rows it brought.
+// The format of a result, as the headers of its answer name it.
 
 /** The format that a statement names at its end, or undefined. */
 export function formatOf(sql: string): string | undefined {
@@ -30,20 +30,4 @@ const BINARY = /^(?:RowBinary|Native|Parquet|Arrow|ORC|Avro|MsgPack|Protobuf|BSO
 export function contentType(format: string): string {
   if (BINARY.test(format)) return 'application/octet-stream';
   return `${CONTENT_TYPES[format] ?? 'text/plain'}; charset=UTF-8`;
-}
-
-/** Formats of one row a line. */
-const LINE_FORMATS = /\bFORMAT\s+(?:JSONEachRow|JSONCompactEachRow|TabSeparated|TSV)\s*;?\s*$/i;
-
-/** Rows that an insert with its data in the body brought; 0 where that cannot be told from outside. */
-export function insertedRows(sqlStart: string, body: string): number {
-  if (!LINE_FORMATS.test(sqlStart)) return 0;
-  let rows = 0;
-  for (let start = 0; start < body.length; ) {
-    const end = body.indexOf('\n', start);
-    const stop = end < 0 ? body.length : end;
-    if (stop > start) rows++;
-    start = stop + 1;
-  }
-  return rows;
 }
