@@ -5,9 +5,9 @@ import { ratioAxis } from '#dashboards/report/axis.ts';
 import { el, type Markup } from '#dashboards/report/markup.ts';
 import { changeText } from '#dashboards/report/number-text.ts';
 import { plotSvg, WIDTH } from '#dashboards/report/plot.ts';
-import type { MetricResult } from '#dashboards/report/run-record.ts';
+import type { Estimate, MetricResult } from '#dashboards/report/run-record.ts';
 
-type Estimated = MetricResult & { estimate: NonNullable<MetricResult['estimate']> };
+type Estimated = MetricResult & { estimate: Estimate };
 
 const ROW_HEIGHT = 46;
 const AXIS_HEIGHT = 24;

@@ -8,6 +8,7 @@ import { closeAxis, ratioAxis, timeAxis, zeroAxis } from '#dashboards/report/axi
 import { el } from '#dashboards/report/markup.ts';
 import { changeText, numberText, quantityText, spanText } from '#dashboards/report/number-text.ts';
 import { renderReport } from '#dashboards/report/report.ts';
+import { EMPTY_SERIES } from '#dashboards/report/run-record.ts';
 import { sampleRecord } from '#dashboards/report/test/sample-record.ts';
 import { temporaryFolder } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
@@ -56,15 +57,7 @@ test('a run that was cut before anything was measured still has a report', () =>
       coverage: null,
       events: [],
       cut: { cause: 'part-lost', sentence: 'The server died.' },
-      series: {
-        wallMs: [],
-        serverCpuPercent: [],
-        latencyP50Us: [],
-        latencyP99Us: [],
-        deliveredPerS: [],
-        queueLength: [],
-        connections: [],
-      },
+      series: EMPTY_SERIES,
     }),
   );
   assert.match(page, /Partial report\. <\/strong>The server died\./);

@@ -95,6 +95,21 @@ export interface BlockRecord {
   histograms: Record<string, string>;
 }
 
+/** What pairs of block values say about the ratio B/A. */
+export interface Estimate {
+  judgement: Judgement;
+  /** Hodges-Lehmann ratio and its exact interval, with the true coverage of the interval. */
+  ratio: number;
+  low: number;
+  high: number;
+  coverage: number;
+  /** One-sided p values of "B is above A" and "B is below A". */
+  pAbove: number;
+  pBelow: number;
+  /** Pairs that were judged. */
+  pairs: number;
+}
+
 export interface MetricResult {
   name: string;
   what: string;
@@ -106,16 +121,7 @@ export interface MetricResult {
   medianA: number | null;
   medianB: number | null;
   /** Null when there was nothing to judge; `reason` says why. */
-  estimate: {
-    judgement: Judgement;
-    ratio: number;
-    low: number;
-    high: number;
-    coverage: number;
-    pAbove: number;
-    pBelow: number;
-    pairs: number;
-  } | null;
+  estimate: Estimate | null;
   reason: string;
 }
 
@@ -158,3 +164,13 @@ export interface TimeSeries {
   queueLength: (number | null)[];
   connections: (number | null)[];
 }
+
+export const EMPTY_SERIES: TimeSeries = {
+  wallMs: [],
+  serverCpuPercent: [],
+  latencyP50Us: [],
+  latencyP99Us: [],
+  deliveredPerS: [],
+  queueLength: [],
+  connections: [],
+};

@@ -10,7 +10,8 @@ import { changeText } from '#dashboards/report/number-text.ts';
 import type { BlockRecord, RunRecord } from '#dashboards/report/run-record.ts';
 import { findMetric } from '#lab/statistics/block-metric.ts';
 import { fitPairs } from '#lab/statistics/conclude.ts';
-import { type Estimate, judgePairs, type PairedValues } from '#lab/statistics/verdict.ts';
+import { median } from '#lab/statistics/median.ts';
+import { type JudgedPairs, judgePairs, type PairedValues } from '#lab/statistics/verdict.ts';
 
 /** The machine may have become this much faster or slower between the runs. */
 const SPIN_CHANGE_RATIO_MAX = 0.05;
@@ -23,7 +24,7 @@ export interface ComparedMetric {
   medianBase: number | null;
   medianHead: number | null;
   /** Null when no blocks could be matched. */
-  estimate: Estimate | null;
+  estimate: JudgedPairs | null;
 }
 
 export interface Comparison {
@@ -109,11 +110,4 @@ function matchedValues(base: RunRecord, head: RunRecord, metric: string): Paired
 
 function blockValue(block: BlockRecord, metric: string): number | null {
   return findMetric(metric) === undefined ? null : (block.values[metric] ?? null);
-}
-
-function median(values: readonly number[]): number | null {
-  if (values.length === 0) return null;
-  const sorted = [...values].sort((one, two) => one - two);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -1,20 +1,14 @@
 // Makes one block's record of the rows of its seconds: metric values, circumstances, flaws.
 
-import type { KnobValue } from '#core/knob/knob.ts';
 import type { Row } from '#core/metric/row.ts';
 import type { BlockRecord } from '#dashboards/report/run-record.ts';
 import type { Experiment } from '#lab/experiment/experiment.ts';
 import { type BlockRows, findMetric, mergedHistogram, rise } from '#lab/statistics/block-metric.ts';
 import { checksOf, circumstancesFromRows, flawsOf } from '#lab/statistics/validity.ts';
 
-export interface MeasuredBlock {
-  index: number;
-  pair: number;
-  variant: 'a' | 'b';
-  knobValue: KnobValue;
-  startWallMs: number;
-  endWallMs: number;
-  isRepeat: boolean;
+type Place = 'index' | 'pair' | 'variant' | 'knobValue' | 'startWallMs' | 'endWallMs' | 'isRepeat';
+
+export interface MeasuredBlock extends Pick<BlockRecord, Place> {
   /** Users that should be logged in. */
   connections: number;
   /** Logical processors of this host. */

@@ -37,8 +37,6 @@ export interface Part {
   line(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray>;
   /** The last sentence it said on stderr; '' when it said nothing. */
   lastWords(): string;
-  /** All of stdout that is kept (the last 64 KiB). */
-  stdoutTail(): string;
   /** Asks it to end (SIGTERM) and kills it after `graceMs`; resolves when it is gone. */
   stop(graceMs: number): Promise<PartExit>;
 }
@@ -133,10 +131,6 @@ class ChildPart implements Part {
     const lines = this.#stderr.trim().split('\n');
     // Of a crash the sentence counts, not the end of its stack.
     return (lines.findLast((line) => line.startsWith('wsar: ')) ?? lines.at(-1) ?? '').trim();
-  }
-
-  stdoutTail(): string {
-    return this.#stdout;
   }
 
   async stop(graceMs: number): Promise<PartExit> {

@@ -1,6 +1,6 @@
 // Makes the record of a run from what it knows at its end.
 
-import { RECORD_SCHEMA, type RunRecord } from '#dashboards/report/run-record.ts';
+import { EMPTY_SERIES, RECORD_SCHEMA, type RunRecord } from '#dashboards/report/run-record.ts';
 import type { RunState } from '#lab/run/run-state.ts';
 import { conclude } from '#lab/statistics/conclude.ts';
 
@@ -41,16 +41,6 @@ export function recordOf(state: RunState): RunRecord {
     events: (recorder?.events ?? []).map(({ wallMs, kind, text }) => ({ wallMs, kind, text })),
   };
 }
-
-const EMPTY_SERIES: RunRecord['series'] = {
-  wallMs: [],
-  serverCpuPercent: [],
-  latencyP50Us: [],
-  latencyP99Us: [],
-  deliveredPerS: [],
-  queueLength: [],
-  connections: [],
-};
 
 /** Why the run may not be judged, whatever its blocks say. */
 function objectionsOf({ cut, counts, coverage }: RunState): string[] {

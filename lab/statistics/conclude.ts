@@ -14,6 +14,7 @@ import type {
 } from '#dashboards/report/run-record.ts';
 import type { Experiment } from '#lab/experiment/experiment.ts';
 import { findMetric } from '#lab/statistics/block-metric.ts';
+import { median } from '#lab/statistics/median.ts';
 import { type Check, checksOf, type ValidityLimits } from '#lab/statistics/validity.ts';
 import { judgePairs, type PairedValues } from '#lab/statistics/verdict.ts';
 
@@ -204,10 +205,4 @@ function intervalText({ name, estimate }: MetricResult): string {
     `${name}: ratio B/A ${ratio.toFixed(4)}, ` +
     `${numberText(coverage * 100)} % interval ${low.toFixed(4)} .. ${high.toFixed(4)}`
   );
-}
-
-function median(values: number[]): number {
-  const sorted = values.sort((one, two) => one - two);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

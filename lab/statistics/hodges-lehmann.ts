@@ -3,6 +3,7 @@
 // would not reject. Deterministic, needs no random numbers, and one wild pair moves it little.
 
 import { assert } from '#core/assert.ts';
+import { median } from '#lab/statistics/median.ts';
 import { criticalRankSum } from '#lab/statistics/signed-rank.ts';
 
 export interface ShiftEstimate {
@@ -24,7 +25,7 @@ export function estimateShift(differences: readonly number[], alpha: number): Sh
   const index = Math.max(0, k);
   const missed = k < 0 ? 2 ** -differences.length : tail;
   return {
-    shift: median(walsh),
+    shift: median(walsh)!,
     low: walsh[index]!,
     high: walsh[walsh.length - 1 - index]!,
     coverage: 1 - 2 * missed,
@@ -46,10 +47,4 @@ function walshAverages(differences: readonly number[]): Float64Array {
     }
   }
   return averages.sort();
-}
-
-/** Median of sorted values. */
-function median(sorted: Float64Array): number {
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

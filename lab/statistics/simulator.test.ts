@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blockOrder, type PairOrder } from '#lab/statistics/block-order.ts';
 import { createRandom } from '#lab/statistics/random.ts';
-import { type Estimate, judgePairs, type PairedValues } from '#lab/statistics/verdict.ts';
+import { type JudgedPairs, judgePairs, type PairedValues } from '#lab/statistics/verdict.ts';
 
 const SEED = 20_260_417;
 const ALPHA = 0.01;
@@ -59,7 +59,7 @@ function experiments(
   effect: number,
   machine: Machine,
   orderOf: (index: number) => PairOrder[] = (index) => blockOrder(pairs, SEED + index),
-): Estimate[] {
+): JudgedPairs[] {
   const random = createRandom(SEED);
   return Array.from({ length: count }, (_, index) =>
     judgePairs(simulate(orderOf(index), effect, machine, random), {
@@ -70,7 +70,7 @@ function experiments(
   );
 }
 
-const share = (estimates: Estimate[], is: (estimate: Estimate) => boolean): number =>
+const share = (estimates: JudgedPairs[], is: (estimate: JudgedPairs) => boolean): number =>
   estimates.filter(is).length / estimates.length;
 
 test('an experiment without an effect is called worse or better in at most 1.5 % of runs', () => {

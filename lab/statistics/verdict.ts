@@ -10,7 +10,7 @@
 // `invalid` is not decided here: it comes from the validity checks, before anybody looks at an effect.
 
 import { assert } from '#core/assert.ts';
-import type { Judgement } from '#dashboards/report/run-record.ts';
+import type { Estimate, Judgement } from '#dashboards/report/run-record.ts';
 import { estimateShift, pairsNeeded } from '#lab/statistics/hodges-lehmann.ts';
 import { signedRankTest } from '#lab/statistics/signed-rank.ts';
 
@@ -28,24 +28,11 @@ export interface JudgeOptions {
   better: 'lower' | 'higher';
 }
 
-export interface Estimate {
-  judgement: Judgement;
-  /** Hodges-Lehmann ratio B/A and its exact interval. */
-  ratio: number;
-  low: number;
-  high: number;
-  coverage: number;
-  /** One-sided p values of "B is above A" and "B is below A". */
-  pAbove: number;
-  pBelow: number;
-  /** Pairs that were judged. */
-  pairs: number;
-  /** Why the judgement is what it is, in a few words. */
-  reason: string;
-}
+/** An estimate, and in a few words why its judgement is what it is. */
+export type JudgedPairs = Estimate & { reason: string };
 
 /** Judges pairs of positive block values. */
-export function judgePairs(pairs: readonly PairedValues[], options: JudgeOptions): Estimate {
+export function judgePairs(pairs: readonly PairedValues[], options: JudgeOptions): JudgedPairs {
   assert(pairs.length > 0, 'there is a pair to judge');
   assert(
     pairs.every(({ a, b }) => a > 0 && b > 0 && Number.isFinite(a) && Number.isFinite(b)),
@@ -67,7 +54,7 @@ export function judgePairs(pairs: readonly PairedValues[], options: JudgeOptions
 }
 
 function decide(
-  estimate: Omit<Estimate, 'judgement' | 'reason'>,
+  estimate: Omit<Estimate, 'judgement'>,
   { margin, alpha, better }: JudgeOptions,
 ): { judgement: Judgement; reason: string } {
   const { ratio, low, high } = estimate;

@@ -1,6 +1,11 @@
 // A run record with everything in it, made up but consistent: B is cheaper by a tenth, one block was unfit.
 
-import { type BlockRecord, RECORD_SCHEMA, type RunRecord } from '#dashboards/report/run-record.ts';
+import {
+  type BlockRecord,
+  type Estimate,
+  RECORD_SCHEMA,
+  type RunRecord,
+} from '#dashboards/report/run-record.ts';
 
 const START = Date.UTC(2026, 10, 23, 9, 15, 2);
 const PAIRS = 8;
@@ -132,7 +137,7 @@ function estimate(
   ratio: number,
   low: number,
   high: number,
-): NonNullable<RunRecord['metrics'][number]['estimate']> {
+): Estimate {
   return {
     judgement,
     ratio,
