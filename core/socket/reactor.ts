@@ -62,13 +62,13 @@ export interface ReactorOptions {
   receiveBufferBytes?: number;
   /** Receive buffers shared by all connections of a lane. Default 256. */
   receiveBuffersPerLane?: number;
-  /** Most connections of one lane (ring); default: what RLIMIT_NOFILE allows, at most 19,000 under a limit of 20,000. */
+  /** Most connections of one lane (ring); default: what RLIMIT_NOFILE allows, 19,000 under a limit of 20,000. */
   laneSlotsMax?: number;
-  /** False when the thread runs other libuv work (tests, main threads): `run` then never blocks in the kernel. Default true. */
+  /** False when the thread has other libuv work (tests, main threads): `run` then never blocks. Default true. */
   ownsThread?: boolean;
-  /** Receive arming, live: 'poll' (multishot POLL_ADD, least kernel memory) or 'recv' (multishot RECV). Engine net ignores it. */
+  /** Receive arming, live: 'poll' (POLL_ADD, least kernel memory) or 'recv' (multishot RECV). Not for net. */
   arming?: 'poll' | 'recv';
-  /** Write batching, live: 'turn' = output leaves once at the end of a turn, 'immediate' = every send is submitted at once. */
+  /** Write batching, live: 'turn' = output leaves at the end of a turn, 'immediate' = every send at once. */
   flush?: 'turn' | 'immediate';
 }
 
@@ -141,7 +141,7 @@ export interface Reactor {
   set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void;
   /** Stops accepting (keeps what is open); resumes. Used when the user's own tables are full. */
   setAccepting(accepting: boolean): void;
-  /** Serves until `stop()`; resolves when every socket and ring is closed. Rejects with what a handler threw. Call once. */
+  /** Serves until `stop()`; resolves when all is closed. Rejects with what a handler threw. Call once. */
   run(): Promise<void>;
   /**
    * Ends `run()`: every connection is reset and gets `onClose(stopped)` (a connect in flight: `onConnect` with

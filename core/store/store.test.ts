@@ -249,7 +249,8 @@ for (const { name, start, skip } of BACK_ENDS) {
       const store = await openWithTables(t, backEnd.url);
       assert.deepEqual(
         await store.query(
-          'SELECT count() AS n, uniqExact(wall_ms) AS seconds, sum(value) AS sum FROM rows FINAL WHERE metric = {m:String}',
+          'SELECT count() AS n, uniqExact(wall_ms) AS seconds, sum(value) AS sum ' +
+            'FROM rows FINAL WHERE metric = {m:String}',
           { m: 'a' },
         ),
         [{ n: tick, seconds: tick, sum: (tick * (tick - 1)) / 2 }],
