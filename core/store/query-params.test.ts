@@ -4,7 +4,7 @@ import { bindParams } from '#core/store/query-params.ts';
 
 test('values stand in the statement as literals of their type', () => {
   const bound = bindParams(
-    '{s:String} { n : UInt64 } {a:Array(String)} {t:Identifier} {s:String} {b:UInt8}',
+    '{s:String} | { n : UInt64 } | {a:Array(String)} | {t:Identifier} | {s:String} | {b:UInt8}',
     {
       s: "a'b\\c\0",
       n: 5,
@@ -13,10 +13,14 @@ test('values stand in the statement as literals of their type', () => {
       b: false,
     },
   );
-  assert.equal(
-    bound,
-    "'a\\'b\\\\c\\0' CAST(5 AS UInt64) CAST(['x\\'', 'y'] AS Array(String)) `we\\`ird` 'a\\'b\\\\c\\0' CAST(0 AS UInt8)",
-  );
+  assert.deepEqual(bound.split(' | '), [
+    "'a\\'b\\\\c\\0'",
+    'CAST(5 AS UInt64)',
+    "CAST(['x\\'', 'y'] AS Array(String))",
+    '`we\\`ird`',
+    "'a\\'b\\\\c\\0'",
+    'CAST(0 AS UInt8)',
+  ]);
 });
 
 test('a value that looks like a parameter stays a value', () => {
