@@ -184,7 +184,7 @@ function readValidity(root: Section): Experiment['validity'] {
     latenessP99MsMax: validity.durationMs('latenessP99Max', { min: 0.01, max: HOUR_MS }, 20),
     stealRatioMax: validity.ratio('stealMax', ratio, 0.02),
     othersRatioMax: validity.ratio('othersMax', ratio, 0.25),
-    spinOffRatioMax: validity.ratio('spinOffMax', ratio, 0.05),
+    spinOffRatioMax: validity.ratio('spinOffMax', ratio, 0.1),
     softnetDropsMax: validity.count('softnetDropsMax', { min: 0, max: 2 ** 32 }, 0),
     sentShortRatioMax: validity.ratio('sentShortMax', ratio, 0.02),
   };

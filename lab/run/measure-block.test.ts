@@ -82,7 +82,7 @@ test('each flaw by itself', () => {
     'CPU taken by other programs: 32 %, at most 25 %',
   ]);
   assert.deepEqual(flaws(block({ spinOffRatio: 0.3 })), [
-    'fixed calculation off its usual time: 30 %, at most 5 %',
+    'fixed calculation off its usual time: 30 %, at most 10 %',
   ]);
   assert.deepEqual(flaws(block({ foreignTurns: 1 })), [
     'knob turned by somebody else: 1, at most 0',
