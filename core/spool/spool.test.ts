@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
@@ -328,6 +329,35 @@ test('one process at a time, and a dead one holds nothing', async (t) => {
   await second.close();
   writeFileSync(join(folder, 'lock.json'), '');
   await new Spool({ folder }).close();
+});
+
+test('SIGKILL loses nothing that was flushed', async (t) => {
+  const folder = temporaryFolder(t);
+  const script = `
+    import { Spool } from '#core/spool/spool.ts';
+    const spool = new Spool({ folder: ${JSON.stringify(folder)}, segmentBytesMax: 1000 });
+    for (let index = 0; ; index++) {
+      spool.append(1, Buffer.from('row ' + index));
+      await spool.flush();
+      process.stdout.write(index + '\\n');
+    }`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT });
+  t.after(() => void child.kill('SIGKILL'));
+  let told = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => (told += text));
+  const ended = once(child, 'close');
+  while (told.split('\n').length < 300) await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await ended;
+  const last = Number(told.slice(0, told.lastIndexOf('\n')).split('\n').at(-1));
+  const spool = new Spool({ folder });
+  const texts = drain(spool);
+  assert.ok(texts.length > last, `${texts.length} of ${last + 1}`);
+  assert.deepEqual(
+    texts,
+    texts.map((_, index) => `row ${index}`),
+  );
+  await spool.close();
 });
 
 test('a frame is found whole or not at all', () => {
