@@ -50,6 +50,8 @@ export class NetReactor implements Reactor {
   readonly #beforeRun: (() => void)[] = [];
   #state: 'new' | 'running' | 'stopping' | 'ended' = 'new';
   #accepting = true;
+  /** Connections wait because the reactor is full. */
+  #isFull = false;
   #turnScheduled = false;
   #turnStartUs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -316,7 +318,12 @@ export class NetReactor implements Reactor {
       const listener = this.#listeners[index]!;
       while (listener.waiting > 0 && this.#accepting) {
         const conn = this.#takeConn();
-        if (conn === -1) return;
+        if (conn === -1) {
+          if (!this.#isFull) this.#count(STAT.acceptRefused, 1);
+          this.#isFull = true;
+          return;
+        }
+        this.#isFull = false;
         const connection = this.#register(conn, listener.take()!);
         connection.announced = true;
         this.#count(STAT.accepted, 1);
@@ -427,8 +434,7 @@ export class NetReactor implements Reactor {
     connection.reason = reason;
     connection.errno = 0;
     this.#dropOutput(connection);
-    if (connection.announced) connection.socket.resetAndDestroy();
-    else connection.socket.destroy();
+    resetSocket(connection);
     this.#scheduleTurn();
   }
 
@@ -476,6 +482,16 @@ function isTornDown(connection: NetConnection): boolean {
 
 function isDelivering(connection: NetConnection): boolean {
   return !connection.closing && !isTornDown(connection);
+}
+
+/**
+ * Resets, where Node can: it refuses (uv_tcp_close_reset, EINVAL, and then never closes) while a shutdown
+ * is under way. There closing must do: it sends FIN, or RST when unread bytes are left.
+ */
+function resetSocket({ announced, socket }: NetConnection): void {
+  const isShuttingDown = socket.writableEnded && !socket.writableFinished;
+  if (announced && !isShuttingDown) socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 function canSend(connection: NetConnection): boolean {

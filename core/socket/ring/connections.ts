@@ -184,10 +184,10 @@ export class Connections {
       const now = flags[conn]!;
       if ((now & FLAG.releasing) !== 0) {
         this.settle(conn);
+      } else if ((now & FLAG.ended) !== 0) {
+        if ((now & FLAG.polling) === 0) this.#armPoll(conn);
       } else if ((now & (FLAG.paused | FLAG.closing)) === FLAG.paused) {
         flags[conn] = now | FLAG.readable;
-      } else if ((now & FLAG.ended) !== 0) {
-        // FIN was read since it was listed.
       } else if (this.#settings.arming === 'recv') {
         flags[conn]! |= FLAG.streaming;
         lane.pushStream(conn);
@@ -210,7 +210,7 @@ export class Connections {
       this.fail(conn, -result);
     } else if ((now & FLAG.ended) !== 0) {
       if (result > 0 && (result & POLLERR) !== 0) this.fail(conn, ECONNRESET);
-      else if ((now & FLAG.polling) === 0) this.#armPoll(conn);
+      else this.#watchForReset(conn);
     } else if (result > 0) {
       // A receive that is in flight may have run before these bytes came: ask again after it.
       if ((now & FLAG.receiving) !== 0) flags[conn] = now | FLAG.readable;
@@ -339,14 +339,20 @@ export class Connections {
     else this.fail(conn, -result);
   }
 
-  /** Arms reading; `hasMore` = bytes (or FIN) may be there that no event will tell of. */
+  /**
+   * Arms reading; `hasMore` = bytes (or FIN) may be there that no event will tell of. A poll that ended is
+   * armed again only when the socket was read empty: with bytes in it, it would fire at once, and with a full
+   * completion queue end again at once, for ever.
+   */
   #continueReading(conn: Conn, hasMore: boolean): void {
     const { flags } = this.#table;
     const now = flags[conn]!;
     if ((now & FLAG.ended) !== 0) return;
     const byStream = this.#settings.arming === 'recv';
     if (byStream && (now & FLAG.polling) !== 0) this.#cancel(conn, TAG.poll);
-    else if (!byStream && (now & (FLAG.polling | FLAG.streaming)) === 0) this.#armPoll(conn);
+    else if (!byStream && !hasMore && (now & (FLAG.polling | FLAG.streaming)) === 0) {
+      this.#armPoll(conn);
+    }
     if ((now & IS_READING) !== 0 || !(hasMore || byStream)) return;
     if ((now & FLAG.paused) !== 0 && (now & FLAG.closing) === 0) {
       flags[conn]! |= FLAG.readable;
@@ -360,10 +366,15 @@ export class Connections {
     const { flags } = this.#table;
     if ((flags[conn]! & FLAG.ended) !== 0) return;
     flags[conn] = (flags[conn]! | FLAG.ended) & ~FLAG.readable;
-    // A reset of the half-open connection is still to be noticed.
-    if ((flags[conn]! & FLAG.polling) === 0) this.#armPoll(conn);
+    this.#watchForReset(conn);
     if ((flags[conn]! & FLAG.closing) === 0) this.#settings.handler.onEnd(conn);
     if ((flags[conn]! & FLAG.finSent) !== 0) this.release(conn, CLOSE_REASON.orderly, 0);
+  }
+
+  /** A reset of a half-open connection is still to be noticed: its poll is armed when the lane is entered next. */
+  #watchForReset(conn: Conn): void {
+    if ((this.#table.flags[conn]! & (FLAG.polling | FLAG.listedToReceive)) !== 0) return;
+    this.#lanes[this.#table.lane[conn]!]!.listToReceive(conn);
   }
 
   /** All output has left: what was waiting for that? */

@@ -1,0 +1,135 @@
+// What a connection needs only while something of it is on its way or waits to be sent: its queue, what
+// is in flight, congestion window, counters of its timer. A connection borrows a flight and gives it back
+// when everything was acknowledged, so that idle ones cost nothing. Freed ones are reused last-in first-out:
+// memory stays at the high-water mark, since pages that were never touched are not allocated.
+//
+// Offsets count from the first unacknowledged sequence number (TcpTable.unacknowledged).
+
+import { sequenceAdd } from '#core/socket/stack/sequence.ts';
+import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
+
+/** Initial window: ten full segments (RFC 6928). */
+const INITIAL_WINDOW_SEGMENTS = 10;
+/** There is no option for larger windows, so more can never be in flight. */
+const WINDOW_BYTES_MAX = 65_535;
+export const NO_FLIGHT = -1;
+
+export class Flights {
+  readonly conn: Int32Array;
+  /** First and last chunk of the queue, plus one; 0 = none. Bytes of the first that are gone. */
+  readonly firstChunk: Int32Array;
+  readonly lastChunk: Int32Array;
+  readonly chunkStart: Uint16Array;
+  /** Bytes queued, in flight or not. */
+  readonly bytes: Uint32Array;
+  /** Sequence numbers sent since the last return to the start, and sent at all (bytes and FIN). */
+  readonly sent: Uint32Array;
+  readonly sentMax: Uint32Array;
+  readonly congestionWindow: Uint32Array;
+  readonly slowStartLimit: Uint32Array;
+  /** Timeouts in a row. */
+  readonly retries: Uint8Array;
+  readonly duplicateAcks: Uint8Array;
+  /** While recovering from a loss: the sequence number that ends it. */
+  readonly isRecovering: Uint8Array;
+  readonly recoverUntil: Uint32Array;
+  /** A segment whose round trip is being measured: its end, when it left (us); 0 = none. */
+  readonly timedEnd: Uint32Array;
+  readonly timedUs: Float64Array;
+  /** Flights that are borrowed, and the most that ever were. */
+  used = 0;
+  usedMax = 0;
+  readonly #table: TcpTable;
+  #free = 0;
+
+  constructor(table: TcpTable) {
+    const { capacity } = table;
+    this.#table = table;
+    this.conn = new Int32Array(capacity);
+    this.firstChunk = new Int32Array(capacity);
+    this.lastChunk = new Int32Array(capacity);
+    this.chunkStart = new Uint16Array(capacity);
+    this.bytes = new Uint32Array(capacity);
+    this.sent = new Uint32Array(capacity);
+    this.sentMax = new Uint32Array(capacity);
+    this.congestionWindow = new Uint32Array(capacity);
+    this.slowStartLimit = new Uint32Array(capacity);
+    this.retries = new Uint8Array(capacity);
+    this.duplicateAcks = new Uint8Array(capacity);
+    this.isRecovering = new Uint8Array(capacity);
+    this.recoverUntil = new Uint32Array(capacity);
+    this.timedEnd = new Uint32Array(capacity);
+    this.timedUs = new Float64Array(capacity);
+  }
+
+  /** The flight of a connection, or NO_FLIGHT. */
+  of(conn: number): number {
+    return this.#table.flight[conn]! - 1;
+  }
+
+  /** The flight of a connection, borrowed now if it has none. */
+  borrow(conn: number): number {
+    const has = this.#table.flight[conn]! - 1;
+    if (has !== NO_FLIGHT) return has;
+    let flight = this.#free - 1;
+    if (flight === NO_FLIGHT) flight = this.usedMax;
+    else this.#free = this.conn[flight]!;
+    this.used++;
+    if (this.used > this.usedMax) this.usedMax = this.used;
+    this.#table.flight[conn] = flight + 1;
+    this.conn[flight] = conn;
+    this.firstChunk[flight] = 0;
+    this.bytes[flight] = 0;
+    this.begin(flight);
+    return flight;
+  }
+
+  /** Nothing is in flight yet; what is queued stays. */
+  begin(flight: number): void {
+    this.sent[flight] = 0;
+    this.sentMax[flight] = 0;
+    this.congestionWindow[flight] = INITIAL_WINDOW_SEGMENTS * this.#mss(this.conn[flight]!);
+    this.slowStartLimit[flight] = WINDOW_BYTES_MAX;
+    this.retries[flight] = 0;
+    this.duplicateAcks[flight] = 0;
+    this.isRecovering[flight] = 0;
+    this.timedUs[flight] = 0;
+  }
+
+  /** Gives the flight of a connection back; its queue is empty and its timer is clear. */
+  giveBack(flight: number): void {
+    this.#table.flight[this.conn[flight]!] = 0;
+    this.conn[flight] = this.#free;
+    this.#free = flight + 1;
+    this.used--;
+  }
+
+  /** `count` more sequence numbers were acknowledged: the window opens (RFC 5681, 3.1). */
+  grow(flight: number, count: number): void {
+    const mss = this.#mss(this.conn[flight]!);
+    const window = this.congestionWindow[flight]!;
+    const step =
+      window < this.slowStartLimit[flight]!
+        ? Math.min(count, mss)
+        : Math.max(1, Math.floor((mss * mss) / window));
+    this.congestionWindow[flight] = Math.min(WINDOW_BYTES_MAX, window + step);
+  }
+
+  /** A loss was noticed: halves the window; after a timeout it begins with one segment. */
+  shrink(flight: number, isTimeout: boolean): void {
+    const mss = this.#mss(this.conn[flight]!);
+    this.slowStartLimit[flight] = Math.max(2 * mss, this.sentMax[flight]! >>> 1);
+    this.congestionWindow[flight] = isTimeout ? mss : this.slowStartLimit[flight]!;
+  }
+
+  /** Begins a recovery that ends when all that was sent so far is acknowledged. */
+  beginRecovery(flight: number): void {
+    const first = this.#table.unacknowledged[this.conn[flight]!]!;
+    this.isRecovering[flight] = 1;
+    this.recoverUntil[flight] = sequenceAdd(first, this.sentMax[flight]!);
+  }
+
+  #mss(conn: number): number {
+    return this.#table.remoteMss[this.#table.remote[conn]!]!;
+  }
+}

@@ -1,0 +1,213 @@
+// What the stack knows of each connection, open or idle: 37 bytes in typed arrays, and no more while
+// nothing is under way. What a connection needs while bytes are on their way is a flight (flights.ts).
+//
+// A packet finds its connection through a hash of its addresses: one chain for each connection of the
+// capacity, linked through `#next`; free numbers are linked through the same array.
+//
+// Peers are few (the targets of a load), so a connection knows its peer by an index of 16 bits.
+
+import { MSS_DEFAULT } from '#core/socket/stack/packet.ts';
+
+/** Flags of a connection. 16 bits. */
+export const FLAG = {
+  /** SYN is out. */
+  connecting: 1 << 0,
+  /** Established and announced. */
+  open: 1 << 1,
+  /** `close()` was called: output still leaves, nothing is delivered. */
+  closing: 1 << 2,
+  /** Nothing more will be queued: FIN follows the output. */
+  outputEnded: 1 << 3,
+  /** Our FIN was acknowledged. */
+  finAcked: 1 << 4,
+  /** The peer's FIN was taken. */
+  peerEnded: 1 << 5,
+  /** `pauseReceive()` holds; `heldOff`: something was dropped meanwhile. */
+  paused: 1 << 6,
+  heldOff: 1 << 7,
+  /** A send was refused: `onDrain` is owed. */
+  owesDrain: 1 << 8,
+  /** Over; the handler is about to be told. */
+  gone: 1 << 9,
+  /** In the list of those to be looked at at the end of the turn. */
+  listed: 1 << 10,
+  /** An acknowledgement leaves at the end of the turn, or after a while unless it rides on data. */
+  ackNow: 1 << 11,
+  ackOwed: 1 << 12,
+  /** In the list of delayed acknowledgements. */
+  ackListed: 1 << 13,
+  /** Our FIN was acknowledged after `close()`, the peer's is waited for. */
+  lingering: 1 << 14,
+  /** In the list of those whom only the bound of the whole reactor held up. */
+  starved: 1 << 15,
+} as const;
+/** These stay with the number when the connection ends: its entry in a list is still there. */
+const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved;
+
+const REMOTES_MAX = 65_535;
+const NO_CONN = -1;
+
+export class TcpTable {
+  readonly capacity: number;
+  readonly flags: Uint16Array;
+  /** First sequence number that the peer has not acknowledged. */
+  readonly unacknowledged: Uint32Array;
+  /** Next sequence number that is expected. */
+  readonly expected: Uint32Array;
+  readonly localAddress: Uint32Array;
+  readonly localPort: Uint16Array;
+  readonly remote: Uint16Array;
+  /** What the peer is ready to take, bytes from `unacknowledged` on. */
+  readonly peerWindow: Uint16Array;
+  /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */
+  readonly roundTrip: Uint16Array;
+  readonly roundTripVariation: Uint16Array;
+  /** Its flight, plus one; 0 = nothing is under way. */
+  readonly flight: Int32Array;
+  readonly remoteAddress: number[] = [];
+  readonly remotePort: number[] = [];
+  /** Largest segment that a peer takes. */
+  readonly remoteMss: number[] = [];
+  used = 0;
+  /** First of each chain, plus one. */
+  readonly #chain: Int32Array;
+  readonly #next: Int32Array;
+  readonly #chainsPerHash: number;
+  readonly #remotes = new Map<number, number>();
+  #lastRemote = 0;
+  #free = 0;
+  #fresh = 0;
+
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.flags = new Uint16Array(capacity);
+    this.unacknowledged = new Uint32Array(capacity);
+    this.expected = new Uint32Array(capacity);
+    this.localAddress = new Uint32Array(capacity);
+    this.localPort = new Uint16Array(capacity);
+    this.remote = new Uint16Array(capacity);
+    this.peerWindow = new Uint16Array(capacity);
+    this.roundTrip = new Uint16Array(capacity);
+    this.roundTripVariation = new Uint16Array(capacity);
+    this.flight = new Int32Array(capacity);
+    this.#chain = new Int32Array(capacity);
+    this.#next = new Int32Array(capacity);
+    this.#chainsPerHash = capacity / 2 ** 32;
+  }
+
+  /** Bytes that one connection of the capacity costs here. */
+  get bytesPerConnection(): number {
+    const columns = [this.flags, this.unacknowledged, this.expected, this.localAddress];
+    const more = [this.localPort, this.remote, this.peerWindow, this.roundTrip];
+    const rest = [this.roundTripVariation, this.flight, this.#chain, this.#next];
+    return [...columns, ...more, ...rest].reduce((sum, one) => sum + one.BYTES_PER_ELEMENT, 0);
+  }
+
+  /** One past the highest number that was ever in use. */
+  get end(): number {
+    return this.#fresh;
+  }
+
+  /** Index of a peer; -1 when there are too many different ones. */
+  remoteIndex(address: number, port: number): number {
+    if (this.remoteAddress[this.#lastRemote] === address) {
+      if (this.remotePort[this.#lastRemote] === port) return this.#lastRemote;
+    }
+    const key = address * 65_536 + port;
+    let index = this.#remotes.get(key);
+    if (index === undefined) {
+      index = this.remoteAddress.length;
+      if (index === REMOTES_MAX) return -1;
+      this.#remotes.set(key, index);
+      this.remoteAddress.push(address);
+      this.remotePort.push(port);
+      this.remoteMss.push(MSS_DEFAULT);
+    }
+    this.#lastRemote = index;
+    return index;
+  }
+
+  /** A free number, or -1. */
+  take(): number {
+    if (this.used === this.capacity) return -1;
+    this.used++;
+    if (this.#free === 0) return this.#fresh++;
+    const conn = this.#free - 1;
+    this.#free = this.#next[conn]!;
+    return conn;
+  }
+
+  /** Gives a number back that is no longer linked. */
+  give(conn: number): void {
+    this.flags[conn]! &= LIST_FLAGS;
+    this.roundTrip[conn] = 0;
+    this.roundTripVariation[conn] = 0;
+    this.#next[conn] = this.#free;
+    this.#free = conn + 1;
+    this.used--;
+  }
+
+  /** Packets of these addresses find `conn` from now on. */
+  link(conn: number, address: number, port: number, remote: number): void {
+    this.localAddress[conn] = address;
+    this.localPort[conn] = port;
+    this.remote[conn] = remote;
+    const chain = this.#chainOf(address, port, remote);
+    this.#next[conn] = this.#chain[chain]!;
+    this.#chain[chain] = conn + 1;
+  }
+
+  unlink(conn: number): void {
+    const chain = this.#chainOf(
+      this.localAddress[conn]!,
+      this.localPort[conn]!,
+      this.remote[conn]!,
+    );
+    let node = this.#chain[chain]!;
+    if (node === conn + 1) {
+      this.#chain[chain] = this.#next[conn]!;
+      return;
+    }
+    while (this.#next[node - 1] !== conn + 1) node = this.#next[node - 1]!;
+    this.#next[node - 1] = this.#next[conn]!;
+  }
+
+  /** The connection of these addresses, or -1. */
+  find(address: number, port: number, remote: number): number {
+    let node = this.#chain[this.#chainOf(address, port, remote)]!;
+    while (node !== 0) {
+      const conn = node - 1;
+      const isIt =
+        this.localPort[conn] === port &&
+        this.localAddress[conn] === address &&
+        this.remote[conn] === remote;
+      if (isIt) return conn;
+      node = this.#next[conn]!;
+    }
+    return NO_CONN;
+  }
+
+  /** Index of a peer that is known already, or -1. */
+  knownRemote(address: number, port: number): number {
+    const last = this.#lastRemote;
+    if (this.remoteAddress[last] === address && this.remotePort[last] === port) return last;
+    return this.#remotes.get(address * 65_536 + port) ?? -1;
+  }
+
+  #chainOf(address: number, port: number, remote: number): number {
+    return Math.floor(hashAddresses(address, port, remote, 0) * this.#chainsPerHash);
+  }
+}
+
+/** 32 well-mixed bits of the addresses of a connection. */
+export function hashAddresses(
+  address: number,
+  port: number,
+  remote: number,
+  secret: number,
+): number {
+  let hash = Math.imul(address ^ secret, 0x9e3779b1) ^ Math.imul((port << 16) | remote, 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39);
+  return (hash ^ (hash >>> 15)) >>> 0;
+}
