@@ -82,7 +82,7 @@ test('without its packages the launcher says what to type, exit 3', (t) => {
   ]) {
     const { stderr, status } = run(launch[0]!, [...launch.slice(1), '--help']);
     assert.equal(status, 3);
-    assert.match(stderr, /^wsar: its packages are not installed in .*npm ci.*\n$/);
+    assert.match(stderr, /^wsar: its packages are not installed in .*npm install.*\n$/);
   }
 });
 
