@@ -1,11 +1,12 @@
 // Which engine a reactor gets, and why: said by every command that opens sockets, and by `wsar doctor`.
 
 import { WsarError } from '#core/errors.ts';
-import type { EngineName } from '#core/socket/reactor.ts';
+import type { EngineName, KernelEngineName } from '#core/socket/reactor.ts';
 import { whyNoRing } from '#core/socket/ring/probe.ts';
+import { whyNoStack } from '#core/socket/stack/why-no-stack.ts';
 
-export interface EngineChoice {
-  engine: EngineName;
+export interface EngineChoice<Name extends EngineName = KernelEngineName> {
+  engine: Name;
   /** One sentence for people: why this engine. */
   reason: string;
 }
@@ -14,11 +15,14 @@ export interface EngineChoice {
 let probed: { whyNoRing: string | undefined } | undefined;
 
 /**
- * 'auto': ring where it works, else net. Throws WsarError WSAR_ERR_ENGINE when ring is wanted and cannot
- * run here. Cheap after the first call.
+ * 'auto': ring where it works, else net; never stack, which changes the network of the host. Throws
+ * WsarError WSAR_ERR_ENGINE when ring or stack is wanted and cannot run here. Cheap after the first call.
  */
-export function chooseEngine(wanted: EngineName | 'auto'): EngineChoice {
+export function chooseEngine(wanted: KernelEngineName | 'auto'): EngineChoice;
+export function chooseEngine(wanted: EngineName | 'auto'): EngineChoice<EngineName>;
+export function chooseEngine(wanted: EngineName | 'auto'): EngineChoice<EngineName> {
   if (wanted === 'net') return { engine: 'net', reason: 'net was asked for' };
+  if (wanted === 'stack') return chooseStack();
   probed ??= { whyNoRing: whyNoRing() };
   const obstacle = probed.whyNoRing;
   if (obstacle === undefined) {
@@ -29,5 +33,15 @@ export function chooseEngine(wanted: EngineName | 'auto'): EngineChoice {
     'WSAR_ERR_ENGINE',
     `engine ring cannot run on this host: ${obstacle}`,
     'Use --engine net, or allow io_uring: sysctl kernel.io_uring_disabled=0, and no seccomp profile against it.',
+  );
+}
+
+function chooseStack(): EngineChoice<EngineName> {
+  const obstacle = whyNoStack();
+  if (obstacle === undefined) return { engine: 'stack', reason: 'stack was asked for' };
+  throw new WsarError(
+    'WSAR_ERR_ENGINE',
+    `engine stack cannot run on this host: ${obstacle}`,
+    'run as root, in a network namespace of your own (unshare -rn), or take --engine ring or net',
   );
 }

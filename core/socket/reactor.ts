@@ -1,6 +1,7 @@
 // The reactor: very many TCP connections from one thread, behind one interface with several engines
-// (ring: io_uring through koffi; net: node:net). A connection is an integer, so that a user keeps its
-// own state in typed arrays; there is no object, closure, timer or buffer per connection.
+// (ring: io_uring through koffi; net: node:net; stack: clients with a TCP of our own on a TUN device). A
+// connection is an integer, so that a user keeps its own state in typed arrays; there is no object,
+// closure, timer or buffer per connection.
 //
 // One reactor lives in one thread. Nothing here may be called from another thread except `wake()` on
 // the Waker. Handler functions are called inside `run()`, never re-entrantly from `send` or `close`.
@@ -11,7 +12,10 @@ export const LINGER_MS = 2000;
 /** A live connection: an index in [0, capacity). Reused after `onClose` (or a failed `onConnect`) has returned. */
 export type Conn = number;
 
-export type EngineName = 'ring' | 'net';
+/** Engines with kernel sockets, for servers and clients. */
+export type KernelEngineName = 'ring' | 'net';
+/** `stack` has clients only. */
+export type EngineName = KernelEngineName | 'stack';
 
 /** Why a connection ended. Given to `onClose` exactly once per connection that was announced. */
 export const CLOSE_REASON = {

@@ -5,16 +5,16 @@
 // visit per turn of the wheel. An index is linked by number: node = index + 1, the heads of the slots
 // follow, 0 means "not armed", so fresh arrays need no fill and untouched pages stay unallocated.
 //
-// Never early, at most one step (100 ms) plus the caller's own delay late. Times are monotonic ms and come
+// Never early, at most one step (100 ms, or as asked for) plus the caller's own delay late. Times are monotonic ms and come
 // from the caller. Cost: 12 bytes per index, allocated at the first deadline; nothing is allocated after.
 
 import { assert } from '#core/assert.ts';
 
-/** Granularity, ms. */
+/** Usual granularity, ms. */
 export const TIMER_STEP_MS = 100;
 const SLOT_COUNT = 4096;
 const SLOT_MASK = SLOT_COUNT - 1;
-/** How many slots `msUntilNext` looks ahead: it answers at most this much (6.4 s), so it stays O(1). */
+/** How many slots `msUntilNext` looks ahead: it answers at most this much (6.4 s of 100 ms), so it stays O(1). */
 const LOOK_AHEAD_SLOTS = 64;
 
 export class TimerWheel {
@@ -22,15 +22,17 @@ export class TimerWheel {
   armed = 0;
   readonly #capacity: number;
   readonly #startMs: number;
+  readonly #stepMs: number;
   /** Steps up to and including this one have fired. */
   #currentStep = 0;
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
   #dueStep = new Uint32Array(0);
 
-  /** `capacity` indices [0, capacity); `nowMs` is where the wheel's time starts. */
-  constructor(capacity: number, nowMs: number) {
+  /** `capacity` indices [0, capacity); `nowMs` is where the wheel's time starts; `stepMs` its granularity. */
+  constructor(capacity: number, nowMs: number, stepMs = TIMER_STEP_MS) {
     assert(Number.isInteger(capacity) && capacity >= 0, 'the capacity of a timer wheel is a count');
+    this.#stepMs = stepMs;
     this.#capacity = capacity;
     this.#startMs = nowMs;
   }
@@ -43,7 +45,7 @@ export class TimerWheel {
     const node = index + 1;
     if (this.#next[node] !== 0) this.#unlink(node);
     else this.armed++;
-    const step = Math.ceil((nowMs - this.#startMs + delayMs) / TIMER_STEP_MS);
+    const step = Math.ceil((nowMs - this.#startMs + delayMs) / this.#stepMs);
     const dueStep = Math.max(step, this.#currentStep + 1);
     this.#dueStep[index] = dueStep;
     this.#link(node, this.#head(dueStep));
@@ -66,7 +68,7 @@ export class TimerWheel {
    * also of indices that are due in this very call. Returns how many fired.
    */
   advance(nowMs: number, onDue: (index: number) => void): number {
-    const step = Math.floor((nowMs - this.#startMs) / TIMER_STEP_MS);
+    const step = Math.floor((nowMs - this.#startMs) / this.#stepMs);
     if (step <= this.#currentStep) return 0;
     const firstStep = Math.max(this.#currentStep + 1, step - SLOT_MASK);
     this.#currentStep = step;
@@ -88,7 +90,7 @@ export class TimerWheel {
     let step = this.#currentStep + 1;
     const lastStep = this.#currentStep + LOOK_AHEAD_SLOTS;
     while (step < lastStep && this.#next[this.#head(step)] === this.#head(step)) step++;
-    return Math.max(0, this.#startMs + step * TIMER_STEP_MS - nowMs);
+    return Math.max(0, this.#startMs + step * this.#stepMs - nowMs);
   }
 
   #allocate(): void {

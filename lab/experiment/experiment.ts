@@ -2,7 +2,7 @@
 // unit in its name. `auto` stays `auto` until the host is known (size-to-host.ts).
 
 import type { KnobValue } from '#core/knob/knob.ts';
-import type { EngineName } from '#core/socket/reactor.ts';
+import type { KernelEngineName } from '#core/socket/reactor.ts';
 import type { ValidityLimits } from '#lab/statistics/validity.ts';
 
 export const EXPERIMENT_VERSION = 1;
@@ -16,7 +16,7 @@ export interface Experiment {
   server: {
     /** Worker threads; auto = one a core. */
     workers: number | 'auto';
-    engine: EngineName | 'auto';
+    engine: KernelEngineName | 'auto';
     /** Port on 127.0.0.1; auto = a free one. */
     port: number | 'auto';
     /** Settings that hold for both variants. */

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { chooseEngine, type EngineChoice } from '#core/socket/choose-engine.ts';
-import type { EngineName } from '#core/socket/reactor.ts';
+import type { KernelEngineName } from '#core/socket/reactor.ts';
 import { readHostRoom } from '#loadgen/host-room.ts';
 
 export interface HostFacts {
@@ -16,7 +16,7 @@ export interface HostFacts {
 
 /** @throws WsarError WSAR_ERR_ENGINE when the wanted engine cannot run here. */
 export function readHostFacts(
-  wantedEngine: EngineName | 'auto',
+  wantedEngine: KernelEngineName | 'auto',
   procFolder = '/proc',
   cgroupFolder = '/sys/fs/cgroup',
 ): HostFacts {

@@ -5,7 +5,7 @@
 // ends; with engine net our two processes add their socket objects; the parts themselves need a base.
 
 import { WsarError } from '#core/errors.ts';
-import type { EngineName } from '#core/socket/reactor.ts';
+import type { KernelEngineName } from '#core/socket/reactor.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import { type Experiment, type ExperimentFile, lineOf } from '#lab/experiment/experiment.ts';
@@ -17,15 +17,15 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
 /** Memory of one connection, both ends, kernel and ours. */
-const CONNECTION_BYTES: Record<EngineName, number> = { ring: 10 * KIB, net: 36 * KIB };
+const CONNECTION_BYTES: Record<KernelEngineName, number> = { ring: 10 * KIB, net: 36 * KIB };
 /** Store, server, generator, collector and lab without connections, and a reserve for the host. */
 const BASE_BYTES = 1.5 * GIB;
 /** Connections and messages a core when the file says auto: half of what two cores were seen to bear. */
-const CONNECTIONS_PER_CORE: Record<EngineName, number> = { ring: 12_500, net: 4000 };
-const RATE_PER_CORE: Record<EngineName, number> = { ring: 2000, net: 750 };
+const CONNECTIONS_PER_CORE: Record<KernelEngineName, number> = { ring: 12_500, net: 4000 };
+const RATE_PER_CORE: Record<KernelEngineName, number> = { ring: 2000, net: 750 };
 const CONNECTIONS_AUTO_MAX = 200_000;
 const RATE_AUTO_MAX = 20_000;
-const RAMP_PER_CORE: Record<EngineName, number> = { ring: 2500, net: 1000 };
+const RAMP_PER_CORE: Record<KernelEngineName, number> = { ring: 2500, net: 1000 };
 /** Of what the memory bears, `auto` takes a quarter: somebody else may live here. */
 const MEMORY_SHARE = 0.25;
 /** Descriptors that a process of ours needs beside its connections. */

@@ -114,7 +114,10 @@ export class DelayLine implements PacketLink {
 
   waitUs(nowUs: number): number {
     if (this.#readyFirst !== 0) return 0;
-    const own = this.#held === 0 ? Number.POSITIVE_INFINITY : this.#startUs + (this.#step + 1) * STEP_US - nowUs;
+    const own =
+      this.#held === 0
+        ? Number.POSITIVE_INFINITY
+        : this.#startUs + (this.#step + 1) * STEP_US - nowUs;
     return Math.max(0, Math.min(own, this.#link.waitUs(nowUs)));
   }
 

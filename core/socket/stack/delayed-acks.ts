@@ -2,8 +2,8 @@
 // 3.8.6.3 allows 500 ms). All wait equally long, so a queue is enough. One whose connection has sent
 // something since is skipped when its time comes.
 
-import { FLAG, type TcpTable } from '#core/socket/stack/tcp-table.ts';
 import { IntQueue } from '#core/socket/stack/int-queue.ts';
+import { FLAG, type TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 /** What Linux waits at least (TCP_DELACK_MIN). */
 const DELAY_US = 40_000;

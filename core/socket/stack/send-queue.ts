@@ -22,8 +22,7 @@ export class SendQueue {
 
   constructor(flights: Flights, bytesTotalMax: number) {
     const queues = flights.conn.length;
-    const chunks =
-      Math.ceil(bytesTotalMax / CHUNK_BYTES) + Math.min(2 * queues, SPARE_CHUNKS_MAX);
+    const chunks = Math.ceil(bytesTotalMax / CHUNK_BYTES) + Math.min(2 * queues, SPARE_CHUNKS_MAX);
     this.#flights = flights;
     this.#memory = new Uint8Array(chunks * CHUNK_BYTES);
     this.#next = new Int32Array(chunks);

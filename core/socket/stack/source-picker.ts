@@ -46,7 +46,8 @@ export class SourcePicker {
       if (tries > 1) {
         this.#cursor = (this.#cursor + 1) % (addressCount * PORT_COUNT);
         if (address === 0) picked.address = addressMin + (this.#cursor % addressCount);
-        if (port === 0) picked.port = PORT_MIN + (Math.floor(this.#cursor / addressCount) % PORT_COUNT);
+        if (port === 0)
+          picked.port = PORT_MIN + (Math.floor(this.#cursor / addressCount) % PORT_COUNT);
         if (address !== 0) picked.port = PORT_MIN + (this.#cursor % PORT_COUNT);
       }
       if (this.#table.find(picked.address, picked.port, remote) === -1) return picked;

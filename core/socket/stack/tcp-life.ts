@@ -21,8 +21,8 @@ import { IntQueue } from '#core/socket/stack/int-queue.ts';
 import { sequenceAdd } from '#core/socket/stack/sequence.ts';
 import { SourcePicker } from '#core/socket/stack/source-picker.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
-import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
 import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
+import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
 
 const { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EHOSTUNREACH, ENOBUFS } = constants.errno;
 const CANNOT_SEND = FLAG.closing | FLAG.outputEnded | FLAG.gone;

@@ -125,7 +125,8 @@ export class TcpOutput {
     const flight = flights.of(conn);
     const mss = table.remoteMss[table.remote[conn]!]!;
     const count = Math.min(mss, flights.bytes[flight]!, flights.sentMax[flight]!);
-    const withFin = flights.sentMax[flight]! > flights.bytes[flight]! && count === flights.bytes[flight];
+    const withFin =
+      flights.sentMax[flight]! > flights.bytes[flight]! && count === flights.bytes[flight];
     flights.timedUs[flight] = 0;
     this.#sendData(conn, flight, 0, count, withFin);
     timers.set(flight, now.us / 1000, timeoutMs(table, conn, flights.retries[flight]!));

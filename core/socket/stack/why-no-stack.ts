@@ -1,8 +1,8 @@
 // Finds out whether this host can run engine stack: says in one sentence why not.
 
 import { accessSync, constants, readFileSync } from 'node:fs';
-import { TUN_PATH } from '#core/socket/stack/tun-device.ts';
 import { loadTunCalls } from '#core/socket/stack/tun-calls.ts';
+import { TUN_PATH } from '#core/socket/stack/tun-device.ts';
 
 /** Bit of CAP_NET_ADMIN in the effective capabilities (linux/capability.h). */
 const CAP_NET_ADMIN = 12n;
@@ -15,7 +15,9 @@ export function whyNoStack(): string | undefined {
   } catch (error) {
     return `koffi cannot be loaded: ${String(error).split('\n')[0]}`;
   }
-  const effective = /^CapEff:\s+([0-9a-f]+)/m.exec(readFileSync('/proc/thread-self/status', 'utf8'));
+  const effective = /^CapEff:\s+([0-9a-f]+)/m.exec(
+    readFileSync('/proc/thread-self/status', 'utf8'),
+  );
   if (((BigInt(`0x${effective?.[1] ?? '0'}`) >> CAP_NET_ADMIN) & 1n) === 0n) {
     return 'the capability CAP_NET_ADMIN is missing';
   }

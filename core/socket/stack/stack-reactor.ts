@@ -1,0 +1,261 @@
+// Engine stack: clients whose TCP is ours, on a TUN device. The host sees so many ordinary remote clients;
+// on their side there is no socket, no descriptor, no port search and no kernel memory: 37 bytes for a
+// connection, 49 with deadlines. For generators only: it cannot listen. docs/internals/stack.md explains.
+//
+// The turns: packets are taken in, timers fire, the handler has its turn, output leaves. Without work the
+// thread sleeps in ppoll on the device and the eventfd of its waker; like engine ring it never sleeps
+// longer than 200 ms and goes back to libuv ten times a second.
+
+import { randomBytes } from 'node:crypto';
+import { assert } from '#core/assert.ts';
+import { systemClock } from '#core/clock/clock.ts';
+import {
+  CLOSE_REASON,
+  type Conn,
+  type ConnectOptions,
+  REACTOR_STAT_COUNT,
+  type Reactor,
+  REACTOR_STAT as STAT,
+  type Waker,
+} from '#core/socket/reactor.ts';
+import type { ReactorSettings } from '#core/socket/reactor-options.ts';
+import { loadLibc } from '#core/socket/ring/libc.ts';
+import { DelayLine, type NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import { DeviceWait } from '#core/socket/stack/device-wait.ts';
+import { STACK_COUNT_COUNT } from '#core/socket/stack/stack-counters.ts';
+import type { SourceBlock } from '#core/socket/stack/stack-parts.ts';
+import { TcpStack } from '#core/socket/stack/tcp-stack.ts';
+import { FLAG } from '#core/socket/stack/tcp-table.ts';
+import { TunDevice } from '#core/socket/stack/tun-device.ts';
+import { WakerEnd } from '#core/socket/waker.ts';
+
+const SLEEP_US_MAX = 200_000;
+const SLICE_US = 100_000;
+/** Packets that are taken in before output leaves. */
+const PACKETS_PER_TURN = 256;
+/** Connections that are let go per turn when the reactor stops. */
+const STOPS_PER_TURN = 512;
+/** How often an idle loop looks when it must not block its thread. */
+const POLL_INTERVAL_MS = 1;
+
+/** What engine stack needs to know beside the options of every reactor. */
+export interface StackOptions {
+  /** Addresses of the clients: private, of nobody else, a power of two on its boundary. */
+  block: SourceBlock;
+  /** The network between the clients and the device; without it there is only the host's own. */
+  network?: NetworkProfile;
+}
+
+export class StackReactor implements Reactor {
+  readonly engine = 'stack';
+  readonly capacity: number;
+  readonly stats = shared(REACTOR_STAT_COUNT);
+  /** Counters of this engine: index with STACK_COUNT. */
+  readonly counters = shared(STACK_COUNT_COUNT);
+  readonly waker: Waker;
+  readonly #settings: ReactorSettings;
+  readonly #device: TunDevice;
+  readonly #stack: TcpStack;
+  readonly #eventFd: number;
+  readonly #wakerEnd: WakerEnd;
+  readonly #wait: DeviceWait;
+  #wasRun = false;
+  #isStopping = false;
+  #stopCursor = 0;
+  #turnEndUs = 0;
+  #sleepUs = 0;
+
+  /** Throws WsarError when the host cannot. */
+  constructor(settings: ReactorSettings, options: StackOptions) {
+    const nowUs = systemClock.monoUs();
+    this.capacity = settings.capacity;
+    this.#settings = settings;
+    this.#device = new TunDevice(options.block);
+    const { network, block } = options;
+    const link =
+      network === undefined
+        ? this.#device
+        : new DelayLine(this.#device, network, this.counters, nowUs);
+    this.#stack = new TcpStack({
+      settings,
+      link,
+      block,
+      stats: this.stats,
+      counters: this.counters,
+      secret: randomBytes(4).readUInt32LE(),
+      nowUs,
+    });
+    this.#eventFd = loadLibc().eventFd();
+    this.#wakerEnd = new WakerEnd('stack', this.#eventFd);
+    this.waker = this.#wakerEnd.waker;
+    this.#wait = new DeviceWait(this.#device.fd, this.#eventFd);
+  }
+
+  /** Name of the TUN device. */
+  get deviceName(): string {
+    return this.#device.name;
+  }
+
+  get connections(): number {
+    return this.#stack.table.used;
+  }
+
+  listen(): never {
+    assert(false, 'engine stack has clients only: it cannot listen');
+  }
+
+  connect(options: ConnectOptions): Conn {
+    if (!this.#isStopping) return this.#stack.connect(options);
+    this.stats[STAT.connectRefused]!++;
+    return -1;
+  }
+
+  send(conn: Conn, bytes: Uint8Array, start: number, end: number): boolean {
+    this.#assertLive(conn);
+    assert(start >= 0 && start <= end && end <= bytes.length, 'a send lies within its bytes');
+    assert(end - start <= this.#settings.outputBytesMax, 'one send fits into outputBytesMax');
+    return this.#stack.life.send(conn, bytes, start, end);
+  }
+
+  outputBytes(conn: Conn): number {
+    this.#assertLive(conn);
+    return this.#stack.life.outputBytes(conn);
+  }
+
+  pauseReceive(conn: Conn): void {
+    this.#assertLive(conn);
+    this.#stack.life.pauseReceive(conn);
+  }
+
+  resumeReceive(conn: Conn): void {
+    this.#assertLive(conn);
+    this.#stack.life.resumeReceive(conn);
+  }
+
+  endOutput(conn: Conn): void {
+    this.#assertLive(conn);
+    this.#stack.life.endOutput(conn);
+  }
+
+  close(conn: Conn): void {
+    this.#assertLive(conn);
+    this.#stack.life.close(conn);
+  }
+
+  abort(conn: Conn): void {
+    this.#assertLive(conn);
+    this.#stack.life.release(conn, CLOSE_REASON.aborted, 0);
+  }
+
+  setDeadline(conn: Conn, ms: number): void {
+    this.#assertLive(conn);
+    // A connection on its way out keeps the bound that the reactor set for it.
+    if ((this.#stack.table.flags[conn]! & (FLAG.gone | FLAG.lingering)) !== 0) return;
+    this.#stack.setDeadline(conn, ms);
+  }
+
+  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void {
+    if (option.flush !== undefined) this.#settings.flush = option.flush;
+  }
+
+  setAccepting(): void {
+    // There is nothing to accept.
+  }
+
+  async run(): Promise<void> {
+    assert(!this.#wasRun, 'run is called once');
+    this.#wasRun = true;
+    try {
+      await this.#serve();
+    } finally {
+      this.#wakerEnd.close();
+      this.#device.close();
+      this.#wait.close();
+      loadLibc().close(this.#eventFd);
+    }
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+  }
+
+  async #serve(): Promise<void> {
+    const { ownsThread } = this.#settings;
+    this.#turnEndUs = systemClock.monoUs();
+    // Handlers are never called before run() has returned its promise.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (!this.#isEnded) {
+      const sliceEndUs = this.#turnEndUs + SLICE_US;
+      let taken: number;
+      do taken = this.#turn(ownsThread);
+      while (ownsThread && this.#turnEndUs < sliceEndUs && !this.#isEnded);
+      const isIdle = !ownsThread && taken === 0 && this.#sleepUs >= POLL_INTERVAL_MS * 1000;
+      await new Promise<void>((resolve) => {
+        if (isIdle) setTimeout(resolve, POLL_INTERVAL_MS);
+        else setImmediate(resolve);
+      });
+    }
+  }
+
+  get #isEnded(): boolean {
+    return this.#isStopping && this.#stack.table.used === 0;
+  }
+
+  /** One turn; returns how many packets came. */
+  #turn(maySleep: boolean): number {
+    const stats = this.stats;
+    const stack = this.#stack;
+    const sleptUs = maySleep && !this.#isStopping && this.#sleepUs > 0 ? this.#sleep() : 0;
+    const nowUs = systemClock.monoUs();
+    const taken = stack.receive(nowUs, PACKETS_PER_TURN);
+    let wishUs = 0;
+    if (this.#isStopping) this.#continueStop();
+    else wishUs = this.#fireHandlers(nowUs);
+    stack.finishTurn();
+    this.#sleepUs = taken > 0 ? 0 : Math.min(wishUs, stack.waitUs(nowUs), SLEEP_US_MAX);
+    const workUs = nowUs - this.#turnEndUs - sleptUs;
+    this.#turnEndUs = nowUs;
+    stats[STAT.turns]!++;
+    stats[STAT.workUs]! += workUs;
+    stats[STAT.sleepUs]! += sleptUs;
+    if (workUs > stats[STAT.turnUsMax]!) stats[STAT.turnUsMax] = workUs;
+    return taken;
+  }
+
+  #fireHandlers(nowUs: number): number {
+    const { handler } = this.#settings;
+    this.#stack.fireTimers();
+    if (this.#wakerEnd.take()) {
+      this.stats[STAT.wakes]!++;
+      handler.onWake();
+    }
+    return Math.max(0, handler.onTurn(nowUs));
+  }
+
+  /** Sleeps until a packet, a wake, or its time has come; returns how long it was, us. */
+  #sleep(): number {
+    const beforeUs = systemClock.monoUs();
+    this.#wakerEnd.fallAsleep();
+    if (!this.#wakerEnd.isPending) this.#wait.sleep(this.#sleepUs);
+    this.#wakerEnd.awake();
+    return systemClock.monoUs() - beforeUs;
+  }
+
+  #continueStop(): void {
+    const { table, life } = this.#stack;
+    const until = Math.min(this.#stopCursor + STOPS_PER_TURN, table.end);
+    for (; this.#stopCursor < until; this.#stopCursor++) {
+      const live = table.flags[this.#stopCursor]! & (FLAG.open | FLAG.connecting);
+      if (live !== 0) life.release(this.#stopCursor, CLOSE_REASON.stopped, 0);
+    }
+  }
+
+  #assertLive(conn: Conn): void {
+    const live = this.#stack.table.flags[conn]! & (FLAG.open | FLAG.connecting);
+    assert(live !== 0, `connection ${conn} is open`);
+  }
+}
+
+function shared(count: number): Float64Array<SharedArrayBuffer> {
+  return new Float64Array(new SharedArrayBuffer(count * Float64Array.BYTES_PER_ELEMENT));
+}

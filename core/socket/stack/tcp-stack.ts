@@ -1,0 +1,132 @@
+// The stack without its device and its thread: given a link and told the time, it is a deterministic
+// machine, which is how tests drive it. stack-reactor.ts gives it a TUN device and a loop.
+
+import { type Conn, type ConnectOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import type { ReactorSettings } from '#core/socket/reactor-options.ts';
+import { DelayedAcks } from '#core/socket/stack/delayed-acks.ts';
+import { Flights } from '#core/socket/stack/flights.ts';
+import type { PacketLink } from '#core/socket/stack/packet-link.ts';
+import { SendQueue } from '#core/socket/stack/send-queue.ts';
+import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
+import type { SourceBlock, StackParts } from '#core/socket/stack/stack-parts.ts';
+import { TcpInput } from '#core/socket/stack/tcp-input.ts';
+import { TcpLife } from '#core/socket/stack/tcp-life.ts';
+import { TcpOutput } from '#core/socket/stack/tcp-output.ts';
+import { TcpTable } from '#core/socket/stack/tcp-table.ts';
+import { onDeadline, onTimeout } from '#core/socket/stack/tcp-timers.ts';
+import { TimeWait } from '#core/socket/stack/time-wait.ts';
+import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
+
+/** Granularity of retransmission timers, ms. */
+const TIMER_STEP_MS = 10;
+
+export interface TcpStackOptions {
+  settings: ReactorSettings;
+  link: PacketLink;
+  block: SourceBlock;
+  stats: Float64Array;
+  counters: Float64Array;
+  /** Random 32 bits. */
+  secret: number;
+  nowUs: number;
+}
+
+export class TcpStack {
+  readonly table: TcpTable;
+  readonly life: TcpLife;
+  readonly #parts: StackParts;
+  readonly #input: TcpInput;
+  readonly #output: TcpOutput;
+
+  constructor(options: TcpStackOptions) {
+    const { settings, nowUs } = options;
+    const { capacity } = settings;
+    const table = new TcpTable(capacity);
+    const flights = new Flights(table);
+    this.table = table;
+    this.#parts = {
+      handler: settings.handler,
+      link: options.link,
+      table,
+      flights,
+      queue: new SendQueue(flights, settings.outputBytesTotalMax),
+      timers: new TimerWheel(capacity, nowUs / 1000, TIMER_STEP_MS),
+      deadlines: new TimerWheel(capacity, nowUs / 1000),
+      delayedAcks: new DelayedAcks(table, nowUs),
+      timeWait: new TimeWait(),
+      block: options.block,
+      stats: options.stats,
+      counters: options.counters,
+      secret: options.secret,
+      now: { us: nowUs },
+    };
+    this.#output = new TcpOutput(this.#parts);
+    this.life = new TcpLife(this.#parts, settings, this.#output);
+    this.#input = new TcpInput(this.#parts, this.life, this.#output);
+  }
+
+  /** Flights in use: connections with something under way. */
+  get flights(): number {
+    return this.#parts.flights.used;
+  }
+
+  connect(options: ConnectOptions): Conn {
+    return this.life.connect(options);
+  }
+
+  setDeadline(conn: Conn, ms: number): void {
+    const { deadlines, now } = this.#parts;
+    if (ms === 0) deadlines.clear(conn);
+    else deadlines.set(conn, now.us / 1000, ms);
+  }
+
+  /** Takes up to `max` packets in; returns how many there were. */
+  receive(nowUs: number, max: number): number {
+    const { link, now } = this.#parts;
+    now.us = nowUs;
+    link.advance(nowUs);
+    for (let taken = 0; taken < max; taken++) {
+      const length = link.receive();
+      if (length === 0) return taken;
+      this.#input.take(length);
+    }
+    return max;
+  }
+
+  /** Serves whose time has come. */
+  fireTimers(): void {
+    const { timers, deadlines, delayedAcks, now } = this.#parts;
+    const nowMs = now.us / 1000;
+    timers.advance(nowMs, (flight) => onTimeout(this.#parts, this.life, this.#output, flight));
+    deadlines.advance(nowMs, (conn) => onDeadline(this.#parts, this.life, conn));
+    delayedAcks.advance(now.us, (conn) => this.#output.sendAck(conn));
+    this.life.feedStarved();
+  }
+
+  /** Sends what the turn has queued and tells what has ended. */
+  finishTurn(): void {
+    const { counters, timeWait } = this.#parts;
+    this.life.flush();
+    this.life.tellEnds();
+    counters[COUNT.timeWaitEvicted] = timeWait.evicted;
+  }
+
+  /** Microseconds until time alone brings work. */
+  waitUs(nowUs: number): number {
+    const { timers, deadlines, delayedAcks, link } = this.#parts;
+    const nowMs = nowUs / 1000;
+    const wheelsMs = Math.min(timers.msUntilNext(nowMs), deadlines.msUntilNext(nowMs));
+    const waits = Math.min(wheelsMs * 1000, delayedAcks.waitUs(nowUs), link.waitUs(nowUs));
+    return Math.min(waits, this.life.waitUs);
+  }
+
+  /** Deadlines that are set. */
+  get deadlines(): number {
+    return this.#parts.deadlines.armed;
+  }
+
+  /** Bytes that wait or are in flight, all connections. */
+  get outputBytes(): number {
+    return this.#parts.stats[STAT.outputBytes]!;
+  }
+}

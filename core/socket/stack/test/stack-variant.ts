@@ -1,0 +1,30 @@
+// Engine stack as a subject of the contract tests, with the engine that serves it.
+
+import type { Reactor, ReactorOptions } from '#core/socket/reactor.ts';
+import { settleOptions } from '#core/socket/reactor-options.ts';
+import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
+import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
+
+/** 10.64.0.0/16, /16 further on for each next reactor of a test. */
+export function blockOf(index: number): { addressMin: number; addressCount: number } {
+  return { addressMin: 0x0a400000 + index * 0x10000, addressCount: 0x10000 };
+}
+
+/** Engine stack; `created` gets every reactor that is made. */
+export function stackVariant(
+  options: { network?: NetworkProfile; block?: number; created?: (one: StackReactor) => void } = {},
+): EngineVariant {
+  return {
+    name: 'stack',
+    isRing: false,
+    create(reactorOptions: ReactorOptions): Reactor {
+      const reactor = new StackReactor(settleOptions(reactorOptions), {
+        block: blockOf(options.block ?? 0),
+        ...(options.network === undefined ? {} : { network: options.network }),
+      });
+      options.created?.(reactor);
+      return reactor;
+    },
+  };
+}
