@@ -43,7 +43,9 @@ const FIXED_DESCRIPTORS = 128;
 
 /** Bytes that `need` takes on this host, all ends together. */
 export function roomBytes({ connections, engine, isTargetHere }: RoomNeed): number {
-  const own = END_BYTES + USER_BYTES + (engine === 'net' ? NET_USER_BYTES : 0);
+  // Clients of engine stack have no socket.
+  const socket = engine === 'stack' ? 0 : END_BYTES;
+  const own = socket + USER_BYTES + (engine === 'net' ? NET_USER_BYTES : 0);
   const server = isTargetHere ? END_BYTES + SERVER_USER_BYTES : 0;
   return FIXED_BYTES + connections * (own + server);
 }

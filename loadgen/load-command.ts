@@ -10,10 +10,12 @@ import {
   parseDurationMs,
   parseOneOf,
   parseRatePerS,
+  parseRatio,
   parseSizeBytes,
 } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import { type NetworkProfile, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { runSession } from '#loadgen/load-session.ts';
@@ -74,8 +76,8 @@ const OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--engine <name>',
-    help: "'ring', 'net' or 'auto' (default)",
-    parse: parseOneOf('ring', 'net', 'auto'),
+    help: "'ring', 'net', 'auto' (default), or 'stack': clients without sockets (root)",
+    parse: parseOneOf('ring', 'net', 'stack', 'auto'),
   },
   {
     flags: '--workers <n>',
@@ -86,6 +88,21 @@ const OPTIONS: OptionSpec[] = [
     flags: '--sources <block>',
     help: 'addresses that connections come from (default: 127.1.0.0/16 for a target on loopback)',
     parse: parseBlock,
+  },
+  {
+    flags: '--rtt <time>',
+    help: 'round trip of every client, like 80ms (engine stack)',
+    parse: parseDurationMs,
+  },
+  {
+    flags: '--jitter <time>',
+    help: 'spread of the round trip, like 20ms (engine stack)',
+    parse: parseDurationMs,
+  },
+  {
+    flags: '--loss <share>',
+    help: 'packets that are lost, each way, like 1% (engine stack)',
+    parse: parseRatio,
   },
   {
     flags: '--keepalive <time>',
@@ -163,11 +180,36 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     // A worker without users would have nothing to do.
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
     sources: given['sources'] as AddressBlock | undefined,
+    network: readNetwork(given),
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
     receipts: given['receipts'] !== 'off',
     drainMs: (given['drain'] as number | undefined) ?? 10_000,
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
+}
+
+/** What --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */
+function readNetwork(given: Record<string, unknown>): NetworkProfile | undefined {
+  const names = ['rtt', 'jitter', 'loss'] as const;
+  const first = names.find((name) => given[name] !== undefined);
+  if (first === undefined) return undefined;
+  const [rtt, jitter, loss] = names.map((name) => (given[name] as number | undefined) ?? 0);
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  if (given['engine'] !== 'stack') {
+    refuse(`--${first} needs clients whose network is ours`, 'add --engine stack');
+  }
+  if (rtt! + jitter! > ROUND_TRIP_MS_MAX) {
+    refuse(
+      'the round trip is too long',
+      `rtt and jitter together are at most ${ROUND_TRIP_MS_MAX} ms`,
+    );
+  }
+  if (jitter! > rtt!) refuse('the jitter is larger than the round trip', 'take a larger --rtt');
+  if (loss! >= 1) refuse('a network that loses everything is none', 'take for example --loss 1%');
+  const seed = (given['seed'] as number | undefined) ?? 1;
+  return { roundTripMs: rtt!, jitterMs: jitter!, lossRatio: loss!, seed };
 }
 
 function required<T>(given: Record<string, unknown>, name: string, like: string): T {

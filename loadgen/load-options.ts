@@ -1,6 +1,7 @@
 // What one load is, after the command line has been read and checked: plain data.
 
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { Target } from '#loadgen/target.ts';
@@ -24,6 +25,8 @@ export interface LoadOptions {
   workers: number;
   /** Where connections come from; undefined = the kernel chooses (targets on other hosts). */
   sources: AddressBlock | undefined;
+  /** The network before the clients (engine stack only); undefined = the host's own. */
+  network: NetworkProfile | undefined;
   keepAliveMs: number;
   receipts: boolean;
   /** How long to wait at the end for what is on its way. */

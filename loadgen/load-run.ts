@@ -17,6 +17,7 @@ import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
 import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
+import { type StackPlan, stackAddresses } from '#loadgen/stack-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import { WorkerCrew } from '#loadgen/worker-crew.ts';
@@ -43,6 +44,8 @@ export interface LoadRunParts {
   options: LoadOptions;
   target: ResolvedTarget;
   sources: SourcePlan | undefined;
+  /** Engine stack only: it has sources of its own. */
+  stack: StackPlan | undefined;
   /** Number of this run, u32: marks its messages. */
   run: number;
   /** Ends the run early and cleanly. */
@@ -261,7 +264,8 @@ export class LoadRun {
     counts: Counts,
     costs: Pick<LoadResult, 'rampCpuUs' | 'cpuUs' | 'userBytesPerConnection'>,
   ): LoadResult {
-    const { options, sources } = this.#parts;
+    const { options, sources, stack } = this.#parts;
+    const kernelAddresses = sources === undefined ? 0 : addressesUsed(sources);
     const steadyS = (this.#planEndUs - this.#steadyStartUs) / 1e6;
     return {
       options,
@@ -276,7 +280,8 @@ export class LoadRun {
       cutOnTheirWay: this.#cutOnTheirWay,
       ratePerS: this.#ratePerS,
       ...costs,
-      sourceAddresses: sources === undefined ? 0 : addressesUsed(sources),
+      sourceAddresses: stack === undefined ? kernelAddresses : stackAddresses(stack),
+      stack: this.#crew.stackCounts(),
     };
   }
 }

@@ -29,10 +29,17 @@ import {
   type SourcePlan,
   sourceAddress,
 } from '#loadgen/source-plan.ts';
+import {
+  planStack,
+  requireHostTarget,
+  STACK_SOURCES,
+  type StackPlan,
+} from '#loadgen/stack-plan.ts';
 import { summaryTable } from '#loadgen/summary-table.ts';
 import { type ResolvedTarget, resolveTarget } from '#loadgen/target.ts';
 import { uidOf } from '#loadgen/user-packets.ts';
 import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
+import { shareOfUsers } from '#loadgen/worker-plan.ts';
 
 /** All of it is local without any configuration, and nothing else uses it. */
 const LOOPBACK_SOURCES = '127.1.0.0/16';
@@ -55,7 +62,8 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
-  const sources = planned(options, target);
+  const stack = engine === 'stack' ? plannedStack(options, target) : undefined;
+  const sources = stack === undefined ? planned(options, target) : undefined;
   requireRoom(
     { connections: options.connections, engine, isTargetHere: target.isLoopback },
     readHostRoom('/proc', '/sys/fs/cgroup'),
@@ -69,7 +77,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
     const from = sources === undefined ? undefined : formatAddress(sourceAddress(sources, 0, 0));
     await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
-    await session.run(target, sources, signal);
+    await session.run(target, sources, stack, signal);
   } finally {
     await link.close();
   }
@@ -111,6 +119,7 @@ class LoadSession {
   async run(
     target: ResolvedTarget,
     sources: SourcePlan | undefined,
+    stack: StackPlan | undefined,
     signal: AbortSignal,
   ): Promise<void> {
     const run = new LoadRun({
@@ -118,6 +127,7 @@ class LoadSession {
       options: this.#options,
       target,
       sources,
+      stack,
       run: randomBytes(4).readUInt32LE(),
       signal,
       onPhase: (phase, wallMs) => this.#link.phase(phase, wallMs),
@@ -189,8 +199,7 @@ function planned(options: LoadOptions, target: ResolvedTarget): SourcePlan | und
   const ports = readHostPorts('/proc');
   const block = sources ?? (target.isLoopback ? parseBlock(LOOPBACK_SOURCES) : undefined);
   if (block !== undefined) {
-    const runDraw = randomBytes(6).readUIntLE(0, 6) / 2 ** 48;
-    return planSources(block, connections, target.port, ports, runDraw);
+    return planSources(block, connections, target.port, ports, drawRun());
   }
   const chosenByKernel = ports.localMax - ports.localMin + 1;
   if (connections > chosenByKernel) {
@@ -201,6 +210,22 @@ function planned(options: LoadOptions, target: ResolvedTarget): SourcePlan | und
     );
   }
   return undefined;
+}
+
+/** The same for engine stack, whose clients have addresses of nobody else. */
+function plannedStack(options: LoadOptions, target: ResolvedTarget): StackPlan {
+  requireHostTarget(target);
+  const { connections, workers, network } = options;
+  const block = options.sources ?? parseBlock(STACK_SOURCES);
+  const shares = Array.from({ length: workers }, (_, index) =>
+    shareOfUsers(connections, workers, index),
+  );
+  return planStack(block, shares, target.port, network, drawRun());
+}
+
+/** Where this run begins on the wheel of sources, in [0, 1). */
+function drawRun(): number {
+  return randomBytes(6).readUIntLE(0, 6) / 2 ** 48;
 }
 
 function invalidRun(summary: LoadSummary): WsarError {
@@ -231,5 +256,6 @@ function emptyResult(options: LoadOptions, failure: WsarError): LoadResult {
     cpuUs: 0,
     userBytesPerConnection: Number.NaN,
     sourceAddresses: 0,
+    stack: undefined,
   };
 }

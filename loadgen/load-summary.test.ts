@@ -56,6 +56,7 @@ function resultOf(
     cpuUs: 50_000,
     userBytesPerConnection: 123.456,
     sourceAddresses: 1,
+    stack: undefined,
     ...changes,
   };
 }

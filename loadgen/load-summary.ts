@@ -11,6 +11,7 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
+import type { StackCounts } from '#loadgen/worker-crew.ts';
 
 export const SUMMARY_SCHEMA = 'wsar.load/1';
 
@@ -46,6 +47,8 @@ export interface LoadResult {
   userBytesPerConnection: number;
   /** Addresses that connections came from; 0 = the kernel chose. */
   sourceAddresses: number;
+  /** What engine stack counted; undefined with other engines. */
+  stack: StackCounts | undefined;
 }
 
 export type TimingSummary = Record<
@@ -103,6 +106,7 @@ export function summarize(result: LoadResult) {
     rampS: round(rampS),
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
+    ...(result.stack === undefined ? {} : { stack: result.stack }),
     valid: generatorFlaws.length + targetFlaws.length === 0,
     /** The generator itself could not keep up: exit 13. */
     saturated: generatorFlaws.length > 0,

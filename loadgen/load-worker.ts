@@ -8,6 +8,7 @@ import { createHostClock } from '#core/clock/host-clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
@@ -71,12 +72,14 @@ async function serve(plan: WorkerPlan): Promise<void> {
   };
   const reactor = createReactor({
     engine: plan.engine,
+    ...(plan.stack === undefined ? {} : { stack: plan.stack }),
     handler,
     capacity: plan.userCount + SPARE_CONNECTIONS,
     outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
   });
   population = populate(plan, reactor, clock, control, timings);
-  tell({ kind: 'started', engine: reactor.engine, waker: reactor.waker });
+  const stackCounters = reactor instanceof StackReactor ? reactor.counters : undefined;
+  tell({ kind: 'started', engine: reactor.engine, waker: reactor.waker, stackCounters });
   await reactor.run();
   tell({ kind: 'timings', tick: Number.POSITIVE_INFINITY, timings: takeTimings(timings) });
 }

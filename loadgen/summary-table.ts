@@ -40,6 +40,7 @@ export function summaryTable(summary: LoadSummary): string {
     timing('latency', summary.latencyUs),
     timing('service', summary.serviceUs),
     timing('lateness', summary.latenessUs),
+    ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
     '',
     row('generator', cpu(summary), memory(summary)),
     row('valid', summary.valid ? 'yes' : `no: ${summary.invalidReasons.join('; ')}`),
@@ -68,6 +69,17 @@ export function duration(us: number): string {
 /** A whole number with its thousands set apart. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
+}
+
+/** What became of the packets of engine stack. */
+function packets(stack: NonNullable<LoadSummary['stack']>): string {
+  return row(
+    'packets',
+    `${count(stack.packetsOut)} out`,
+    `${count(stack.packetsIn)} in`,
+    `${count(stack.lost)} lost by the profile`,
+    `${count(stack.retransmits)} sent again`,
+  );
 }
 
 function sources(addresses: number): string {

@@ -6,16 +6,20 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import { STACK_COUNT } from '#core/socket/stack/stack-counters.ts';
 import { wake } from '#core/socket/waker.ts';
 import { createTimings, mergeTimings, type Timings } from '#loadgen/interval-timings.ts';
 import type { Phase, RunControl } from '#loadgen/run-control.ts';
 import { type Board, type Counts, sumBoards } from '#loadgen/worker-board.ts';
-import type { WorkerMessage, WorkerPlan } from '#loadgen/worker-plan.ts';
+import type { StackCounters, WorkerMessage, WorkerPlan } from '#loadgen/worker-plan.ts';
 
 /** A worker that is alive answers a tick in a millisecond; one that is starved gets this long. */
 const TICK_TIMEOUT_MS = 800;
 /** A reactor that cannot close its connections in this time is ended with its thread. */
 const END_TIMEOUT_MS = 10_000;
+
+/** Counters of engine stack, summed over all workers, by name. */
+export type StackCounts = Record<keyof typeof STACK_COUNT, number>;
 
 interface Member {
   worker: Worker;
@@ -29,6 +33,7 @@ export class WorkerCrew {
   readonly #clock: Clock;
   readonly #control: RunControl;
   readonly #boards: Board[];
+  readonly #stackCounters: StackCounters[] = [];
   readonly #members: Member[];
   /** What has been told since the last `takeSecond`, and in all. */
   #second: Timings = createTimings();
@@ -65,6 +70,17 @@ export class WorkerCrew {
 
   counts(): Counts {
     return sumBoards(this.#boards);
+  }
+
+  /** Undefined with other engines. */
+  stackCounts(): StackCounts | undefined {
+    if (this.#stackCounters.length === 0) return undefined;
+    const sums = {} as StackCounts;
+    for (const [name, index] of Object.entries(STACK_COUNT)) {
+      const values = this.#stackCounters.map((counters) => counters[index]!);
+      sums[name as keyof StackCounts] = values.reduce((sum, value) => sum + value, 0);
+    }
+    return sums;
   }
 
   setPhase(phase: Phase): void {
@@ -105,6 +121,7 @@ export class WorkerCrew {
     if (message.kind === 'started') {
       member.waker = message.waker;
       this.engine = message.engine;
+      if (message.stackCounters !== undefined) this.#stackCounters.push(message.stackCounters);
     } else if (message.kind === 'timings') {
       member.tick = message.tick;
       mergeTimings(this.#second, message.timings);

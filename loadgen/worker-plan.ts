@@ -10,6 +10,7 @@ import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoginRoute } from '#loadgen/login-desk.ts';
 import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
+import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
 
@@ -21,6 +22,8 @@ export interface WorkerPlan {
   firstUser: number;
   userCount: number;
   engine: EngineName | 'auto';
+  /** Engine stack only: this worker's device. */
+  stack: StackPart | undefined;
   route: LoginRoute;
   plan: ArrivalPlan;
   /** Number of this run, u32. */
@@ -41,9 +44,12 @@ export interface WorkerPlan {
   present: Uint8Array<SharedArrayBuffer>;
 }
 
+/** Counters of engine stack, shared; index with STACK_COUNT. */
+export type StackCounters = Float64Array<SharedArrayBuffer>;
+
 export type WorkerMessage =
   /** The reactor stands; the worker begins to log users in. */
-  | { kind: 'started'; engine: EngineName; waker: Waker }
+  | { kind: 'started'; engine: EngineName; waker: Waker; stackCounters: StackCounters | undefined }
   /** The histograms of second `tick`. */
   | { kind: 'timings'; tick: number; timings: TakenTimings }
   /** It cannot go on: an operating error, told with its code, or a bug, told with its stack. */
@@ -57,21 +63,24 @@ export function planWorkers(
     options: LoadOptions;
     target: ResolvedTarget;
     sources: SourcePlan | undefined;
+    stack: StackPlan | undefined;
     run: number;
   },
   control: SharedArrayBuffer,
   schedule: SharedArrayBuffer,
 ): WorkerPlan[] {
-  const { options, target, sources, run } = load;
+  const { options, target, stack, run } = load;
   const { connections, workers } = options;
   const present = new Uint8Array(new SharedArrayBuffer(connections));
   const flights = new FlightTable(flightCells(Math.max(options.ratePerS, FLIGHT_RATE_MIN_PER_S)));
   return Array.from({ length: workers }, (_, index) => {
     const share = shareOfUsers(connections, workers, index);
+    const sources = stack === undefined ? load.sources : stack.sources[index]!;
     return {
       firstUser: share.first,
       userCount: share.count,
       engine: options.engine,
+      stack: stack?.parts[index],
       route: { targetAddress: target.address, targetPort: target.port, sources },
       plan: { seed: options.seed, process: options.process, users: connections },
       run,

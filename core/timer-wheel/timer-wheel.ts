@@ -5,8 +5,8 @@
 // visit per turn of the wheel. An index is linked by number: node = index + 1, the heads of the slots
 // follow, 0 means "not armed", so fresh arrays need no fill and untouched pages stay unallocated.
 //
-// Never early, at most one step (100 ms, or as asked for) plus the caller's own delay late. Times are monotonic ms and come
-// from the caller. Cost: 12 bytes per index, allocated at the first deadline; nothing is allocated after.
+// Never early, at most one step (100 ms unless told) plus the caller's own delay late. Times are monotonic
+// ms from the caller. Cost: 12 bytes per index, allocated at the first deadline; nothing is allocated after.
 
 import { assert } from '#core/assert.ts';
 

@@ -4,14 +4,10 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
-import {
-  enterOwnNamespace,
-  LAB_ADDRESS,
-  stackObstacle,
-} from '#core/socket/stack/test/own-namespace.ts';
+import { enterOwnNamespace, stackObstacle } from '#core/socket/stack/test/own-namespace.ts';
 import { stackVariant } from '#core/socket/stack/test/stack-variant.ts';
 import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
-import { pattern, type Seen, Subject } from '#core/socket/test/subject.ts';
+import { pattern, Subject } from '#core/socket/test/subject.ts';
 
 const skip = stackObstacle();
 if (skip === false) enterOwnNamespace();

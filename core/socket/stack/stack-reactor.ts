@@ -43,7 +43,7 @@ export interface StackOptions {
   /** Addresses of the clients: private, of nobody else, a power of two on its boundary. */
   block: SourceBlock;
   /** The network between the clients and the device; without it there is only the host's own. */
-  network?: NetworkProfile;
+  network?: NetworkProfile | undefined;
 }
 
 export class StackReactor implements Reactor {
