@@ -46,7 +46,7 @@ export async function logIn(state: RunState): Promise<void> {
     server: server(),
     socketsBefore,
     socketsAfter: readSocketsInUse(),
-    countInTable: () => countInKernelTable(Number(new URL(state.targetUrl).port)),
+    countInTable: () => countInKernelTable(Number(new URL(state.targetUrl).port), 2 * connections),
   });
   const { sentence } = state.counts;
   if (!isIn) {

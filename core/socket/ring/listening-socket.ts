@@ -52,7 +52,7 @@ export function openListeningSocket(
   }
 }
 
-/** sockaddr_in { family u16, port u16 BE, address 4 }, sockaddr_in6 { family, port, flow u32, address 16, scope u32 }. */
+/** sockaddr_in: family u16, port u16 BE, address 4; sockaddr_in6: family, port, flow u32, address 16, scope u32. */
 function socketAddress(host: string, port: number, family: number): Buffer {
   const address = Buffer.alloc(family === AF_INET6 ? SOCKADDR_IN6_BYTES : SOCKADDR_IN_BYTES);
   address.writeUInt16LE(family, 0);
