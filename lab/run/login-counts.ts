@@ -9,9 +9,8 @@ import type { LoginCounts } from '#dashboards/report/run-record.ts';
 /** Sockets that bus, store and other programs may open or close meanwhile: 64, or 1 % of what is counted. */
 const OTHER_SOCKETS_MAX = 64;
 const OTHER_SOCKETS_RATIO_MAX = 0.01;
-/** Reads of the kernel's table, and how far its count may be off: it is no snapshot. */
+/** Reads of the kernel's table, which is no snapshot. */
 const READS_MAX = 3;
-const TABLE_RATIO_MAX = 0.001;
 
 /** TCP sockets in use in this network namespace, IPv4, or null where the kernel does not tell. */
 export function readSocketsInUse(procFolder = '/proc'): number | null {
@@ -83,15 +82,11 @@ export function judgeCounts(counted: CountedLogins): LoginCounts {
   return {
     ...result,
     sockets: inTable ?? sockets,
-    agree: isSame && isNear(inTable, 2 * wanted),
+    agree: isSame && inTable === 2 * wanted,
     sentence:
       `${told}sockets ${numberText(sockets)} more than before, which other programs blur; ` +
       `the kernel's table lists ${numberText(inTable)} ends of the server's port`,
   };
-}
-
-function isNear(count: number | null, wanted: number): boolean {
-  return count !== null && Math.abs(count - wanted) <= wanted * TABLE_RATIO_MAX;
 }
 
 function explainOthers(others: number): string {
