@@ -25,7 +25,7 @@ import {
 import { startLabRecorder } from '#lab/run/lab-recorder.ts';
 import { turn } from '#lab/run/run-blocks.ts';
 import type { RunState } from '#lab/run/run-state.ts';
-import { untilCut, untilTrue } from '#lab/run/until-cut.ts';
+import { RunCut, untilCut, untilTrue } from '#lab/run/until-cut.ts';
 
 /** The live bus: the one of the environment, or one in this process. */
 export async function startBus(state: RunState, lose: (sentence: string) => void): Promise<void> {
@@ -69,7 +69,7 @@ export async function startStore(state: RunState): Promise<void> {
   const { busUrl, storeUrl: found, lab } = state.environment;
   const { runId } = state;
   writeCurrentLab({ pid: process.pid, lab, runId, busUrl: busUrl!, storeUrl: found ?? '' });
-  signal.throwIfAborted();
+  if (signal.aborted) throw new RunCut();
 }
 
 export async function startServer(state: RunState): Promise<void> {

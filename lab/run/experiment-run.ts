@@ -12,7 +12,7 @@ import type { RunRecord } from '#dashboards/report/run-record.ts';
 import type { ExperimentFile } from '#lab/experiment/experiment.ts';
 import { startBus, startCollector, startServer, startStore } from '#lab/run/bring-up.ts';
 import { logIn, warmUp } from '#lab/run/login-phase.ts';
-import { preflight } from '#lab/run/preflight.ts';
+import { type Preflight, preflight } from '#lab/run/preflight.ts';
 import type { Progress } from '#lab/run/progress.ts';
 import { runBlocks } from '#lab/run/run-blocks.ts';
 import { makeRunFolder, newRunId, writeRun } from '#lab/run/run-folder.ts';
@@ -72,7 +72,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResult> {
     signal: stop.signal,
     spins: new SpinJudge(),
     blocks: [],
-    leftOut: [],
+    leftOut: leftOutBySize(checked),
     // Topics of several labs on one outside broker must not mix.
     environment: {
       ...environment,
@@ -170,6 +170,12 @@ async function finish(state: RunState): Promise<RunResult> {
   const ofCut = state.cut === null || state.cut.cause === 'time' ? EXIT.ok : state.cut.exitCode;
   const exitCode = ofCut !== EXIT.ok ? ofCut : isInvalid ? EXIT.invalidRun : EXIT.ok;
   return { record, reportFile, exitCode };
+}
+
+/** A host without engine ring bears a smaller population; the report tells why it is so small. */
+function leftOutBySize({ sizing }: Preflight): string[] {
+  const { engine } = sizing.workload;
+  return engine === 'ring' ? [] : [`engine ring: ${sizing.sentences[0]}`];
 }
 
 function interruptedBy(signal: AbortSignal): Cut {

@@ -43,11 +43,23 @@ export function makeRunFolder(runId: string, wanted: string | undefined): string
   );
 }
 
-/** Writes record and report whole or not at all; returns the path of the report. */
+/**
+ * Writes record and report whole or not at all; returns the path of the report.
+ * @throws WsarError WSAR_ERR_SYSTEM when they cannot be written.
+ */
 export function writeRun(folder: string, record: RunRecord): string {
-  writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 1)}\n`);
   const report = join(folder, REPORT_FILE);
-  writeWhole(report, renderReport(record));
+  try {
+    writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 1)}\n`);
+    writeWhole(report, renderReport(record));
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_SYSTEM',
+      `the report cannot be written to ${folder}: ${(error as Error).message}`,
+      `make room there; the verdict was: ${record.verdict.sentence}`,
+      error,
+    );
+  }
   return report;
 }
 
