@@ -6,7 +6,7 @@
 // speed of the machine (the fixed calculation between the blocks) is a control: when it moved, the
 // comparison is void, not a finding. Inside one run, A against B, is the stronger statement.
 
-import { changeText } from '#dashboards/report/number-text.ts';
+import { changeText, numberText } from '#dashboards/report/number-text.ts';
 import type { BlockRecord, RunRecord } from '#dashboards/report/run-record.ts';
 import { findMetric } from '#lab/statistics/block-metric.ts';
 import { fitPairs } from '#lab/statistics/conclude.ts';
@@ -15,6 +15,8 @@ import { type JudgedPairs, judgePairs, type PairedValues } from '#lab/statistics
 
 /** The machine may have become this much faster or slower between the runs. */
 const SPIN_CHANGE_RATIO_MAX = 0.05;
+/** Other programs may have taken so much more or less of the CPU, points of a hundred. */
+const OTHERS_CHANGE_PERCENT_MAX = 10;
 const MEMORY_STEP_BYTES = 2 ** 30;
 
 export interface ComparedMetric {
@@ -85,7 +87,17 @@ function differences(base: RunRecord, head: RunRecord): string[] {
       found.push(`the machine ran at another speed: a fixed calculation took ${changeText(ratio)}`);
     }
   }
+  const [othersBase, othersHead] = [base, head].map(othersPercent);
+  if (Math.abs(othersHead! - othersBase!) > OTHERS_CHANGE_PERCENT_MAX) {
+    const told = `${numberText(othersBase!)} % of the CPU, then ${numberText(othersHead!)} %`;
+    found.push(`the host was not as busy: other programs took ${told}`);
+  }
   return found;
+}
+
+/** CPU that other programs took in the blocks, median; 0 where the host does not tell. */
+function othersPercent({ blocks }: RunRecord): number {
+  return median(blocks.flatMap(({ checks }) => checks['others'] ?? [])) ?? 0;
 }
 
 /** The host without what a restart changes: the kernel takes a little more or less memory for itself. */

@@ -62,7 +62,8 @@ test('gate: figures that scatter across the margin are inconclusive', () => {
 
 test('gate: what must be the same and is not makes it invalid', () => {
   const verdict = { verdict: 'invalid' as const, sentence: 'No verdict: noise.', interval: '' };
-  const { workload, host } = sampleRecord();
+  const { workload, host, blocks } = sampleRecord();
+  const busy = blocks.map((block) => ({ ...block, checks: { others: 40 } }));
   const voids: [Partial<RunRecord>, RegExp][] = [
     [
       { workload: { ...workload, connections: 10 } },
@@ -75,6 +76,7 @@ test('gate: what must be the same and is not makes it invalid', () => {
     [{ verdict }, /HEAD is invalid: No verdict: noise/],
     [{ spinUs: 1102.2 }, /the machine ran at another speed: a fixed calculation took \+10/],
     [{ host: { ...host, cores: 4 } }, /the host differs: cores was 2 and is 4/],
+    [{ blocks: busy }, /the host was not as busy: other programs took 0 % of the CPU, then 40 %/],
     [{ metrics: [] }, /the primary metric has no values/],
   ];
   for (const [changes, reason] of voids) {
