@@ -72,7 +72,7 @@ export async function runExperiment(options: RunOptions): Promise<RunResult> {
     signal: stop.signal,
     spins: new SpinJudge(),
     blocks: [],
-    leftOut: leftOutBySize(checked),
+    leftOut: leftOutBySize(source, checked),
     // Topics of several labs on one outside broker must not mix.
     environment: {
       ...environment,
@@ -173,9 +173,9 @@ async function finish(state: RunState): Promise<RunResult> {
 }
 
 /** A host without engine ring bears a smaller population; the report tells why it is so small. */
-function leftOutBySize({ sizing }: Preflight): string[] {
-  const { engine } = sizing.workload;
-  return engine === 'ring' ? [] : [`engine ring: ${sizing.sentences[0]}`];
+function leftOutBySize({ experiment }: ExperimentFile, { sizing }: Preflight): string[] {
+  const isAsked = experiment.server.engine !== 'auto';
+  return isAsked || sizing.workload.engine === 'ring' ? [] : [sizing.sentences[0]!];
 }
 
 function interruptedBy(signal: AbortSignal): Cut {
