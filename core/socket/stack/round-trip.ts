@@ -8,8 +8,11 @@ const UNITS_PER_MS = 8;
 const UNITS_MAX = 65_535;
 /** Before the first measurement, ms. */
 const TIMEOUT_MS_INITIAL = 1000;
-/** RFC 6298 says 1 s; 200 ms is what Linux does, and what phones therefore do. */
-const TIMEOUT_MS_MIN = 200;
+/**
+ * Added to the round trip at least. RFC 6298 has a minimum of 1 s for the whole; this is what Linux does, and
+ * phones therefore do. Added, because a peer may hold its acknowledgement back for 200 ms.
+ */
+const SPREAD_MS_MIN = 200;
 const TIMEOUT_MS_MAX = 60_000;
 
 /** Takes one measurement in. */
@@ -33,6 +36,7 @@ export function timeoutMs(table: TcpTable, conn: number, retries: number): numbe
   const first =
     smooth === 0
       ? TIMEOUT_MS_INITIAL
-      : Math.max(TIMEOUT_MS_MIN, (smooth + 4 * table.roundTripVariation[conn]!) / UNITS_PER_MS);
+      : smooth / UNITS_PER_MS +
+        Math.max(SPREAD_MS_MIN, (4 * table.roundTripVariation[conn]!) / UNITS_PER_MS);
   return Math.min(TIMEOUT_MS_MAX, first * 2 ** retries);
 }

@@ -31,8 +31,11 @@ import { WakerEnd } from '#core/socket/waker.ts';
 
 const SLEEP_US_MAX = 200_000;
 const SLICE_US = 100_000;
-/** Packets that are taken in before output leaves. */
-const PACKETS_PER_TURN = 256;
+/**
+ * Packets that are taken in before output leaves. Many, so that what came is always served before a handler
+ * starts new work in its turn: else answers wait behind it until their senders think them lost.
+ */
+const PACKETS_PER_TURN = 2048;
 /** Connections that are let go per turn when the reactor stops. */
 const STOPS_PER_TURN = 512;
 /** How often an idle loop looks when it must not block its thread. */
