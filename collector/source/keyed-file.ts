@@ -9,19 +9,32 @@ import { ProcFile } from '#collector/source/proc-file.ts';
 import type { Capability } from '#collector/source/source.ts';
 import type { MetricSpec } from '#core/metric/registry.ts';
 
+/** Keys of one file at the most; /proc/vmstat has some 200. */
+const KEYS_MAX = 1024;
+
 export class KeyedFile {
   readonly #file: ProcFile;
   readonly #keys: KeyTable;
   readonly #specs: MetricSpec[];
+  readonly #otherSpec: ((key: string) => MetricSpec) | undefined;
   readonly #scanner = new ByteScanner();
+  #metrics!: MetricScope;
   #slots: number[] = [];
   #isCounter: boolean[] = [];
 
-  /** `wanted` maps a key of the file to its metric. */
-  constructor(path: string, wanted: Record<string, MetricSpec>) {
+  /**
+   * `wanted` maps a key of the file to its metric. `otherSpec` gives one for each of the other keys, up
+   * to a bound; without it they are left out.
+   */
+  constructor(
+    path: string,
+    wanted: Record<string, MetricSpec>,
+    otherSpec?: (key: string) => MetricSpec,
+  ) {
     this.#file = new ProcFile(path);
     this.#keys = new KeyTable(Object.keys(wanted));
     this.#specs = Object.values(wanted);
+    this.#otherSpec = otherSpec;
   }
 
   /** Says which of the keys are missing, or that the file is. */
@@ -43,6 +56,7 @@ export class KeyedFile {
   }
 
   declare(metrics: MetricScope): void {
+    this.#metrics = metrics;
     this.#slots = this.#specs.map((spec) => metrics.declare(spec));
     this.#isCounter = this.#specs.map((spec) => spec.counter !== undefined);
   }
@@ -54,7 +68,7 @@ export class KeyedFile {
     scanner.start(this.#file.bytes, this.#file.length);
     while (scanner.nextLine()) {
       if (!scanner.word()) continue;
-      const key = this.#keys.find(scanner);
+      const key = this.#keyIndex();
       if (key < 0 || !scanner.number() || scanner.isNegative) continue;
       const slot = this.#slots[key]!;
       if (this.#isCounter[key]) table.counter(slot, scanner.high, scanner.low);
@@ -70,5 +84,16 @@ export class KeyedFile {
 
   close(): void {
     this.#file.close();
+  }
+
+  /** Index of the key the scanner stands on; -1 when it is not wanted. */
+  #keyIndex(): number {
+    const known = this.#keys.find(this.#scanner);
+    if (known >= 0 || this.#otherSpec === undefined || this.#keys.size >= KEYS_MAX) return known;
+    const key = this.#scanner.wordText();
+    const spec = this.#otherSpec(key);
+    this.#slots.push(this.#metrics.declare(spec));
+    this.#isCounter.push(spec.counter !== undefined);
+    return this.#keys.add(key);
   }
 }

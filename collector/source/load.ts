@@ -15,6 +15,7 @@ const SLASH = '/'.charCodeAt(0);
 
 export class LoadSource implements Source {
   readonly id = 'load';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #load: ProcFile;
   readonly #files: ProcFile;

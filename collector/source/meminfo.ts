@@ -10,6 +10,7 @@ import { KeyedFile } from '#collector/source/keyed-file.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { gauge } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
+import type { MetricSpec } from '#core/metric/registry.ts';
 
 const KIB = { scale: 1024 };
 const bytes = (name: string, short: string, help: string) => gauge(name, short, 'By', help, KIB);
@@ -46,11 +47,24 @@ const WANTED = {
   Mlocked: bytes('memory.linux.locked', 'mlock', 'pages locked into memory'),
   SwapTotal: bytes('system.paging.limit', 'swptot', 'size of the swap space'),
   SwapFree: bytes('memory.linux.swap_free', 'swpfre', 'swap space that is free'),
+  SwapCached: bytes('memory.linux.swap_cached', 'swpcad', 'swapped pages that are in memory too'),
+  Committed_AS: bytes('memory.linux.committed', 'commit', 'memory that was promised to programs'),
+  CommitLimit: bytes('memory.linux.commit_limit', 'comlim', 'memory that may be promised'),
+  SecPageTables: bytes('memory.linux.page_tables{of=guests}', 'secpgt', 'page tables of guests'),
   AnonHugePages: bytes('memory.linux.anonymous_huge', 'anonhp', 'anonymous memory in huge pages'),
 };
 
+function otherLine(key: string): MetricSpec {
+  const name = `memory.linux.meminfo{name=${key}}`;
+  const help = `${key} of /proc/meminfo`;
+  // These lines count pages and have no unit behind them.
+  return key.startsWith('HugePages_')
+    ? gauge(name, key, '{page}', help)
+    : gauge(name, key, 'By', help, KIB);
+}
+
 /** Kernel memory that cannot be reclaimed. */
-const WIRED = ['SUnreclaim', 'KernelStack', 'PageTables', 'Percpu', 'Mlocked'];
+const WIRED = ['SUnreclaim', 'KernelStack', 'PageTables', 'SecPageTables', 'Percpu', 'Mlocked'];
 
 export class MeminfoSource implements Source {
   readonly id = 'meminfo';
@@ -66,8 +80,9 @@ export class MeminfoSource implements Source {
   #cached = -1;
   #utilization = -1;
 
-  constructor(root: string) {
-    this.#file = new KeyedFile(`${root}/meminfo`, WANTED);
+  /** `isDetailed`: every line of the file, also those that have no name of their own here. */
+  constructor(root: string, isDetailed = false) {
+    this.#file = new KeyedFile(`${root}/meminfo`, WANTED, isDetailed ? otherLine : undefined);
   }
 
   probe(): Capability {

@@ -18,4 +18,9 @@ export class MetricScope {
     if (slot !== NO_SLOT) this.slots.push(slot);
     return slot;
   }
+
+  /** Gives the slot of an instance that is gone to another one. */
+  redeclare(slot: number, spec: MetricSpec): void {
+    if (slot !== NO_SLOT) this.registry.redeclare(slot, spec);
+  }
 }

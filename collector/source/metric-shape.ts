@@ -40,9 +40,10 @@ export function hiddenCounter(name: string, more: Partial<MetricSpec> = {}): Met
   return counter(name, '', '', 'raw', { isHidden: true, ...more });
 }
 
-/** The full name of a metric's instance: `name{key=value}`. */
+/** The full name of a metric's instance: `name{key=value}`. What would end the value early becomes `_`. */
 export function instanceName(name: string, attribute: string, value: string | number): string {
+  const text = String(value).replace(/[{},=]/g, '_');
   return name.endsWith('}')
-    ? `${name.slice(0, -1)},${attribute}=${value}}`
-    : `${name}{${attribute}=${value}}`;
+    ? `${name.slice(0, -1)},${attribute}=${text}}`
+    : `${name}{${attribute}=${text}}`;
 }

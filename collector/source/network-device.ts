@@ -8,7 +8,7 @@
 
 import type { SampleTable } from '#collector/sample-table.ts';
 import { ByteScanner } from '#collector/source/byte-scanner.ts';
-import { KeyTable } from '#collector/source/key-table.ts';
+import { InstanceTable } from '#collector/source/instance-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { counter, gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { ProcFile } from '#collector/source/proc-file.ts';
@@ -23,7 +23,15 @@ const LOOPBACK = 'lo';
 const BYTES_PER_S_MAX = 2e11;
 const PACKETS_PER_S_MAX = BYTES_PER_S_MAX / 64;
 
-const KINDS = [
+interface Kind {
+  column: number;
+  name: string;
+  direction: 'receive' | 'transmit';
+  unit: string;
+  short: string;
+}
+
+const KINDS: readonly Kind[] = [
   { column: 0, name: 'io', direction: 'receive', unit: 'By/s', short: 'rB/s' },
   { column: 8, name: 'io', direction: 'transmit', unit: 'By/s', short: 'tB/s' },
   { column: 1, name: 'packet.count', direction: 'receive', unit: '{packet}/s', short: 'rxd' },
@@ -32,28 +40,46 @@ const KINDS = [
   { column: 10, name: 'errors', direction: 'transmit', unit: '{error}/s', short: 'terr' },
   { column: 3, name: 'packet.dropped', direction: 'receive', unit: '{packet}/s', short: 'rdrp' },
   { column: 11, name: 'packet.dropped', direction: 'transmit', unit: '{packet}/s', short: 'tdrp' },
-] as const;
+];
+
+const more = (column: number, name: string, short: string): Kind => {
+  const direction = column < 8 ? 'receive' : 'transmit';
+  return { column, name: `linux.${name}`, direction, unit: '{event}/s', short };
+};
+const MORE_KINDS: readonly Kind[] = [
+  more(4, 'fifo_errors', 'rfifo'),
+  more(5, 'frame_errors', 'rframe'),
+  more(6, 'compressed', 'rcompr'),
+  more(7, 'multicast', 'rmcast'),
+  more(12, 'fifo_errors', 'tfifo'),
+  more(13, 'collisions', 'coll'),
+  more(14, 'carrier_errors', 'tcarr'),
+  more(15, 'compressed', 'tcompr'),
+];
 
 export class NetworkDeviceSource implements Source {
   readonly id = 'network';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
-  /** How often a device was seen that found no place in the table. */
-  refused = 0;
   readonly #file: ProcFile;
   readonly #scanner = new ByteScanner();
-  readonly #devices = new KeyTable();
-  /** Slots of each device, by kind; and the tick in which it was last seen. */
-  readonly #slots: number[][] = [];
-  readonly #seenTick: number[] = [];
+  readonly #devices: InstanceTable;
+  readonly #kinds: readonly Kind[];
   readonly #hasTraffic: boolean[] = [];
   readonly #high = new Float64Array(COLUMNS);
   readonly #low = new Float64Array(COLUMNS);
-  #tick = 0;
   #refusedSlot = -1;
-  #metrics!: MetricScope;
 
-  constructor(root: string) {
+  /** `isDetailed`: all sixteen columns. */
+  constructor(root: string, isDetailed = false) {
     this.#file = new ProcFile(`${root}/net/dev`);
+    this.#kinds = isDetailed ? [...KINDS, ...MORE_KINDS] : KINDS;
+    this.#devices = new InstanceTable(DEVICES_MAX, (device) => specsOf(device, this.#kinds));
+  }
+
+  /** How often a device was seen that found no place in the table. */
+  get refused(): number {
+    return this.#devices.refused;
   }
 
   probe(): Capability {
@@ -61,7 +87,7 @@ export class NetworkDeviceSource implements Source {
   }
 
   declare(metrics: MetricScope): void {
-    this.#metrics = metrics;
+    this.#devices.declare(metrics);
     this.#refusedSlot = metrics.declare(
       gauge(
         'network.linux.devices.refused',
@@ -74,12 +100,12 @@ export class NetworkDeviceSource implements Source {
 
   sample(table: SampleTable): number {
     if (!this.#file.read()) return Freshness.stale;
-    this.#tick++;
+    this.#devices.startTick();
     const scanner = this.#scanner;
     scanner.start(this.#file.bytes, this.#file.length);
     for (let line = 0; scanner.nextLine(); line++) {
       if (line < HEADER_LINES || !scanner.word()) continue;
-      const device = this.#deviceIndex(table);
+      const device = this.#devices.find(scanner, table);
       if (device >= 0) this.#readDevice(device, table);
     }
     table.gauge(this.#refusedSlot, this.refused);
@@ -94,7 +120,7 @@ export class NetworkDeviceSource implements Source {
   activeDevices(): string[] {
     const active = this.#devices
       .names()
-      .filter((_, device) => this.#seenTick[device] === this.#tick && this.#hasTraffic[device]);
+      .filter((_, device) => this.#devices.isSeen(device) && this.#hasTraffic[device]);
     return active.sort((a, b) => Number(a === LOOPBACK) - Number(b === LOOPBACK));
   }
 
@@ -106,42 +132,18 @@ export class NetworkDeviceSource implements Source {
       this.#high[column] = scanner.high;
       this.#low[column] = scanner.low;
     }
-    this.#seenTick[device] = this.#tick;
+    this.#devices.seen(device);
     this.#hasTraffic[device] = this.#low[0]! + this.#high[0]! + this.#low[8]! + this.#high[8]! > 0;
-    const slots = this.#slots[device]!;
-    for (let kind = 0; kind < KINDS.length; kind++) {
-      const { column } = KINDS[kind]!;
+    const slots = this.#devices.slots(device);
+    for (let kind = 0; kind < this.#kinds.length; kind++) {
+      const { column } = this.#kinds[kind]!;
       table.counter(slots[kind]!, this.#high[column]!, this.#low[column]!);
     }
   }
-
-  /** Index of the device the scanner stands on; a place for a new one; -1 when there is none. */
-  #deviceIndex(table: SampleTable): number {
-    const known = this.#devices.find(this.#scanner);
-    if (known >= 0) return known;
-    const name = this.#scanner.wordText();
-    if (this.#devices.size < DEVICES_MAX) {
-      this.#slots.push(specsOf(name).map((spec) => this.#metrics.declare(spec)));
-      this.#seenTick.push(this.#tick);
-      return this.#devices.add(name);
-    }
-    const gone = this.#seenTick.findIndex((tick) => tick < this.#tick - 1);
-    if (gone < 0) {
-      this.refused++;
-      return -1;
-    }
-    this.#devices.replace(gone, name);
-    for (const [kind, spec] of specsOf(name).entries()) {
-      const slot = this.#slots[gone]![kind]!;
-      table.forget(slot);
-      if (slot >= 0) this.#metrics.registry.redeclare(slot, spec);
-    }
-    return gone;
-  }
 }
 
-function specsOf(device: string): MetricSpec[] {
-  return KINDS.map(({ name, direction, unit, short }) =>
+function specsOf(device: string, kinds: readonly Kind[]): MetricSpec[] {
+  return kinds.map(({ name, direction, unit, short }) =>
     counter(
       instanceName(
         instanceName(`system.network.${name}`, 'device', device),
@@ -150,7 +152,7 @@ function specsOf(device: string): MetricSpec[] {
       ),
       short,
       unit,
-      `${name.replace('.', ' ')} of ${device}, ${direction}`,
+      `${name.replace(/[._]/g, ' ')} of ${device}, ${direction}`,
       {
         max: unit === 'By/s' ? BYTES_PER_S_MAX : PACKETS_PER_S_MAX,
         decays: name === 'packet.count',

@@ -15,9 +15,13 @@ import type { Capability } from '#collector/source/source.ts';
 import type { MetricSpec } from '#core/metric/registry.ts';
 
 const NO_METRIC = -1;
+/** Columns of one group, and groups, at the most; TcpExt has some 140. */
+const COLUMNS_MAX = 512;
+const GROUPS_MAX = 32;
 
 /** One pair of lines: which metric each column is. */
 interface Group {
+  readonly name: string;
   readonly columns: KeyTable;
   readonly specs: MetricSpec[];
   readonly isCounter: boolean[];
@@ -37,19 +41,20 @@ export class PairedLines {
   readonly #scanner = new ByteScanner();
   readonly #groupKeys: KeyTable;
   readonly #groups: Group[];
+  readonly #otherSpec: ((group: string, column: string) => MetricSpec) | undefined;
+  /** Undefined until declared. */
+  #metrics: MetricScope | undefined;
 
-  constructor(path: string, wanted: WantedColumns) {
+  /** `otherSpec` gives a metric for each column that is not wanted by name; without it they are left out. */
+  constructor(
+    path: string,
+    wanted: WantedColumns,
+    otherSpec?: (group: string, column: string) => MetricSpec,
+  ) {
     this.#file = new ProcFile(path);
     this.#groupKeys = new KeyTable(Object.keys(wanted));
-    this.#groups = Object.values(wanted).map((columns) => ({
-      columns: new KeyTable(Object.keys(columns)),
-      specs: Object.values(columns),
-      isCounter: Object.values(columns).map((spec) => spec.counter !== undefined),
-      slots: [],
-      names: Buffer.alloc(0),
-      metricOfColumn: [],
-      isOpen: false,
-    }));
+    this.#groups = Object.entries(wanted).map(([name, columns]) => groupOf(name, columns));
+    this.#otherSpec = otherSpec;
   }
 
   probe(): Capability {
@@ -70,6 +75,7 @@ export class PairedLines {
   }
 
   declare(metrics: MetricScope): void {
+    this.#metrics = metrics;
     for (const group of this.#groups) {
       group.slots = group.specs.map((spec) => metrics.declare(spec));
     }
@@ -102,7 +108,7 @@ export class PairedLines {
   #line(): Group | undefined {
     const scanner = this.#scanner;
     if (!scanner.word()) return undefined;
-    const index = this.#groupKeys.find(scanner);
+    const index = this.#groupIndex();
     if (index < 0) return undefined;
     const group = this.#groups[index]!;
     if (group.isOpen) {
@@ -118,7 +124,31 @@ export class PairedLines {
     const scanner = this.#scanner;
     group.names = scanner.rest();
     group.metricOfColumn = [];
-    while (scanner.word()) group.metricOfColumn.push(group.columns.find(scanner));
+    while (scanner.word()) {
+      const known = group.columns.find(scanner);
+      group.metricOfColumn.push(known < 0 ? this.#addColumn(group) : known);
+    }
+  }
+
+  /** A group that nobody named is taken in when there are metrics for its columns. */
+  #groupIndex(): number {
+    const known = this.#groupKeys.find(this.#scanner);
+    if (known >= 0 || this.#otherSpec === undefined || this.#metrics === undefined) return known;
+    if (this.#groups.length >= GROUPS_MAX) return -1;
+    const name = this.#scanner.wordText();
+    this.#groups.push(groupOf(name, {}));
+    return this.#groupKeys.add(name);
+  }
+
+  #addColumn(group: Group): number {
+    if (this.#otherSpec === undefined || this.#metrics === undefined) return NO_METRIC;
+    if (group.columns.size >= COLUMNS_MAX) return NO_METRIC;
+    const column = this.#scanner.wordText();
+    const spec = this.#otherSpec(group.name, column);
+    group.specs.push(spec);
+    group.isCounter.push(spec.counter !== undefined);
+    group.slots.push(this.#metrics.declare(spec));
+    return group.columns.add(column);
   }
 
   #readNumbers(group: Group, table: SampleTable): void {
@@ -134,4 +164,18 @@ export class PairedLines {
       else table.gauge(slot, scanner.value);
     }
   }
+}
+
+function groupOf(name: string, columns: Record<string, MetricSpec>): Group {
+  const specs = Object.values(columns);
+  return {
+    name,
+    columns: new KeyTable(Object.keys(columns)),
+    specs,
+    isCounter: specs.map((spec) => spec.counter !== undefined),
+    slots: [],
+    names: Buffer.alloc(0),
+    metricOfColumn: [],
+    isOpen: false,
+  };
 }

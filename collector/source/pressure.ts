@@ -23,6 +23,7 @@ const EQUALS_BEFORE_TOTAL = 4;
 
 export class PressureSource implements Source {
   readonly id = 'pressure';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #files: readonly ProcFile[];
   readonly #scanner = new ByteScanner();

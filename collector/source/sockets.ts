@@ -38,6 +38,7 @@ const WANTED = {
 
 export class SocketsSource implements Source {
   readonly id = 'sockets';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #root: string;
   readonly #files: readonly ProcFile[];

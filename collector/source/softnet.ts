@@ -29,6 +29,7 @@ const KINDS = [
 
 export class SoftnetSource implements Source {
   readonly id = 'softnet';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #file: ProcFile;
   readonly #scanner = new ByteScanner();

@@ -2,15 +2,26 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CgroupSource } from '#collector/source/cgroup.ts';
+import { ConnectionMemorySource } from '#collector/source/connection-memory.ts';
+import { ConntrackSource } from '#collector/source/conntrack.ts';
+import { DiskSource } from '#collector/source/disk.ts';
+import { FilesystemSource } from '#collector/source/filesystem.ts';
+import { InterruptLinesSource } from '#collector/source/interrupt-lines.ts';
+import { Ip6CounterSource } from '#collector/source/ip6-counter.ts';
+import { KernelLimitSource } from '#collector/source/kernel-limit.ts';
+import { ListenQueueSource } from '#collector/source/listen-queue.ts';
 import { LoadSource } from '#collector/source/load.ts';
 import { MeminfoSource } from '#collector/source/meminfo.ts';
 import { NetworkDeviceSource } from '#collector/source/network-device.ts';
 import { PressureSource } from '#collector/source/pressure.ts';
+import { RunqueueTimeSource } from '#collector/source/runqueue-time.ts';
 import { SocketsSource } from '#collector/source/sockets.ts';
 import { SoftnetSource } from '#collector/source/softnet.ts';
 import type { Capability, Source } from '#collector/source/source.ts';
 import { StatSource } from '#collector/source/stat.ts';
 import { TcpSource } from '#collector/source/tcp.ts';
+import { TcpHashSource } from '#collector/source/tcp-hash.ts';
 import { VmstatSource } from '#collector/source/vmstat.ts';
 
 /** Where the kernel tells of itself. */
@@ -20,18 +31,41 @@ export const PROC_ROOT = '/proc';
 const AT_PAGESZ = 6n;
 const PAGE_BYTES_USUAL = 4096;
 
-/** The sources of a /proc at `root`; none of them has been opened. */
-export function hostSources(root = PROC_ROOT): Source[] {
+/**
+ * The sources of a /proc at `root`; none of them has been opened. `isDetailed`: every counter of the
+ * kernel, not only those of the catalogue (docs/tools/collect.md).
+ */
+export function hostSources(root = PROC_ROOT, isDetailed = false): Source[] {
+  const isLive = root === PROC_ROOT;
   return [
     new StatSource(root),
     new LoadSource(root),
-    new MeminfoSource(root),
-    new VmstatSource(root),
-    new TcpSource(root),
+    new MeminfoSource(root, isDetailed),
+    new VmstatSource(root, isDetailed),
+    new TcpSource(root, isDetailed),
     new SocketsSource(root, pageBytes()),
+    // These two use what the sources before them read.
+    new TcpHashSource(root),
+    new ConnectionMemorySource(root),
+    ...(isLive ? [new ListenQueueSource()] : []),
     new SoftnetSource(root),
-    new NetworkDeviceSource(root),
+    new NetworkDeviceSource(root, isDetailed),
+    new ConntrackSource(root),
     new PressureSource(root),
+    new RunqueueTimeSource(root),
+    new DiskSource(root),
+    ...(isLive ? [new FilesystemSource(root)] : []),
+    new KernelLimitSource(root),
+    new CgroupSource(root),
+    ...(isDetailed ? detailSources(root) : []),
+  ];
+}
+
+function detailSources(root: string): Source[] {
+  return [
+    new InterruptLinesSource(root, 'interrupts'),
+    new InterruptLinesSource(root, 'softirqs'),
+    new Ip6CounterSource(root),
   ];
 }
 

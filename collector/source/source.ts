@@ -30,6 +30,11 @@ export interface Source {
   readonly id: string;
   /** What one sample may cost, us of wall time; a source that exceeds it again and again is slowed down. */
   readonly budgetUs: number;
+  /**
+   * Its files are O(1) or O(CPUs): the fast lane reads it ten times a second (collector/fast-lane.ts), for the
+   * decay of one second and the highest tenth of each.
+   */
+  readonly isFast?: boolean;
   /** Tries once whether the host has it, and says what is missing. Costs are no matter. */
   probe(): Capability;
   /** Declares the metrics; called once, before the first sample. Instances that appear later go into the same scope. */

@@ -38,6 +38,7 @@ const SOFTIRQS = [
 
 export class StatSource implements Source {
   readonly id = 'stat';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #file: ProcFile;
   readonly #scanner = new ByteScanner();
@@ -50,6 +51,9 @@ export class StatSource implements Source {
   #softirqs: number[] = [];
   #softirqTotal = -1;
   #busiest = -1;
+  #imbalance = -1;
+  /** Utilization of the CPUs that have one, for the median. */
+  readonly #utilizations = new Float64Array(CPUS_MAX);
 
   constructor(root: string) {
     this.#file = new ProcFile(`${root}/stat`);
@@ -68,6 +72,15 @@ export class StatSource implements Source {
         '%max',
         '1',
         'utilization of the busiest CPU; far above the mean, one CPU is the limit',
+        { decays: true },
+      ),
+    );
+    this.#imbalance = metrics.declare(
+      derivedRate(
+        'system.cpu.linux.imbalance',
+        'cpuimb',
+        '1',
+        'utilization of the busiest CPU above that of the median one: one hot interrupt or thread',
         { decays: true },
       ),
     );
@@ -124,18 +137,30 @@ export class StatSource implements Source {
 
   derive(table: SampleTable): void {
     this.#total.derive(table);
-    let busiest = Number.NaN;
+    let count = 0;
     for (let i = 0; i < this.#cpus.length; i++) {
       const cpu = this.#cpus[i];
       if (cpu === undefined) continue;
       cpu.derive(table);
-      if (!(cpu.utilization <= busiest) && cpu.utilization >= 0) busiest = cpu.utilization;
+      if (cpu.utilization >= 0) count = this.#insert(cpu.utilization, count);
     }
+    const sorted = this.#utilizations;
+    const busiest = count === 0 ? Number.NaN : sorted[count - 1]!;
     table.set(this.#busiest, busiest);
+    table.set(this.#imbalance, busiest - sorted[(count - 1) >> 1]!);
   }
 
   close(): void {
     this.#file.close();
+  }
+
+  /** Puts a utilization in its place among the first `count`; returns how many there are now. */
+  #insert(utilization: number, count: number): number {
+    const sorted = this.#utilizations;
+    let at = count;
+    for (; at > 0 && sorted[at - 1]! > utilization; at--) sorted[at] = sorted[at - 1]!;
+    sorted[at] = utilization;
+    return count + 1;
   }
 
   #isCpu(): boolean {

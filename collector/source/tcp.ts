@@ -9,6 +9,7 @@ import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { counter, derivedRate, gauge } from '#collector/source/metric-shape.ts';
 import { PairedLines, type WantedColumns } from '#collector/source/paired-lines.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
+import type { MetricSpec } from '#core/metric/registry.ts';
 
 const D = { decays: true };
 const conn = (name: string, short: string, help: string, more = {}) =>
@@ -104,8 +105,27 @@ const NETSTAT: WantedColumns = {
   },
 };
 
+/** Columns that are no counters: settings, and what is open now. */
+const GAUGES = [
+  'Forwarding',
+  'DefaultTTL',
+  'RtoAlgorithm',
+  'RtoMin',
+  'RtoMax',
+  'MaxConn',
+  'MPCurrEstab',
+];
+
+/** The metric of a counter by the kernel's name, the one that nstat prints. */
+function otherCounter(group: string, column: string): MetricSpec {
+  const spec = GAUGES.includes(column) ? gauge : counter;
+  const name = `network.linux.counter{name=${group}${column}}`;
+  return spec(name, column, spec === gauge ? '1' : '{event}/s', `kernel counter ${group}${column}`);
+}
+
 export class TcpSource implements Source {
   readonly id = 'tcp';
+  readonly isFast = true;
   readonly budgetUs = 20_000;
   readonly #snmp: PairedLines;
   readonly #netstat: PairedLines;
@@ -116,9 +136,11 @@ export class TcpSource implements Source {
   #retransmitRatio = -1;
   #opened = -1;
 
-  constructor(root: string) {
-    this.#snmp = new PairedLines(`${root}/net/snmp`, SNMP);
-    this.#netstat = new PairedLines(`${root}/net/netstat`, NETSTAT);
+  /** `isDetailed`: every counter of the kernel, also those that have no name of their own here. */
+  constructor(root: string, isDetailed = false) {
+    const other = isDetailed ? otherCounter : undefined;
+    this.#snmp = new PairedLines(`${root}/net/snmp`, SNMP, other);
+    this.#netstat = new PairedLines(`${root}/net/netstat`, NETSTAT, other);
   }
 
   probe(): Capability {

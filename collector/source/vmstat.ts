@@ -4,8 +4,9 @@
 import type { SampleTable } from '#collector/sample-table.ts';
 import { KeyedFile } from '#collector/source/keyed-file.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
-import { counter } from '#collector/source/metric-shape.ts';
+import { counter, gauge } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
+import type { MetricSpec } from '#core/metric/registry.ts';
 
 const pages = (name: string, short: string, help: string) => counter(name, short, '{page}/s', help);
 const events = (name: string, short: string, help: string) =>
@@ -31,6 +32,7 @@ const WANTED = {
   pgpgout: counter('system.paging.io{direction=out}', 'pgout', 'By/s', 'bytes written to disks', {
     scale: 1024,
   }),
+  pgfree: pages('memory.linux.freed', 'pgfree', 'pages given back'),
   pswpin: pages('system.paging.operations{direction=in}', 'swpin', 'pages swapped in'),
   pswpout: pages('system.paging.operations{direction=out}', 'swpout', 'pages swapped out'),
   pgscan_kswapd: pages(
@@ -64,6 +66,7 @@ const WANTED = {
     'allocations that had to wait for compaction',
   ),
   oom_kill: events('memory.linux.oom_kills', 'oom', 'processes killed for want of memory'),
+  thp_collapse_alloc: pages('memory.linux.thp{event=collapse}', 'thpcl', 'small pages made huge'),
   thp_fault_alloc: pages('memory.linux.thp{event=fault}', 'thp', 'huge pages given on a fault'),
   thp_fault_fallback: pages(
     'memory.linux.thp{event=fallback}',
@@ -72,13 +75,25 @@ const WANTED = {
   ),
 };
 
+/** Keys `nr_*` are numbers of pages now, except these, which count up (mm/vmstat.c). */
+const NR_COUNTERS = /^nr_(dirtied|written|throttled_written|vmscan_.*|foll_pin_.*)$/;
+
+function otherKey(key: string): MetricSpec {
+  const isGauge = key === 'workingset_nodes' || (key.startsWith('nr_') && !NR_COUNTERS.test(key));
+  const name = `memory.linux.vmstat{name=${key}}`;
+  return isGauge
+    ? gauge(name, key, '{page}', `${key} of /proc/vmstat`)
+    : counter(name, key, '{event}/s', `${key} of /proc/vmstat`);
+}
+
 export class VmstatSource implements Source {
   readonly id = 'vmstat';
   readonly budgetUs = 20_000;
   readonly #file: KeyedFile;
 
-  constructor(root: string) {
-    this.#file = new KeyedFile(`${root}/vmstat`, WANTED);
+  /** `isDetailed`: every key of the file, also those that have no name of their own here. */
+  constructor(root: string, isDetailed = false) {
+    this.#file = new KeyedFile(`${root}/vmstat`, WANTED, isDetailed ? otherKey : undefined);
   }
 
   probe(): Capability {
