@@ -15,7 +15,7 @@ export const systemClock: Clock = {
   monoUs: () => performance.now() * 1000,
   wallMs: () => Date.now(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs);
+    const timer = setTimeout(callback, Math.max(0, delayMs));
     timer.unref();
     return () => clearTimeout(timer);
   },

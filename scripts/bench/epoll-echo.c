@@ -23,7 +23,10 @@ int main(void) {
   int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), one = 1;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t length = sizeof address;
-  if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 4096) < 0) { perror("listen"); return 1; }
+  if (bind(listener, (struct sockaddr *)&address, length) < 0 || listen(listener, 4096) < 0) {
+    perror("listen");
+    return 1;
+  }
   getsockname(listener, (struct sockaddr *)&address, &length);
   printf("port %d\n", ntohs(address.sin_port));
   fflush(stdout);

@@ -159,7 +159,8 @@ function print(figures: Map<Server, Figures>): void {
   }
   const { rounds, echoConnections, echoS } = size;
   process.stdout.write(
-    `echo of 32 bytes, ${echoConnections} connections in a closed loop, ${rounds} interleaved rounds of ${echoS} s, medians;\n` +
+    `echo of 32 bytes, ${echoConnections} connections in a closed loop, ` +
+      `${rounds} interleaved rounds of ${echoS} s, medians;\n` +
       'idle: user memory of the server, kernel slabs of both ends (client: engine ring)\n\n' +
       'server    CPU us/echo  ratio   echoes/s  connects/s     idle  user B/idle  kernel B/idle\n',
   );

@@ -294,7 +294,7 @@ export class NetReactor implements Reactor {
     clearTimeout(this.#timer);
     const ms = Math.min(Math.ceil(wishUs / 1000), Math.ceil(this.#wheel.msUntilNext(nowMs())));
     if (ms === Infinity) return;
-    this.#timer = setTimeout(() => this.#scheduleTurn(), Math.min(ms, KEEP_ALIVE_MS));
+    this.#timer = setTimeout(() => this.#scheduleTurn(), Math.max(0, Math.min(ms, KEEP_ALIVE_MS)));
   }
 
   async #watchWakes(): Promise<void> {
