@@ -167,6 +167,8 @@ onEveryEngine((variant) => {
     const client = subjectOf(t, variant, model, CLIENTS);
     const port = server.listen();
     for (let step = 0; step < STEPS; step++) {
+      client.check();
+      server.check();
       const dice = model.random();
       if (dice < 0.1 && client.now.size < CLIENTS) client.connectLater({ remotePort: port });
       else if (dice < 0.55) act(model, client);
@@ -184,6 +186,8 @@ onEveryEngine((variant) => {
     };
     for (let turn = 0; client.now.size > 0 || server.now.size > 0; turn++) {
       assert.ok(turn < 20_000, `left: ${describe(client)} | ${describe(server)}`);
+      client.check();
+      server.check();
       finish(client);
       finish(server);
       await new Promise((resolve) => setTimeout(resolve, 1));

@@ -35,6 +35,7 @@ import {
   OP,
   POLL_ADD_MULTI,
   POLLERR,
+  POLLHUP,
   POLLIN,
   SHUT_WR,
   SQE_CQE_SKIP_SUCCESS,
@@ -216,6 +217,10 @@ export class Connections {
       if ((now & FLAG.receiving) !== 0) flags[conn] = now | FLAG.readable;
       // The kernel's hint that a socket is not empty knows FIN (SOCK_DONE), but not a reset.
       if ((result & POLLERR) !== 0) flags[conn]! |= FLAG.broken;
+      // Both directions down while our FIN has not been asked for: a reset whose errno a send has taken.
+      else if ((result & POLLHUP) !== 0 && (now & (FLAG.outputEnded | FLAG.closing)) === 0) {
+        flags[conn]! |= FLAG.broken;
+      }
       this.#continueReading(conn, true);
     } else {
       this.#continueReading(conn, false);
@@ -329,7 +334,8 @@ export class Connections {
 
   /** What follows a receive that ended with `result`. */
   #received(conn: Conn, result: number, hasMore: boolean): void {
-    if (result === 0) this.#endOfInput(conn);
+    if (result === 0 && (this.#table.flags[conn]! & FLAG.broken) !== 0) this.fail(conn, ECONNRESET);
+    else if (result === 0) this.#endOfInput(conn);
     else if (result > 0) this.#continueReading(conn, hasMore);
     else if (result === -ENOBUFS) {
       this.#stats[STAT.buffersExhausted]!++;

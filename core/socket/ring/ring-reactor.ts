@@ -43,6 +43,7 @@ export class RingReactor implements Reactor {
   /** sockaddr of family AF_UNSPEC (0). */
   readonly #unspecified: Mapping;
   #wasRun = false;
+  #isClosed = false;
 
   /** Throws WsarError when the host cannot; `tuning` makes rings small for tests. */
   constructor(settings: ReactorSettings, tuning: RingTuning = {}) {
@@ -60,6 +61,7 @@ export class RingReactor implements Reactor {
   }
 
   listen(options: ListenOptions): { listener: number; port: number } {
+    assert(!this.#isClosed, 'a reactor that has ended does not listen');
     return this.#loop.reception.listen(options);
   }
 
@@ -153,7 +155,11 @@ export class RingReactor implements Reactor {
 
   /** Ends rings and memory. What is still open (a handler threw) is closed by the kernel with the rings. */
   #close(): void {
-    const { lanes, memory, output, connector, wakeEvent, wakerEnd } = this.#parts;
+    const { lanes, memory, output, connector, table, wakeEvent, wakerEnd } = this.#parts;
+    // No call may reach the memory that is unmapped below: no connection is open, none can be made.
+    this.#loop.stop();
+    table.flags.fill(0);
+    this.#isClosed = true;
     wakerEnd.close();
     this.#loop.reception.closeSockets();
     for (const lane of lanes) lane.close();

@@ -100,6 +100,7 @@ export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
 export const POLLIN = 1;
 export const POLLERR = 8;
+export const POLLHUP = 16;
 
 export const EINTR = 4;
 export const EAGAIN = 11;

@@ -45,6 +45,7 @@ export class Subject {
   readonly #running: Promise<void>;
   readonly #waiters = new Set<() => void>();
   #isOver = false;
+  #failure: unknown;
 
   constructor(
     t: TestContext,
@@ -61,7 +62,10 @@ export class Subject {
     this.#running = this.reactor.run();
     this.#running.then(
       () => this.#end(),
-      () => this.#end(),
+      (error: unknown) => {
+        this.#failure = error;
+        this.#end();
+      },
     );
     t.after(() => this.stop());
   }
@@ -102,9 +106,15 @@ export class Subject {
   /** Resolves when `condition` holds: looked at after every handler call. */
   async until(condition: () => boolean, what: string): Promise<void> {
     while (!condition()) {
+      this.check();
       assert.ok(!this.#isOver, `the reactor ended before: ${what}`);
       await new Promise<void>((resolve) => this.#waiters.add(resolve));
     }
+  }
+
+  /** Throws what a handler threw, if one did. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   send(seen: Seen, bytes: Uint8Array): boolean {
