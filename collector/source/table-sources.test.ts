@@ -85,7 +85,10 @@ test('connection tracking: fill, and what each CPU dropped, added up behind a wr
   const write = (...drops: number[]): void =>
     tree.write(
       'net/stat/nf_conntrack',
-      `entries  found drop early_drop\n${drops.map((n) => `00000007 00000000 ${n.toString(16).padStart(8, '0')} 00000001\n`).join('')}`,
+      [
+        'entries  found drop early_drop\n',
+        ...drops.map((n) => `00000007 00000000 ${hex(n)} 00000001\n`),
+      ].join(''),
     );
   tree.write('sys/net/netfilter/nf_conntrack_count', '750\n');
   tree.write('sys/net/netfilter/nf_conntrack_max', '1000\n');
@@ -278,3 +281,8 @@ test('in detail every counter of the kernel has a metric, also one that nobody h
   assert.equal(value('network.linux.counter{name=Ip6InReceives}'), 10);
   assert.equal(value('tcp.listen.drops'), 0);
 });
+
+/** A number as the kernel's tables print it. */
+function hex(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}
