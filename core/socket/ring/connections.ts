@@ -144,6 +144,9 @@ export class Connections {
     this.#table.errno[conn] = errno;
     this.#wheel.clear(conn);
     if ((before & FLAG.sending) === 0) this.#output.drop(conn);
+    // A shutdown runs in a kernel thread, which looks its slot up when it runs: were the slot given to another
+    // connection by then, that one would be shut down. It is short; the slot is closed after it.
+    if ((before & FLAG.shuttingDown) !== 0) return;
     if ((before & FLAG.connectStep) !== 0) this.#cancel(conn, TAG.connect);
     else if ((before & FLAG.hasSlot) !== 0) this.#closeSlot(conn);
     else this.settle(conn);
@@ -284,7 +287,7 @@ export class Connections {
     const { flags } = this.#table;
     flags[conn]! &= ~FLAG.shuttingDown;
     if ((flags[conn]! & FLAG.releasing) !== 0) {
-      this.settle(conn);
+      this.#closeSlot(conn);
     } else if (result < 0) {
       this.fail(conn, -result);
     } else {

@@ -74,17 +74,22 @@ export class TcpStack {
     return this.life.connect(options);
   }
 
-  setDeadline(conn: Conn, ms: number): void {
-    const { deadlines, now } = this.#parts;
+  setDeadline(conn: Conn, nowUs: number, ms: number): void {
+    const { deadlines } = this.#parts;
     if (ms === 0) deadlines.clear(conn);
-    else deadlines.set(conn, now.us / 1000, ms);
+    else deadlines.set(conn, nowUs / 1000, ms);
+  }
+
+  /** Tells the time between two turns. */
+  advance(nowUs: number): void {
+    this.#parts.now.us = nowUs;
+    this.#parts.link.advance(nowUs);
   }
 
   /** Takes up to `max` packets in; returns how many there were. */
   receive(nowUs: number, max: number): number {
-    const { link, now } = this.#parts;
-    now.us = nowUs;
-    link.advance(nowUs);
+    const { link } = this.#parts;
+    this.advance(nowUs);
     for (let taken = 0; taken < max; taken++) {
       const length = link.receive();
       if (length === 0) return taken;

@@ -1,4 +1,4 @@
-// What the stack knows of each connection, open or idle: 37 bytes in typed arrays, and no more while
+// What the stack knows of each connection, open or idle: 36 bytes in typed arrays, and no more while
 // nothing is under way. What a connection needs while bytes are on their way is a flight (flights.ts).
 //
 // A packet finds its connection through a hash of its addresses: one chain for each connection of the

@@ -3,6 +3,7 @@
 import type { Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
 import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
 
@@ -13,7 +14,12 @@ export function blockOf(index: number): { addressMin: number; addressCount: numb
 
 /** Engine stack; `created` gets every reactor that is made. */
 export function stackVariant(
-  options: { network?: NetworkProfile; block?: number; created?: (one: StackReactor) => void } = {},
+  options: {
+    network?: NetworkProfile;
+    tap?: (device: PacketLink) => PacketLink;
+    block?: number;
+    created?: (one: StackReactor) => void;
+  } = {},
 ): EngineVariant {
   return {
     name: 'stack',
@@ -21,7 +27,8 @@ export function stackVariant(
     create(reactorOptions: ReactorOptions): Reactor {
       const reactor = new StackReactor(settleOptions(reactorOptions), {
         block: blockOf(options.block ?? 0),
-        ...(options.network === undefined ? {} : { network: options.network }),
+        network: options.network,
+        tap: options.tap,
       });
       options.created?.(reactor);
       return reactor;

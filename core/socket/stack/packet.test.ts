@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  MSS_DEFAULT,
+  PACKET_BYTES_MAX,
+  PACKET_FLAW,
+  PAYLOAD_START,
+  type PacketHeader,
+  readPacket,
+  SEGMENT_BYTES_MAX,
+  Segment,
+  TCP_FLAG,
+  VNET_BYTES,
+  writePacket,
+} from '#core/socket/stack/packet.ts';
+import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
+
+const u32 = fc.integer({ min: 0, max: 0xffffffff });
+const u16 = fc.integer({ min: 0, max: 0xffff });
+const header = fc.record({
+  sourceAddress: u32,
+  sourcePort: u16,
+  targetAddress: u32,
+  targetPort: u16,
+  sequence: u32,
+  acknowledged: u32,
+  flags: fc.integer({ min: 0, max: 31 }).map((flags) => flags & ~TCP_FLAG.syn),
+  window: u16,
+});
+
+/** RFC 1071 by the book: one's complement sum of 16-bit words, word after word. */
+function referenceSum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) {
+    sum += bytes[at]! * 256 + (bytes[at + 1] ?? 0);
+    if (sum > 0xffff) sum -= 0xffff;
+  }
+  return sum;
+}
+
+/** The checksum as the kernel would complete it: over pseudo header and segment. */
+function completed(packet: Uint8Array, length: number): Buffer {
+  const bytes = Buffer.from(packet.subarray(0, length));
+  const start = VNET_BYTES + bytes.readUInt16LE(6);
+  const sum = referenceSum(bytes.subarray(start, length));
+  bytes.writeUInt16BE(~sum & 0xffff, start + bytes.readUInt16LE(8));
+  bytes[0] = 0;
+  return bytes;
+}
+
+function written(fields: PacketHeader, payload: Uint8Array): [Uint8Array, number] {
+  const packet = new Uint8Array(PACKET_BYTES_MAX);
+  packet.set(payload, PAYLOAD_START);
+  return [packet, writePacket(packet, fields, payload.length)];
+}
+
+test('what is written is read again, with the checksums that a reference computes', () => {
+  fc.assert(
+    fc.property(header, fc.uint8Array({ maxLength: SEGMENT_BYTES_MAX }), (fields, payload) => {
+      const [packet, length] = written(fields, payload);
+      const ip = Buffer.from(packet.subarray(VNET_BYTES, VNET_BYTES + 20));
+      assert.equal(referenceSum(ip), 0xffff, 'the IPv4 header is summed');
+      const segment = new Segment();
+      assert.equal(readPacket(packet, length, segment), PACKET_FLAW.none);
+      const { dataStart, dataEnd, mss, ...read } = segment;
+      assert.equal(mss, MSS_DEFAULT);
+      assert.deepEqual({ ...read }, { ...fields });
+      assert.deepEqual(packet.slice(dataStart, dataEnd), payload);
+      const whole = completed(packet, length);
+      assert.equal(readPacket(whole, length, segment), PACKET_FLAW.none, 'and when completed');
+      const pseudo = Buffer.concat([
+        whole.subarray(VNET_BYTES + 12, VNET_BYTES + 20),
+        Buffer.from([0, 6, (length - VNET_BYTES - 20) >> 8, (length - VNET_BYTES - 20) & 255]),
+        whole.subarray(VNET_BYTES + 20, length),
+      ]);
+      assert.equal(referenceSum(pseudo), 0xffff, 'the sum is that of pseudo header and segment');
+    }),
+  );
+});
+
+test('SYN carries our segment size', () => {
+  const packet = new Uint8Array(PACKET_BYTES_MAX);
+  const fields = { ...new Segment(), flags: TCP_FLAG.syn };
+  const length = writePacket(packet, fields, 0);
+  const segment = new Segment();
+  assert.equal(readPacket(packet, length, segment), PACKET_FLAW.none);
+  assert.equal(segment.mss, SEGMENT_BYTES_MAX);
+  assert.equal(segment.dataStart, segment.dataEnd);
+});
+
+test('one changed byte of a summed packet is noticed', () => {
+  fc.assert(
+    fc.property(
+      header,
+      fc.uint8Array({ minLength: 1, maxLength: 100 }),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      (fields, payload, place, change) => {
+        const [packet, length] = written(fields, payload);
+        const whole = completed(packet, length);
+        whole[VNET_BYTES + (place % (length - VNET_BYTES))]! ^= change;
+        assert.notEqual(readPacket(whole, length, new Segment()), PACKET_FLAW.none);
+      },
+    ),
+  );
+});
+
+test('any bytes at all are read or refused, never beyond their end', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 120 }), (bytes) => {
+      bytes[VNET_BYTES] = 0x45;
+      const segment = new Segment();
+      if (readPacket(bytes, bytes.length, segment) === PACKET_FLAW.none) {
+        assert.ok(segment.dataStart <= segment.dataEnd && segment.dataEnd <= bytes.length);
+      }
+    }),
+  );
+});
+
+test('sequence numbers: distance undoes addition, also across the wrap', () => {
+  fc.assert(
+    fc.property(u32, fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), (start, count) => {
+      const moved = sequenceAdd(start, count);
+      assert.ok(moved >= 0 && moved <= 0xffffffff);
+      assert.equal(sequenceDistance(moved, start), count);
+    }),
+  );
+  assert.equal(sequenceDistance(5, 0xfffffffb), 10);
+  assert.equal(sequenceDistance(0xfffffffb, 5), -10);
+});
