@@ -1,12 +1,13 @@
 // `wsar collect` as people and scripts run it.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { makeProcTree } from '#collector/test/proc-tree.ts';
 import { systemClock } from '#core/clock/clock.ts';
-import { ROOT, startWsar, watchProcess } from '#test/command.ts';
+import { ROOT, startWsar, temporaryFolder, watchProcess } from '#test/command.ts';
 
 const ROW = /^\d\d:\d\d:\d\d( +[\d.kMG-]+)+$/;
 
@@ -91,11 +92,47 @@ test('a reader that goes away ends it quietly', async (t) => {
   assert.ok(JSON.parse(shell.stdout()).values);
 });
 
+test('a reader that stops holds up no tick; the rows it missed are said', async (t) => {
+  const fifo = join(temporaryFolder(t), 'fifo');
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  // Held open for both directions, so that opening does not wait and nobody reads.
+  const held = openSync(fifo, 'r+');
+  t.after(() => closeSync(held));
+  const state = temporaryFolder(t);
+  const child = spawn(
+    join(ROOT, 'bin', 'wsar'),
+    ['collect', QUICK, '40', '--json', '--openmetrics', '0'],
+    { stdio: ['ignore', held, 'pipe'], env: { ...process.env, WSAR_STATE_DIR: state } },
+  );
+  t.after(() => void child.kill('SIGKILL'));
+  const command = watchProcess(child);
+  // 64 KiB of pipe and some of the queue are full; the collector ends by itself, after all its rows.
+  assert.equal(await command.exit(), 0);
+  assert.match(command.stderr(), /metrics at/);
+});
+
+test('layouts by role, each with its tables', async (t) => {
+  const { code, out } = await run(t, QUICK, '1', '--layout', 'memory,network', '--show', 'sched');
+  assert.equal(code, 0);
+  assert.match(out, /^time +vm +paging\/s +stalled % of the time +sockets.*scheduling/);
+});
+
+test('the fast lane shows the highest tenth of a row beside its mean', async (t) => {
+  const { code, out } = await run(t, '1', '2', '--json', '--fast-lane', '--detail');
+  assert.equal(code, 0);
+  const { values } = JSON.parse(out.trimEnd().split('\n').at(-1)!);
+  const name = 'system.linux.context_switches';
+  assert.ok(values[`${name}{max=100ms}`] >= values[name] * 0.999);
+  assert.ok(Object.keys(values).length > 500);
+});
+
 test('wrong usage: one sentence, exit 2, nothing on stdout', async (t) => {
   const cases: [string[], RegExp][] = [
     [['0'], /interval of '0'/],
     [['1', '0'], /'0' is not a whole number/],
-    [['--show', 'cpu,disk'], /--show knows no 'disk'/],
+    [['--show', 'cpu,diskette'], /--show knows no 'diskette'/],
+    [['--layout', 'cpu'], /--layout knows no 'cpu'/],
+    [['--openmetrics', 'here'], /--openmetrics here is no address/],
     [['--csv', '--schema'], /--schema is an object of --json/],
     [['--root', '/nowhere'], /\/nowhere holds no copy of \/proc/],
   ];

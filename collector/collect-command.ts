@@ -5,7 +5,8 @@
 import { setPriority, uptime } from 'node:os';
 import { join } from 'node:path';
 import { type CollectPlan, runCollector } from '#collector/collector.ts';
-import { LAYOUT_NAMES } from '#collector/report/layout.ts';
+import { LAYOUT_NAMES, TABLES } from '#collector/report/layout.ts';
+import { OutputQueue, openSink } from '#collector/report/output-queue.ts';
 import { findProcRoot, PROC_ROOT } from '#collector/source/source-list.ts';
 import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
@@ -20,6 +21,10 @@ import { stateSubfolder } from '#core/host/state-folder.ts';
 const PERIOD_MS_MIN = 100;
 const PERIOD_MS_MAX = 86_400_000;
 const COUNT_MAX = 1e9;
+const STDOUT_FD = 1;
+/** How long the last rows wait for a reader that has stopped. */
+const CLOSE_MS_MAX = 1000;
+const PORT_MAX = 65_535;
 /** Above ordinary programs, so that a busy host does not cost ticks; the collector takes under 1 % of a CPU. */
 const NICE = -10;
 
@@ -37,12 +42,26 @@ export const command: CommandSpec = {
       help: 'with --json: before the rows an object with name, unit and kind of every metric',
     },
     { flags: '--csv', help: 'one line of comma-separated values a tick with every metric' },
+    {
+      flags: '--openmetrics <address>',
+      help: 'serve the values of the last tick at http://HOST:PORT/metrics; a port alone is on 127.0.0.1',
+      parse: parseAddress,
+    },
+    { flags: '--detail', help: 'every counter of the kernel, not only the catalogue' },
+    {
+      flags: '--fast-lane',
+      help: 'read what is cheap ten times a second: 1 s decays that follow, highest tenth of each row',
+    },
     { flags: '--wide', help: "wsar's whole line, wider than 80 columns" },
+    {
+      flags: '--layout <roles>',
+      help: `tables for a role, separated by commas: ${Object.keys(TABLES).join(', ')}; default os`,
+      parse: (text) => parseNames('--layout', text, Object.keys(TABLES)),
+    },
     {
       flags: '--show <names>',
       help: `tables or groups of columns, separated by commas: ${LAYOUT_NAMES.join(', ')}`,
-      parse: parseLayout,
-      default: ['os'],
+      parse: (text) => parseNames('--show', text, LAYOUT_NAMES),
     },
     {
       flags: '--root <folder>',
@@ -77,15 +96,26 @@ async function collect(context: CommandContext): Promise<ExitCode> {
       ),
     );
   });
-  await runCollector(plan, {
+  const closed = new AbortController();
+  const output = new OutputQueue({
+    sink: openSink(STDOUT_FD, process.stdout),
     clock: systemClock,
-    uptimeS: uptime,
-    out: context.out,
-    talk: context.talk,
-    terminalLines: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
-    signal: context.signal,
-    lost: lost.signal,
+    onClosed: () => closed.abort(),
   });
+  try {
+    await runCollector(plan, {
+      clock: systemClock,
+      uptimeS: uptime,
+      out: (text) => output.write(text),
+      output,
+      talk: context.talk,
+      terminalLines: () => (process.stdout.isTTY ? process.stdout.rows : undefined),
+      signal: AbortSignal.any([context.signal, closed.signal]),
+      lost: lost.signal,
+    });
+  } finally {
+    await output.close(CLOSE_MS_MAX);
+  }
   return EXIT.ok;
 }
 
@@ -103,9 +133,12 @@ function planOf({ args, options }: CommandContext): CollectPlan {
     rowsMax: args[1] === undefined ? Infinity : parseCount(1, COUNT_MAX)(args[1]),
     format: options['json'] === true ? 'json' : options['csv'] === true ? 'csv' : 'console',
     hasSchema: options['schema'] === true,
-    show: options['show'] as string[],
+    show: shownNames(options),
     isWide: options['wide'] === true,
     root: options['root'] as string,
+    isDetailed: options['detail'] === true,
+    hasFastLane: options['fastLane'] === true,
+    openMetrics: options['openmetrics'] as { host: string; port: number } | undefined,
     host: hostName(),
     lab,
     spoolFolder:
@@ -114,6 +147,12 @@ function planOf({ args, options }: CommandContext): CollectPlan {
         ? undefined
         : join(stateSubfolder('spool'), lab.runId || 'collect')),
   };
+}
+
+/** What is shown: the roles first, then what was asked for by name; wsar's own table when nothing was. */
+function shownNames(options: Record<string, unknown>): string[] {
+  const asked = ['layout', 'show'].flatMap((option) => (options[option] as string[]) ?? []);
+  return asked.length === 0 ? ['os'] : asked;
 }
 
 /** Seconds as in sar, or a duration with its unit. */
@@ -130,14 +169,28 @@ function parseInterval(text: string | undefined): number {
   return periodMs;
 }
 
-function parseLayout(text: string): string[] {
+/** `9100`, `127.0.0.1:9100` or `[::1]:9100`. */
+function parseAddress(text: string): { host: string; port: number } {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:]+)):)?(\d+)$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > PORT_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `--openmetrics ${text} is no address`,
+      'give HOST:PORT or a port, such as 127.0.0.1:9100',
+    );
+  }
+  return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
+}
+
+function parseNames(option: string, text: string, known: readonly string[]): string[] {
   const names = text.split(',').map((name) => name.trim());
-  const unknown = names.find((name) => !LAYOUT_NAMES.includes(name));
+  const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
-      `--show knows no '${unknown}'`,
-      `choose of ${LAYOUT_NAMES.join(', ')}`,
+      `${option} knows no '${unknown}'`,
+      `choose of ${known.join(', ')}`,
     );
   }
   return names;

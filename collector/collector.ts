@@ -5,25 +5,27 @@
 
 import { startCollection } from '#collector/collection.ts';
 import type { LabLink } from '#collector/lab-link.ts';
+import type { OpenMetricsServer } from '#collector/openmetrics-server.ts';
 import { Recorder } from '#collector/recorder.ts';
 import { ConsoleReport } from '#collector/report/console-report.ts';
 import { CsvReport } from '#collector/report/csv-report.ts';
 import { JsonReport } from '#collector/report/json-report.ts';
-import { layoutOf } from '#collector/report/layout.ts';
+import { type Instances, layoutOf } from '#collector/report/layout.ts';
+import type { OutputQueue } from '#collector/report/output-queue.ts';
 import type { Report } from '#collector/report/report.ts';
-import { buildRow } from '#collector/row-shape.ts';
 import { Sampler } from '#collector/sampler.ts';
+import { DiskSource } from '#collector/source/disk.ts';
 import { NetworkDeviceSource } from '#collector/source/network-device.ts';
 import { OwnCostSource, type TickRecord } from '#collector/source/own-cost.ts';
 import { type Recording, RecordingSource } from '#collector/source/recording.ts';
 import { ServerRowSource } from '#collector/source/server-row.ts';
 import { hostSources } from '#collector/source/source-list.ts';
+import { type TickView, viewOf } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { keepAlive } from '#core/clock/keep-alive.ts';
 import type { LabEnvironment } from '#core/host/lab-environment.ts';
 import type { MetricRegistry } from '#core/metric/registry.ts';
-import type { Row } from '#core/metric/row.ts';
 import type { Shipper } from '#core/store/shipper.ts';
 
 /** What was asked for. */
@@ -39,6 +41,11 @@ export interface CollectPlan {
   isWide: boolean;
   /** The folder that stands for /proc. */
   root: string;
+  /** Every counter of the kernel, not only the catalogue. */
+  isDetailed?: boolean;
+  hasFastLane?: boolean;
+  /** Where the values are served as OpenMetrics text; undefined: nowhere. */
+  openMetrics?: { host: string; port: number } | undefined;
   host: string;
   lab: LabEnvironment;
   /** Where rows are recorded; undefined: they are not. */
@@ -50,6 +57,8 @@ export interface CollectorSurroundings {
   clock: Clock;
   uptimeS: () => number;
   out: (text: string) => void;
+  /** Counts what `out` had to drop because the reader stopped. */
+  output?: Pick<OutputQueue, 'dropped' | 'takeLoss'>;
   talk: (text: string) => void;
   terminalLines: () => number | undefined;
   /** Ends the collector well. */
@@ -81,36 +90,38 @@ class Collector {
   readonly #plan: CollectPlan;
   readonly #surroundings: CollectorSurroundings;
   readonly #server = new ServerRowSource();
-  readonly #tickRecord: TickRecord = { lateUs: 0, missedTicks: 0 };
+  readonly #tickRecord: TickRecord = { lateUs: 0, missedTicks: 0, droppedRows: 0 };
   readonly #sampler: Sampler;
   readonly #report: Report;
   #shipper: Shipper | undefined;
   #recorder: Recorder | undefined;
   #link: LabLink | undefined;
+  #openMetrics: OpenMetricsServer | undefined;
   #rows = 0;
   #end: (error?: Error) => void = () => {};
 
   constructor(plan: CollectPlan, surroundings: CollectorSurroundings) {
     this.#plan = plan;
     this.#surroundings = surroundings;
-    const sources = hostSources(plan.root);
-    this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server]);
+    const sources = hostSources(plan.root, plan.isDetailed);
+    this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server], plan.hasFastLane);
     if (plan.spoolFolder !== undefined) {
       this.#sampler.add(new RecordingSource(() => this.#recording()));
     }
     this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
     const network = sources.find((source) => source instanceof NetworkDeviceSource);
+    const disk = sources.find((source) => source instanceof DiskSource);
     this.#report = createReport(
       plan,
       surroundings,
-      () => network?.activeDevices() ?? [],
+      () => ({ devices: network?.activeDevices() ?? [], disks: disk?.disks() ?? [] }),
       this.#sampler.registry,
     );
   }
 
   /** Connects what is to be connected. Throws when it cannot be. */
   async open(): Promise<void> {
-    const { lab, host, spoolFolder } = this.#plan;
+    const { lab, host, spoolFolder, openMetrics } = this.#plan;
     const { clock } = this.#surroundings;
     // What only a lab needs is loaded only there: it would double the memory of a collector alone.
     if (spoolFolder !== undefined) {
@@ -124,6 +135,12 @@ class Collector {
           if (source === this.#server.id) this.#server.push(row, clock.monoUs());
         },
       });
+    }
+    if (openMetrics !== undefined) {
+      const { serveOpenMetrics } = await import('#collector/openmetrics-server.ts');
+      this.#openMetrics = await serveOpenMetrics(this.#sampler.table, openMetrics);
+      const at = `http://${openMetrics.host}:${this.#openMetrics.port}/metrics`;
+      this.#surroundings.talk(`wsar collect: metrics at ${at}\n`);
     }
     if (lab.busUrl === undefined) return;
     const { openLabLink } = await import('#collector/lab-link.ts');
@@ -155,8 +172,9 @@ class Collector {
       periodMs: this.#plan.periodMs,
       sampler: this.#sampler,
       tickRecord: this.#tickRecord,
+      hasFastLane: this.#plan.hasFastLane === true,
       followsWallClock: this.#plan.lab.busUrl === undefined,
-      onTick: (frame, events) => this.#onTick(buildRow(this.#sampler.table, frame), events),
+      onTick: (frame, events) => this.#onTick(viewOf(this.#sampler.table, frame), events),
     });
     if (signal.aborted) onSignal();
     if (lost.aborted) onLost();
@@ -172,6 +190,7 @@ class Collector {
 
   async close(): Promise<void> {
     this.#sampler.close();
+    await this.#openMetrics?.close();
     await this.#link?.close();
     await this.#closeShipper();
   }
@@ -182,17 +201,32 @@ class Collector {
       : { shipper: this.#shipper.stats, refused: this.#recorder?.refused ?? 0 };
   }
 
-  #onTick(row: Row, events: readonly LabEvent[]): void {
+  #onTick(view: TickView, happened: readonly LabEvent[]): void {
     if (this.#rows >= this.#plan.rowsMax) return;
-    this.#report.row(row, events);
+    const events = this.#withLoss(view, happened);
+    this.#report.row(view, events);
+    this.#openMetrics?.tick(view.frame.wallMs);
     for (const event of events) {
       this.#link?.event(event);
       this.#recorder?.ownEvent(event);
     }
-    this.#link?.row(row);
-    this.#recorder?.ownRow(row);
+    if (this.#link !== undefined || this.#recorder !== undefined) {
+      this.#link?.row(view.row());
+      this.#recorder?.ownRow(view.row());
+    }
     this.#rows++;
     if (this.#rows >= this.#plan.rowsMax) this.#end();
+  }
+
+  /** What happened, and before it that the reader of stdout had stopped, when it reads again. */
+  #withLoss({ frame }: TickView, happened: readonly LabEvent[]): readonly LabEvent[] {
+    const { output } = this.#surroundings;
+    this.#tickRecord.droppedRows = output?.dropped ?? 0;
+    const lost = output?.takeLoss() ?? 0;
+    if (lost === 0) return happened;
+    const text = `${lost} ${lost === 1 ? 'row was' : 'rows were'} not printed: the reader had stopped`;
+    const data = { cause: 'reader', droppedRows: lost };
+    return [{ wallMs: frame.wallMs, kind: 'note', text, data }, ...happened];
   }
 
   #onLabChange(event: LabEvent): void {
@@ -217,7 +251,7 @@ class Collector {
 function createReport(
   plan: CollectPlan,
   { out, terminalLines }: CollectorSurroundings,
-  devices: () => string[],
+  instances: () => Instances,
   registry: MetricRegistry,
 ): Report {
   if (plan.format === 'json') {
@@ -227,6 +261,6 @@ function createReport(
   return new ConsoleReport({
     out,
     terminalLines,
-    layout: () => layoutOf(plan.show, plan.isWide, devices()),
+    layout: () => layoutOf(plan.show, plan.isWide, instances()),
   });
 }

@@ -7,6 +7,9 @@
 //   sources derive        set(slot, value) from delta(slot) and value(slot)
 //   finish(slots, dt)     decays of what was derived
 //   everybody reads       values, decays
+//
+// In the fast lane (collector/collection.ts) a row is made of several readings: settle, derive and finish
+// run for each, `addToRow` adds up the differences, and `closeRow` makes them those of the whole row.
 
 import { grownColumn, grownFlags } from '#core/metric/column.ts';
 import { CounterBank, HIGH_UNIT } from '#core/metric/counter.ts';
@@ -23,6 +26,8 @@ export class SampleTable {
   #deltas = new Float64Array(SLOTS_START).fill(Number.NaN);
   #high = new Float64Array(SLOTS_START);
   #low = new Float64Array(SLOTS_START);
+  /** Differences of the row up to now, of sources in the fast lane. */
+  #rowDeltas = new Float64Array(SLOTS_START);
   /** 1 where a source wrote in this tick. */
   #isWritten = new Uint8Array(SLOTS_START);
 
@@ -93,6 +98,28 @@ export class SampleTable {
     }
   }
 
+  /** Adds the differences of this reading to those of the row. One that is not known makes the sum unknown. */
+  addToRow(slots: readonly number[]): void {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      this.#rowDeltas[slot] = this.#rowDeltas[slot]! + this.#deltas[slot]!;
+    }
+  }
+
+  /** Makes the differences and rates those of the row, `rowDtS` long; the next row begins. */
+  closeRow(slots: readonly number[], rowDtS: number): void {
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      const { counter, scale = 1 } = this.registry.spec(slot);
+      if (counter !== undefined) {
+        const delta = this.#rowDeltas[slot]!;
+        this.#deltas[slot] = delta;
+        this.#values[slot] = rowDtS > 0 ? (delta * scale) / rowDtS : Number.NaN;
+      }
+      this.#rowDeltas[slot] = 0;
+    }
+  }
+
   /** Nothing is known about this tick. Counters keep their readings: the next difference spans the hole. */
   miss(slots: readonly number[], decayDtS: number): void {
     for (let i = 0; i < slots.length; i++) {
@@ -111,6 +138,7 @@ export class SampleTable {
     this.#reserve(slot);
     this.counters.forget(slot);
     this.decays.forget(slot);
+    this.#rowDeltas[slot] = Number.NaN;
     this.#values[slot] = Number.NaN;
     this.#deltas[slot] = Number.NaN;
     this.#isWritten[slot] = 0;
@@ -151,6 +179,7 @@ export class SampleTable {
     this.decays.grow(doubled);
     this.#values = grownColumn(this.#values, doubled, Number.NaN);
     this.#deltas = grownColumn(this.#deltas, doubled, Number.NaN);
+    this.#rowDeltas = grownColumn(this.#rowDeltas, doubled);
     this.#high = grownColumn(this.#high, doubled);
     this.#low = grownColumn(this.#low, doubled);
     this.#isWritten = grownFlags(this.#isWritten, doubled);

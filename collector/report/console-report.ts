@@ -12,8 +12,8 @@ import { Averages } from '#collector/report/averages.ts';
 import type { Column, Group } from '#collector/report/layout.ts';
 import { timeText } from '#collector/report/number-text.ts';
 import type { Out, Report } from '#collector/report/report.ts';
+import type { TickView } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import type { MetricValue, Row } from '#core/metric/row.ts';
 
 const TIME_WIDTH = 8;
 const HEADER_LINES = 2;
@@ -30,6 +30,7 @@ export class ConsoleReport implements Report {
   readonly #options: ConsoleOptions;
   readonly #averages = new Averages();
   #groups: Group[] = [];
+  #metrics = new Set<string>();
   #rowsSinceHeader = 0;
   #rows = 0;
 
@@ -37,16 +38,15 @@ export class ConsoleReport implements Report {
     this.#options = options;
   }
 
-  row(row: Row, events: readonly LabEvent[]): void {
+  row(view: TickView, events: readonly LabEvent[]): void {
     const { out } = this.#options;
     const remarks = events.map((event) => `# ${timeText(event.wallMs)} ${event.text}\n`).join('');
     const header = this.#isHeaderDue(events.length) ? this.#header() : '';
     this.#rowsSinceHeader += 1 + events.length;
     this.#rows++;
-    for (const metric of metricsOf(this.#groups)) {
-      this.#averages.add(metric, row.values[metric] ?? Number.NaN, row.intervalUs);
-    }
-    out(`${header}${remarks}${this.#line(timeText(row.wallMs), (metric) => row.values[metric])}`);
+    const { wallMs, intervalUs } = view.frame;
+    for (const metric of this.#metrics) this.#averages.add(metric, view.value(metric), intervalUs);
+    out(`${header}${remarks}${this.#line(timeText(wallMs), (metric) => view.value(metric))}`);
   }
 
   end(): void {
@@ -63,6 +63,7 @@ export class ConsoleReport implements Report {
 
   #header(): string {
     this.#groups = this.#options.layout();
+    this.#metrics = metricsOf(this.#groups);
     this.#rowsSinceHeader = 0;
     const titles = this.#groups.map(({ title, columns }) => {
       const width = columns.reduce((sum, column) => sum + column.width + 1, -1);
@@ -75,7 +76,7 @@ export class ConsoleReport implements Report {
     return `${first}\n${' '.repeat(TIME_WIDTH)}${heads.join('')}\n`;
   }
 
-  #line(label: string, lookUp: (metric: string) => MetricValue | undefined): string {
+  #line(label: string, lookUp: (metric: string) => number): string {
     const cells = this.#groups.flatMap(({ columns }) =>
       columns.map((column) => ` ${cellText(column, lookUp).padStart(column.width)}`),
     );
@@ -83,10 +84,10 @@ export class ConsoleReport implements Report {
   }
 }
 
-function cellText(column: Column, lookUp: (metric: string) => MetricValue | undefined): string {
+function cellText(column: Column, lookUp: (metric: string) => number): string {
   const { metric, per, unit = 1, text } = column;
-  const divisor = per === undefined ? unit : (lookUp(per) ?? Number.NaN);
-  return text((lookUp(metric) ?? Number.NaN) / divisor);
+  const divisor = per === undefined ? unit : lookUp(per);
+  return text(lookUp(metric) / divisor);
 }
 
 function metricsOf(groups: readonly Group[]): Set<string> {

@@ -3,8 +3,8 @@
 // that appear later have no column; NDJSON shows them.
 
 import type { Out, Report } from '#collector/report/report.ts';
+import type { TickView } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import type { Row } from '#core/metric/row.ts';
 
 const FRAME = ['time', 'tick', 'missed_ticks', 'interval_s'];
 const US_PER_S = 1e6;
@@ -17,7 +17,8 @@ export class CsvReport implements Report {
     this.#out = out;
   }
 
-  row(row: Row, _events: readonly LabEvent[]): void {
+  row(view: TickView, _events: readonly LabEvent[]): void {
+    const row = view.row();
     if (this.#metrics === undefined) {
       this.#metrics = Object.keys(row.values);
       this.#line([...FRAME, ...this.#metrics]);

@@ -3,9 +3,9 @@
 // there is an object with `metrics` before the first row, and again when the metrics change.
 
 import type { Out, Report } from '#collector/report/report.ts';
+import type { TickView } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
 import type { MetricRegistry } from '#core/metric/registry.ts';
-import type { Row } from '#core/metric/row.ts';
 
 export class JsonReport implements Report {
   readonly #out: Out;
@@ -20,15 +20,16 @@ export class JsonReport implements Report {
     this.#registry = registry;
   }
 
-  row(row: Row, events: readonly LabEvent[]): void {
+  row(view: TickView, events: readonly LabEvent[]): void {
     const origin = { host: this.#host, source: 'host' };
     const registry = this.#registry;
+    let text = '';
     if (registry !== undefined && registry.version !== this.#version) {
       this.#version = registry.version;
-      this.#out(`${JSON.stringify({ ...origin, metrics: registry.definitions() })}\n`);
+      text += `${JSON.stringify({ ...origin, metrics: registry.definitions() })}\n`;
     }
-    for (const event of events) this.#out(`${JSON.stringify({ ...origin, ...event })}\n`);
-    this.#out(`${JSON.stringify({ ...origin, ...row })}\n`);
+    for (const event of events) text += `${JSON.stringify({ ...origin, ...event })}\n`;
+    this.#out(`${text}${JSON.stringify({ ...origin, ...view.row() })}\n`);
   }
 
   end(): void {}

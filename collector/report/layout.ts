@@ -3,6 +3,7 @@
 //
 // Two widths: `narrow` fits 80 columns with short numbers, `wide` is wsar's whole line with whole numbers.
 
+import { AREA_GROUPS, diskGroup } from '#collector/report/area-groups.ts';
 import { percentText, secondsText, shortText, wholeText } from '#collector/report/number-text.ts';
 
 export interface Column {
@@ -204,23 +205,50 @@ const WIDE: Record<string, Group> = {
   },
 };
 
-/** Groups by name, and the two tables that wsar had. `nic` is made of the devices that are there. */
+/** The two tables that wsar had, and layouts for those who look after one part of a host. */
 export const TABLES: Record<string, string[]> = {
   os: ['cpu', 'intr', 'tcp', 'nic', 'vm', 'files'],
   runtime: ['queue', 'messages', 'drain', 'loop', 'process'],
+  server: ['cpu', 'tcp', 'listen', 'sockets', 'vm', 'files', 'process'],
+  network: ['cpu', 'tcp', 'drops', 'listen', 'softnet', 'conntrack', 'nic'],
+  memory: ['vm', 'paging', 'psi', 'sockets'],
+  disk: ['cpu', 'psi', 'disk'],
+  scheduling: ['cpu', 'intr', 'sched', 'psi'],
+  container: ['cgroup', 'cpu', 'vm', 'psi'],
 };
 
-/** What may be asked for: tables and groups. */
-export const LAYOUT_NAMES = [...Object.keys(TABLES), ...Object.keys(WIDE), 'nic'];
+/** Groups made of the instances that are there: devices with traffic, disks with requests. */
+export interface Instances {
+  devices: string[];
+  disks: string[];
+}
 
-/** The groups of some tables and groups, each once, in the order asked for; `devices` one by one when wide. */
-export function layoutOf(names: readonly string[], isWide: boolean, devices: string[]): Group[] {
-  const shown = devices.slice(0, DEVICES_MAX);
+const INSTANCE_GROUPS = ['nic', 'disk'];
+
+/** What may be asked for: tables and groups. */
+export const LAYOUT_NAMES = [
+  ...new Set([
+    ...Object.keys(TABLES),
+    ...Object.keys(WIDE),
+    ...Object.keys(AREA_GROUPS),
+    ...INSTANCE_GROUPS,
+  ]),
+];
+
+/**
+ * The groups of some tables and groups, each once, in the order asked for. A name that is both (`disk`) is the
+ * table. Devices of table `os` have columns only when the line is wide.
+ */
+export function layoutOf(names: readonly string[], isWide: boolean, found: Instances): Group[] {
   const groups = new Set(names.flatMap((name) => TABLES[name] ?? [name]));
-  const asked = names.includes('nic');
+  const hasDevices = isWide || names.some((name) => name === 'nic' || name === 'network');
   return [...groups].flatMap((name) => {
-    if (name === 'nic') return isWide || asked ? shown.map((device) => nic(device, isWide)) : [];
-    return [(isWide ? WIDE : NARROW)[name]!];
+    if (name === 'nic') {
+      const devices = hasDevices ? found.devices.slice(0, DEVICES_MAX) : [];
+      return devices.map((device) => nic(device, isWide));
+    }
+    if (name === 'disk') return found.disks.slice(0, DEVICES_MAX).map(diskGroup);
+    return [AREA_GROUPS[name] ?? (isWide ? WIDE : NARROW)[name]!];
   });
 }
 

@@ -1,11 +1,11 @@
 // What prints rows: the console's table, NDJSON or CSV.
 
+import type { TickView } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import type { Row } from '#core/metric/row.ts';
 
 export interface Report {
   /** Prints what happened before a row, then the row. */
-  row(row: Row, events: readonly LabEvent[]): void;
+  row(view: TickView, events: readonly LabEvent[]): void;
   /** The end: averages, where there are any. */
   end(): void;
 }

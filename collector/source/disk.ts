@@ -100,6 +100,11 @@ export class DiskSource implements Source {
     this.#file.close();
   }
 
+  /** Names of the disks that are there and have ever had a request. */
+  disks(): string[] {
+    return this.#disks.names().filter((_, disk) => this.#disks.isSeen(disk));
+  }
+
   #readDisk(table: SampleTable): void {
     const scanner = this.#scanner;
     this.#wholeStart = scanner.wordStart;

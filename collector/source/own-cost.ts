@@ -14,6 +14,8 @@ import type { MetricRegistry } from '#core/metric/registry.ts';
 export interface TickRecord {
   lateUs: number;
   missedTicks: number;
+  /** Rows that stdout did not take, since the start. */
+  droppedRows?: number;
 }
 
 export class OwnCostSource implements Source {
@@ -31,6 +33,7 @@ export class OwnCostSource implements Source {
   #resets = -1;
   #implausible = -1;
   #refused = -1;
+  #droppedRows = -1;
   #registry!: MetricRegistry;
   #durations: number[] = [];
 
@@ -80,6 +83,14 @@ export class OwnCostSource implements Source {
     this.#implausible = metrics.declare(
       counter(own('counter.implausible'), 'implau', '{event}/s', 'differences that cannot be true'),
     );
+    this.#droppedRows = metrics.declare(
+      counter(
+        own('output.dropped'),
+        'odrop',
+        '{row}/s',
+        'rows that the reader of stdout did not take',
+      ),
+    );
     this.#refused = metrics.declare(
       gauge(
         own('metrics.refused'),
@@ -118,6 +129,7 @@ export class OwnCostSource implements Source {
     table.gauge(this.#lateness, this.#tick.lateUs);
     table.gauge(this.#missed, this.#tick.missedTicks);
     table.gauge(this.#duration, duration);
+    table.counterNumber(this.#droppedRows, this.#tick.droppedRows ?? 0);
     table.counterNumber(this.#errors, errors);
     table.counterNumber(this.#skipped, skipped);
     const { flagCounts } = table.counters;

@@ -31,7 +31,7 @@ export interface Source {
   /** What one sample may cost, us of wall time; a source that exceeds it again and again is slowed down. */
   readonly budgetUs: number;
   /**
-   * Its files are O(1) or O(CPUs): the fast lane reads it ten times a second (collector/fast-lane.ts), for the
+   * Its files are O(1) or O(CPUs): the fast lane reads it ten times a second (collector/collection.ts), for the
    * decay of one second and the highest tenth of each.
    */
   readonly isFast?: boolean;

@@ -97,6 +97,12 @@ export class CounterBank {
     return delta;
   }
 
+  /** The last reading as one number, exact below 2^53; NaN when there is none. */
+  reading(slot: number): number {
+    if (this.#isKnown[slot] !== 1) return Number.NaN;
+    return this.#high[slot]! * HIGH_UNIT + this.#low[slot]!;
+  }
+
   /** The counter is gone (its device was unplugged); the next reading has no predecessor. */
   forget(slot: number): void {
     this.#isKnown[slot] = 0;

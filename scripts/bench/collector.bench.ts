@@ -1,0 +1,204 @@
+// npm run bench:collector [-- --small] [-- --json]: wsar, sadc, atop, node_exporter and netdata side by side in one
+// run, once a second each, at no sockets and at 300,000: CPU of a sample, memory, bytes of a sample. Those that
+// are not installed are named. WHAT is measured is the whole process with its children; absolute figures
+// are this machine's, ratios count. Services of the system are not touched; what is started here is ended here.
+
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { cpus, tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import {
+  type Contestant,
+  contestants,
+  fileBytes,
+  type Running,
+  removeFolder,
+  startContestant,
+  treeCpuUs,
+  treeRssBytes,
+} from '#scripts/bench/collector-cost.ts';
+import { ROOT } from '#scripts/source-tree.ts';
+
+const isSmall = process.argv.includes('--small');
+const isJson = process.argv.includes('--json');
+const SECONDS = isSmall ? 3 : 40;
+const WARM_UP_MS = isSmall ? 2500 : 8000;
+/** Both ends are here: twice the connections. */
+const SOCKETS = isSmall ? 2000 : 300_000;
+/** Left free beside what the sockets take, bytes: their kernel memory is 10 KB each with a margin. */
+const FREE_BYTES_MIN = 2 * 1024 ** 3 + SOCKETS * 10_000;
+const FILLED_S_MAX = 300;
+
+interface Figures {
+  name: string;
+  sockets: number;
+  cpuUsPerSample: number;
+  rssBytes: number;
+  bytesPerSample: number;
+}
+
+const WSAR = join(ROOT, 'bin', 'wsar');
+const folder = mkdtempSync(join(tmpdir(), 'wsar-bench-collector-'));
+try {
+  await main();
+} finally {
+  removeFolder(folder);
+}
+
+async function main(): Promise<void> {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).concat('/usr/sbin', '/sbin');
+  const all = contestants(folders);
+  const missing = all.filter(({ program }) => program === undefined).map(({ name }) => name);
+  if (missing.length > 0) process.stderr.write(`not installed, left out: ${missing.join(', ')}\n`);
+  const present = all.filter(({ program }) => program !== undefined);
+  const rows = await measureAll(present);
+  const end = await openSockets();
+  if (end !== undefined) {
+    try {
+      rows.push(...(await measureAll(present)));
+    } finally {
+      await end();
+    }
+  }
+  print(rows);
+}
+
+async function measureAll(present: readonly Contestant[]): Promise<Figures[]> {
+  const started: { contestant: Contestant; running: Running; port: number; place: string }[] = [];
+  try {
+    for (const contestant of present) {
+      const place = mkdtempSync(join(folder, 'one-'));
+      const port = await freePort();
+      started.push({ contestant, running: startContestant(contestant, place, port), port, place });
+    }
+    await setTimeoutAsync(WARM_UP_MS);
+    const look = () =>
+      started.map(({ contestant, running, place }) => ({
+        cpuUs: treeCpuUs(running.child.pid ?? 0),
+        bytes:
+          contestant.file === undefined ? running.outputBytes() : fileBytes(contestant.file(place)),
+      }));
+    const before = look();
+    const scraped = await scrapeFor(started);
+    const after = look();
+    const sockets = allocatedSockets();
+    return started.map(({ contestant, running }, i) => ({
+      name: contestant.name,
+      sockets,
+      cpuUsPerSample: (after[i]!.cpuUs - before[i]!.cpuUs) / SECONDS,
+      rssBytes: treeRssBytes(running.child.pid ?? 0),
+      bytesPerSample: (scraped[i] ?? 0) || (after[i]!.bytes - before[i]!.bytes) / SECONDS,
+    }));
+  } finally {
+    for (const { running } of started) running.child.kill('SIGTERM');
+    await setTimeoutAsync(isSmall ? 300 : 2000);
+    for (const { running } of started) running.child.kill('SIGKILL');
+  }
+}
+
+/** Lets the seconds pass, asking those that only answer when asked; the length of each one's last answer. */
+async function scrapeFor(
+  started: readonly { contestant: Contestant; port: number }[],
+): Promise<number[]> {
+  const bytes = started.map(() => 0);
+  for (let second = 0; second < SECONDS; second++) {
+    const next = setTimeoutAsync(1000);
+    for (const [i, { contestant, port }] of started.entries()) {
+      const url = contestant.scrape?.(port);
+      if (url === undefined) continue;
+      const text = await fetch(url).then(
+        (answer) => answer.text(),
+        () => '',
+      );
+      bytes[i] = text.length;
+    }
+    await next;
+  }
+  return bytes;
+}
+
+/** Opens the sockets with our own server and generator; undefined, said on stderr, where there is no room. */
+async function openSockets(): Promise<(() => Promise<void>) | undefined> {
+  const free =
+    Number(/^MemFree:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024;
+  if (!(free >= FREE_BYTES_MIN)) {
+    process.stderr.write(
+      `only ${Math.round(free / 1e6)} MB free: not measured at ${SOCKETS} sockets\n`,
+    );
+    return undefined;
+  }
+  const connections = SOCKETS / 2;
+  const env = { ...process.env, WSAR_STATE_DIR: folder };
+  const port = await freePort();
+  const limits = [
+    '--connections',
+    String(connections + 1000),
+    '--users',
+    String(connections * 2 + 2000),
+  ];
+  const server = spawn(WSAR, ['serve', '--lab', '--port', String(port), ...limits], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env,
+  });
+  await new Promise((resolve) => server.stdout.once('data', resolve));
+  server.stdout.resume();
+  const target = ['--target', `mqtt://127.0.0.1:${port}`, '--connections', String(connections)];
+  const load = spawn(WSAR, ['load', ...target, '--duration', '1h', '--keepalive', '0s'], {
+    stdio: 'ignore',
+    env,
+  });
+  const end = async (): Promise<void> => {
+    for (const child of [load, server]) {
+      const gone = new Promise((resolve) => child.once('close', resolve));
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill('SIGTERM');
+      await Promise.race([gone, setTimeoutAsync(10_000)]);
+      child.kill('SIGKILL');
+    }
+  };
+  const wanted = allocatedSockets() + SOCKETS * 0.99;
+  for (let second = 0; second < FILLED_S_MAX && load.exitCode === null; second++) {
+    if (allocatedSockets() >= wanted) return end;
+    await setTimeoutAsync(1000);
+  }
+  process.stderr.write(`${SOCKETS} sockets could not be opened\n`);
+  await end();
+  return undefined;
+}
+
+function allocatedSockets(): number {
+  const text = readFileSync('/proc/net/sockstat', 'latin1');
+  return Number(/^TCP:.* alloc (\d+)/m.exec(text)?.[1]);
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function print(rows: readonly Figures[]): void {
+  if (isJson) {
+    for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
+    return;
+  }
+  process.stdout.write(`${cpus().length} CPUs, ${SECONDS} samples each, all at the same time\n`);
+  process.stdout.write(
+    '                       sockets  CPU us/sample  % of a core    RSS MB  bytes/sample\n',
+  );
+  for (const { name, sockets, cpuUsPerSample, rssBytes, bytesPerSample } of rows) {
+    const cells = [
+      String(sockets).padStart(8),
+      cpuUsPerSample.toFixed(0).padStart(13),
+      (cpuUsPerSample / 1e4).toFixed(3).padStart(11),
+      (rssBytes / 1e6).toFixed(1).padStart(9),
+      bytesPerSample.toFixed(0).padStart(13),
+    ];
+    process.stdout.write(`${name.padEnd(22)} ${cells.join('  ')}\n`);
+  }
+}
