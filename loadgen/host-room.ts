@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
+import { descriptorLimit } from '#core/host/descriptor-limit.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 
 export interface HostRoom {
@@ -88,10 +89,9 @@ export function readHostRoom(procFolder: string, cgroupFolder: string): HostRoom
   const current = Number(textOf(join(cgroupFolder, 'memory.current')) || Number.NaN);
   const group = Number.isFinite(limit - current) ? limit - current : Infinity;
   const freeBytes = Math.min(host, group);
-  const soft = /^Max open files\s+(\d+)/m.exec(textOf(join(procFolder, 'self/limits')))?.[1];
   return {
     freeBytes: Number.isFinite(freeBytes) ? freeBytes : undefined,
-    descriptors: soft === undefined ? undefined : Number(soft),
+    descriptors: descriptorLimit(procFolder),
   };
 }
 

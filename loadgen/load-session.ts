@@ -9,6 +9,7 @@ import type { Clock } from '#core/clock/clock.ts';
 import { createHostClock } from '#core/clock/host-clock.ts';
 import { startTicker, type Tick } from '#core/clock/ticker.ts';
 import { WsarError } from '#core/errors.ts';
+import { formatIpv4 } from '#core/host/ipv4.ts';
 import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
@@ -22,13 +23,7 @@ import { loadRow } from '#loadgen/load-rows.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
 import { type LoadResult, type LoadSummary, summarize } from '#loadgen/load-summary.ts';
 import { probeLogin } from '#loadgen/probe-login.ts';
-import {
-  formatAddress,
-  parseBlock,
-  planSources,
-  type SourcePlan,
-  sourceAddress,
-} from '#loadgen/source-plan.ts';
+import { parseBlock, planSources, type SourcePlan, sourceAddress } from '#loadgen/source-plan.ts';
 import {
   planStack,
   requireHostTarget,
@@ -74,7 +69,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   link.onLost(() => orphaned.abort(BUS_LOST));
   const session = new LoadSession(context, options, link, clock);
   try {
-    const from = sources === undefined ? undefined : formatAddress(sourceAddress(sources, 0, 0));
+    const from = sources === undefined ? undefined : formatIpv4(sourceAddress(sources, 0, 0));
     await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     await session.run(target, sources, stack, signal);

@@ -5,10 +5,10 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
+import { formatIpv4 } from '#core/host/ipv4.ts';
 import { encodeConnect, encodeDisconnect } from '#core/wire/mqtt/encode.ts';
 import { frameLength } from '#core/wire/mqtt/frame.ts';
 import { CONNACK, PACKET } from '#core/wire/mqtt/packet.ts';
-import { formatAddress } from '#loadgen/source-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 
 /** A server that has not answered by then will not answer a crowd. */
@@ -46,7 +46,7 @@ export async function probeLogin(
   clock: Clock,
 ): Promise<void> {
   const socket = connect({
-    host: formatAddress(target.address),
+    host: formatIpv4(target.address),
     port: target.port,
     allowHalfOpen: true,
     ...(from === undefined ? {} : { localAddress: from }),

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { WsarError } from '#core/errors.ts';
+import { formatIpv4 } from '#core/host/ipv4.ts';
 import { readHostPorts } from '#loadgen/host-ports.ts';
 import {
   addressesUsed,
-  formatAddress,
   type HostPorts,
   parseBlock,
   planSources,
@@ -37,7 +37,7 @@ test('no two users share a source, whichever attempt they are at', () => {
           for (let user = 0; user < users; user++) {
             const address = sourceAddress(plan, user, attempt);
             const port = sourcePort(plan, user, attempt);
-            assert.ok(address > 0x7f010000 && address < 0x7f0100ff, formatAddress(address));
+            assert.ok(address > 0x7f010000 && address < 0x7f0100ff, formatIpv4(address));
             assert.ok(port >= 1024 && port <= 65_535);
             assert.ok(port < HOST.localMin || port > HOST.localMax, `port ${port}`);
             assert.ok(!HOST.listening.has(port));

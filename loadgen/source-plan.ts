@@ -17,6 +17,7 @@
 //     where little else is left, its lower half is used.
 
 import { WsarError } from '#core/errors.ts';
+import { formatIpv4, parseIpv4 } from '#core/host/ipv4.ts';
 
 export interface AddressBlock {
   /** First address, as a number in network order: 0x7f010000 = 127.1.0.0. */
@@ -108,17 +109,12 @@ export function parseBlock(text: string): AddressBlock {
       'write it like 127.1.0.0/16',
     );
   }
-  const address = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
+  const address = parseIpv4(bytes.join('.'));
   return { address: address - (address % 2 ** (32 - prefixLength)), prefixLength };
 }
 
-/** 0x7f000001 to '127.0.0.1'. */
-export function formatAddress(address: number): string {
-  return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
-}
-
 function formatBlock(block: AddressBlock): string {
-  return `${formatAddress(block.address)}/${block.prefixLength}`;
+  return `${formatIpv4(block.address)}/${block.prefixLength}`;
 }
 
 function place(plan: SourcePlan, user: number, attempt: number): number {

@@ -4,11 +4,11 @@
 
 import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
+import { formatIpv4 } from '#core/host/ipv4.ts';
 import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import {
   type AddressBlock,
   addressesUsed,
-  formatAddress,
   type HostPorts,
   planSources,
   type SourcePlan,
@@ -39,7 +39,7 @@ export interface StackPlan {
 /** Refuses a target that packets of ours could not come back from. Throws WSAR_ERR_USAGE. */
 export function requireHostTarget(target: ResolvedTarget): void {
   const addresses = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
-  const dotted = formatAddress(target.address);
+  const dotted = formatIpv4(target.address);
   if (target.isLoopback || addresses.some(({ address }) => address === dotted)) return;
   throw new WsarError(
     'WSAR_ERR_USAGE',

@@ -3,6 +3,7 @@
 
 import { lookup } from 'node:dns/promises';
 import { WsarError } from '#core/errors.ts';
+import { isLoopback, parseIpv4 } from '#core/host/ipv4.ts';
 
 export interface Target {
   /** As people know it: 'mqtt://127.0.0.1:1883'. */
@@ -57,14 +58,13 @@ export async function resolveTarget(target: Target, isOwned: boolean): Promise<R
       error,
     );
   }
-  const address = dotted.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  const isLoopback = address >>> 24 === 127;
-  if (!isLoopback && !isOwned) {
+  const address = parseIpv4(dotted);
+  if (!isLoopback(address) && !isOwned) {
     throw new WsarError(
       'WSAR_ERR_TARGET_NOT_OWNED',
       `${target.text} (${dotted}) is not on this host`,
       'load may only go to machines of your own; if it is yours, add --i-own-this-target',
     );
   }
-  return { ...target, address, isLoopback };
+  return { ...target, address, isLoopback: isLoopback(address) };
 }

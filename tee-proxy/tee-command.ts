@@ -1,7 +1,6 @@
 // `wsar tee`: the command line of the tee. Turns options into settings and checks everything that can be
 // checked before anything is started.
 
-import { readFileSync } from 'node:fs';
 import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import type { ExitCode } from '#core/cli/exit-code.ts';
 import {
@@ -12,13 +11,14 @@ import {
   parseSizeBytes,
 } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
+import { descriptorLimit } from '#core/host/descriptor-limit.ts';
+import { isLoopback } from '#core/host/ipv4.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { runTee, type TeeSettings } from '#tee-proxy/tee-session.ts';
 import {
   checkRoutes,
   type HostPort,
-  isLoopback,
   resolveListen,
   resolveTarget,
 } from '#tee-proxy/tee-targets.ts';
@@ -150,7 +150,8 @@ function settleConnections(
   shadows: number,
 ): number {
   if (engine !== 'net') return wanted ?? CONNECTIONS_DEFAULT;
-  const limit = descriptorLimit();
+  // macOS, without /proc, gives Node 10,240 at least.
+  const limit = descriptorLimit() ?? 10_240;
   const fitting = Math.max(1, Math.floor((limit - DESCRIPTORS_KEPT) / (2 + 2 * shadows)));
   if (wanted !== undefined && wanted > fitting) {
     throw new WsarError(
@@ -160,17 +161,6 @@ function settleConnections(
     );
   }
   return wanted ?? Math.min(CONNECTIONS_DEFAULT, fitting);
-}
-
-/** Open files of this process at most (proc(5), limits); Node has raised it to the hard limit. */
-function descriptorLimit(): number {
-  try {
-    const match = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
-    return match === null ? Number.POSITIVE_INFINITY : Number(match[1]);
-  } catch {
-    // No /proc: macOS gives Node 10,240 at least.
-    return 10_240;
-  }
 }
 
 function required(value: unknown, flag: string): HostPort {

@@ -5,6 +5,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
+import { isLoopback, parseIpv4 } from '#core/host/ipv4.ts';
 
 export interface HostPort {
   host: string;
@@ -17,13 +18,6 @@ export interface TeeTarget {
   /** IPv4 address in network order as a number. */
   address: number;
   port: number;
-}
-
-const LOOPBACK = 127;
-
-/** Whether a listening address is reachable from this machine alone. */
-export function isLoopback(address: string): boolean {
-  return address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
 
 /**
@@ -58,8 +52,8 @@ export async function resolveTarget(
   if (target.port === 0) {
     throw new WsarError('WSAR_ERR_USAGE', `--${role} ${name} has port 0`, 'name the port');
   }
-  const address = parseAddress(await resolve(role, target.host));
-  if (address >>> 24 !== LOOPBACK && !isOwned) {
+  const address = parseIpv4(await resolve(role, target.host));
+  if (!isLoopback(address) && !isOwned) {
     throw new WsarError(
       'WSAR_ERR_TARGET_NOT_OWNED',
       `--${role} ${name} is not on this machine's loopback`,
@@ -115,18 +109,13 @@ async function resolve(role: string, host: string): Promise<string> {
   }
 }
 
-/** '127.0.0.1' to 0x7f000001. */
-function parseAddress(text: string): number {
-  return text.split('.').reduce((address, part) => ((address << 8) | Number(part)) >>> 0, 0);
-}
-
 function isReachedBy(listenHost: string, target: TeeTarget): boolean {
   if (listenHost !== '0.0.0.0' && listenHost !== '::') {
-    return isIPv4(listenHost) && parseAddress(listenHost) === target.address;
+    return isIPv4(listenHost) && parseIpv4(listenHost) === target.address;
   }
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   return (
-    target.address >>> 24 === LOOPBACK ||
-    own.some(({ address }) => isIPv4(address) && parseAddress(address) === target.address)
+    isLoopback(target.address) ||
+    own.some(({ address }) => isIPv4(address) && parseIpv4(address) === target.address)
   );
 }
