@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as setImmediateAsync } from 'node:timers/promises';
-import { type CollectPlan, runCollector } from '#collector/collector.ts';
+import type { CollectPlan } from '#collector/collect-plan.ts';
+import { runCollector } from '#collector/collector.ts';
 import { TABLES } from '#collector/report/layout.ts';
 import {
   DEVICE_HEADER,

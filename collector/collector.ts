@@ -3,15 +3,14 @@
 // is gone, and always in the same order: ticks stop, averages are printed, the spool is brought to the
 // store, the bus is left.
 
+import type { AreaHost, AreaPart } from '#collector/collect-area.ts';
+import type { CollectorSurroundings, CollectPlan } from '#collector/collect-plan.ts';
 import { startCollection } from '#collector/collection.ts';
 import type { LabLink } from '#collector/lab-link.ts';
 import type { OpenMetricsServer } from '#collector/openmetrics-server.ts';
 import { Recorder } from '#collector/recorder.ts';
-import { ConsoleReport } from '#collector/report/console-report.ts';
-import { CsvReport } from '#collector/report/csv-report.ts';
-import { JsonReport } from '#collector/report/json-report.ts';
-import { type Instances, layoutOf } from '#collector/report/layout.ts';
-import type { OutputQueue } from '#collector/report/output-queue.ts';
+import { createReport } from '#collector/report/create-report.ts';
+import type { Instances } from '#collector/report/layout.ts';
 import type { Report } from '#collector/report/report.ts';
 import { Sampler } from '#collector/sampler.ts';
 import { DiskSource } from '#collector/source/disk.ts';
@@ -19,53 +18,12 @@ import { NetworkDeviceSource } from '#collector/source/network-device.ts';
 import { OwnCostSource, type TickRecord } from '#collector/source/own-cost.ts';
 import { type Recording, RecordingSource } from '#collector/source/recording.ts';
 import { ServerRowSource } from '#collector/source/server-row.ts';
+import type { Source } from '#collector/source/source.ts';
 import { hostSources } from '#collector/source/source-list.ts';
 import { type TickView, viewOf } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import type { Clock } from '#core/clock/clock.ts';
 import { keepAlive } from '#core/clock/keep-alive.ts';
-import type { LabEnvironment } from '#core/host/lab-environment.ts';
-import type { MetricRegistry } from '#core/metric/registry.ts';
 import type { Shipper } from '#core/store/shipper.ts';
-
-/** What was asked for. */
-export interface CollectPlan {
-  periodMs: number;
-  /** Rows after which the collector ends. */
-  rowsMax: number;
-  format: 'console' | 'json' | 'csv';
-  /** JSON says what the metrics are before it gives their values. */
-  hasSchema: boolean;
-  /** Tables and groups of the console. */
-  show: string[];
-  isWide: boolean;
-  /** The folder that stands for /proc. */
-  root: string;
-  /** Every counter of the kernel, not only the catalogue. */
-  isDetailed?: boolean;
-  hasFastLane?: boolean;
-  /** Where the values are served as OpenMetrics text; undefined: nowhere. */
-  openMetrics?: { host: string; port: number } | undefined;
-  host: string;
-  lab: LabEnvironment;
-  /** Where rows are recorded; undefined: they are not. */
-  spoolFolder: string | undefined;
-}
-
-/** What the process offers. */
-export interface CollectorSurroundings {
-  clock: Clock;
-  uptimeS: () => number;
-  out: (text: string) => void;
-  /** Counts what `out` had to drop because the reader stopped. */
-  output?: Pick<OutputQueue, 'dropped' | 'takeLoss'>;
-  talk: (text: string) => void;
-  terminalLines: () => number | undefined;
-  /** Ends the collector well. */
-  signal: AbortSignal;
-  /** Ends it with the error that is the reason. */
-  lost: AbortSignal;
-}
 
 /**
  * Collects until it is over. Throws what `lost` was aborted with, or WSAR_ERR_UNREACHABLE for a bus that
@@ -93,36 +51,39 @@ class Collector {
   readonly #tickRecord: TickRecord = { lateUs: 0, missedTicks: 0, droppedRows: 0 };
   readonly #sampler: Sampler;
   readonly #report: Report;
+  readonly #sources: readonly Source[];
+  readonly #areas: readonly AreaPart[];
   #shipper: Shipper | undefined;
   #recorder: Recorder | undefined;
   #link: LabLink | undefined;
   #openMetrics: OpenMetricsServer | undefined;
   #rows = 0;
-  #end: (error?: Error) => void = () => {};
+  readonly #ended = Promise.withResolvers<void>();
 
   constructor(plan: CollectPlan, surroundings: CollectorSurroundings) {
     this.#plan = plan;
     this.#surroundings = surroundings;
-    const sources = hostSources(plan.root, plan.isDetailed);
-    this.#sampler = new Sampler(surroundings.clock, [...sources, this.#server], plan.hasFastLane);
-    if (plan.spoolFolder !== undefined) {
-      this.#sampler.add(new RecordingSource(() => this.#recording()));
-    }
-    this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
-    const network = sources.find((source) => source instanceof NetworkDeviceSource);
-    const disk = sources.find((source) => source instanceof DiskSource);
-    this.#report = createReport(
-      plan,
-      surroundings,
-      () => ({ devices: network?.activeDevices() ?? [], disks: disk?.disks() ?? [] }),
-      this.#sampler.registry,
-    );
+    this.#areas = plan.areas ?? [];
+    // It may be over before `run` waits for it: a bus or an area that failed at once.
+    this.#ended.promise.catch(() => {});
+    this.#sources = hostSources(plan.root, plan.isDetailed);
+    this.#sampler = new Sampler(surroundings.clock, this.#sources, plan.hasFastLane);
+    this.#sampler.add(this.#server);
+    this.#report = createReport(plan, surroundings, {
+      registry: this.#sampler.registry,
+      instances: () => this.#instances(),
+    });
   }
 
   /** Connects what is to be connected. Throws when it cannot be. */
   async open(): Promise<void> {
     const { lab, host, spoolFolder, openMetrics } = this.#plan;
     const { clock } = this.#surroundings;
+    for (const area of this.#areas) await area.open(this.#areaHost());
+    if (spoolFolder !== undefined) {
+      this.#sampler.add(new RecordingSource(() => this.#recording()));
+    }
+    this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
     // What only a lab needs is loaded only there: it would double the memory of a collector alone.
     if (spoolFolder !== undefined) {
       const { createShipper } = await import('#core/store/shipper.ts');
@@ -159,9 +120,6 @@ class Collector {
   /** Ticks until something ends it. */
   async run(): Promise<void> {
     const { signal, lost, clock, uptimeS } = this.#surroundings;
-    const ended = new Promise<void>((resolve, reject) => {
-      this.#end = (error) => (error === undefined ? resolve() : reject(error));
-    });
     const onSignal = (): void => this.#end();
     const onLost = (): void => this.#end(lost.reason as Error);
     signal.addEventListener('abort', onSignal);
@@ -179,7 +137,7 @@ class Collector {
     if (signal.aborted) onSignal();
     if (lost.aborted) onLost();
     try {
-      await ended;
+      await this.#ended.promise;
     } finally {
       stop();
       signal.removeEventListener('abort', onSignal);
@@ -190,9 +148,40 @@ class Collector {
 
   async close(): Promise<void> {
     this.#sampler.close();
+    for (const area of this.#areas) await area.close?.();
     await this.#openMetrics?.close();
     await this.#link?.close();
     await this.#closeShipper();
+  }
+
+  #end(error?: Error): void {
+    if (error === undefined) this.#ended.resolve();
+    else this.#ended.reject(error);
+  }
+
+  #areaHost(): AreaHost {
+    const { periodMs, root, host } = this.#plan;
+    const { clock, talk } = this.#surroundings;
+    return {
+      clock,
+      root,
+      host,
+      periodMs,
+      registry: this.#sampler.registry,
+      add: (source) => this.#sampler.add(source),
+      talk: (text) => talk(`wsar collect: ${text}\n`),
+      fail: (error) => this.#end(error),
+    };
+  }
+
+  #instances(): Instances {
+    const network = this.#sources.find((source) => source instanceof NetworkDeviceSource);
+    const disk = this.#sources.find((source) => source instanceof DiskSource);
+    return {
+      devices: network?.activeDevices() ?? [],
+      disks: disk?.disks() ?? [],
+      groups: (name) => this.#areas.flatMap((area) => area.groups?.(name, this.#plan.isWide) ?? []),
+    };
   }
 
   #recording(): Recording | undefined {
@@ -203,7 +192,10 @@ class Collector {
 
   #onTick(view: TickView, happened: readonly LabEvent[]): void {
     if (this.#rows >= this.#plan.rowsMax) return;
-    const events = this.#withLoss(view, happened);
+    const events = [
+      ...this.#withLoss(view, happened),
+      ...this.#areas.flatMap((area) => area.onTick?.(view) ?? []),
+    ];
     this.#report.row(view, events);
     this.#openMetrics?.tick(view.frame.wallMs);
     for (const event of events) {
@@ -246,21 +238,4 @@ class Collector {
       );
     }
   }
-}
-
-function createReport(
-  plan: CollectPlan,
-  { out, terminalLines }: CollectorSurroundings,
-  instances: () => Instances,
-  registry: MetricRegistry,
-): Report {
-  if (plan.format === 'json') {
-    return new JsonReport(out, plan.host, plan.hasSchema ? registry : undefined);
-  }
-  if (plan.format === 'csv') return new CsvReport(out);
-  return new ConsoleReport({
-    out,
-    terminalLines,
-    layout: () => layoutOf(plan.show, plan.isWide, instances()),
-  });
 }

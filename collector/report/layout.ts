@@ -221,6 +221,8 @@ export const TABLES: Record<string, string[]> = {
 export interface Instances {
   devices: string[];
   disks: string[];
+  /** Groups of an area of the collector (collect-area.ts) by the name of one of its tables. */
+  groups?: (name: string) => Group[];
 }
 
 const INSTANCE_GROUPS = ['nic', 'disk'];
@@ -248,7 +250,8 @@ export function layoutOf(names: readonly string[], isWide: boolean, found: Insta
       return devices.map((device) => nic(device, isWide));
     }
     if (name === 'disk') return found.disks.slice(0, DEVICES_MAX).map(diskGroup);
-    return [AREA_GROUPS[name] ?? (isWide ? WIDE : NARROW)[name]!];
+    const group = AREA_GROUPS[name] ?? (isWide ? WIDE : NARROW)[name];
+    return group === undefined ? (found.groups?.(name) ?? []) : [group];
   });
 }
 

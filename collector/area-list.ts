@@ -1,0 +1,5 @@
+// Every area of the collector, in the order in which help shows their options. A new area is a line here.
+
+import type { CollectArea } from '#collector/collect-area.ts';
+
+export const AREAS: readonly CollectArea[] = [];
