@@ -11,8 +11,11 @@ const LOOPBACK = new BlockList();
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
-/** Checks and normalises the host of `--host`. Throws WSAR_ERR_USAGE. */
-export function listenHost(host: string, isOpen: boolean, isLab: boolean): string {
+/**
+ * Checks and normalises the host of `--host`; a server for a `purpose` lets anybody in and never leaves
+ * loopback. Throws WSAR_ERR_USAGE.
+ */
+export function listenHost(host: string, isOpen: boolean, purpose?: 'lab' | 'conformance'): string {
   const address = host === 'localhost' ? '127.0.0.1' : host.replace(/^\[|\]$/g, '');
   const family = isIP(address);
   if (family === 0) {
@@ -23,11 +26,11 @@ export function listenHost(host: string, isOpen: boolean, isLab: boolean): strin
     );
   }
   if (LOOPBACK.check(address, family === 4 ? 'ipv4' : 'ipv6')) return address;
-  if (isLab) {
+  if (purpose !== undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
-      `a lab server listens on loopback only, and ${host} is not`,
-      'leave --host or --lab away',
+      `a ${purpose} server listens on loopback only, and ${host} is not`,
+      `leave --host or --${purpose === 'lab' ? 'lab' : 'profile'} away`,
     );
   }
   if (!isOpen) {

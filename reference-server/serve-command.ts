@@ -7,6 +7,7 @@ import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import { CONFORMANCE, OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { listenHost, OPEN_FLAG } from '#reference-server/listen-address.ts';
 import { serve } from '#reference-server/serve-session.ts';
@@ -39,6 +40,11 @@ const OPTIONS: OptionSpec[] = [
   {
     flags: '--lab',
     help: 'a server for a lab: anonymous logins, refuses every address but loopback',
+  },
+  {
+    flags: '--profile <name>',
+    help: "'conformance': anonymous, every topic; for foreign test suites, on loopback only",
+    parse: parseOneOf('conformance'),
   },
   { flags: OPEN_FLAG, help: 'allow a --host that is not loopback' },
   {
@@ -99,7 +105,9 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
     throw new WsarError('WSAR_ERR_USAGE', '--port is missing', 'add for example --port 1883');
   }
   const isOpen = given['iKnowAnyoneCanLogIn'] === true;
-  const host = listenHost(given['host'] as string, isOpen, given['lab'] === true);
+  const isConformance = given['profile'] === 'conformance';
+  const purpose = given['lab'] === true ? 'lab' : isConformance ? 'conformance' : undefined;
+  const host = listenHost(given['host'] as string, isOpen, purpose);
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
@@ -108,7 +116,8 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
   };
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
-  return { host, port, workers, engine, limits: readLimits(given), settings };
+  const access = isConformance ? CONFORMANCE : OWN_MAILBOX;
+  return { host, port, workers, engine, limits: readLimits(given), settings, access };
 }
 
 function readLimits(given: Record<string, unknown>): ServerLimits {

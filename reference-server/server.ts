@@ -15,6 +15,7 @@ import { WsarError } from '#core/errors.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { wake } from '#core/socket/waker.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
@@ -32,6 +33,7 @@ export interface ServerOptions {
   engine: EngineName | 'auto';
   limits: ServerLimits;
   settings: WorkerSettings;
+  access: AccessRules;
 }
 
 /** What the main thread can read of one worker, live. */
@@ -152,6 +154,7 @@ function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
       hashSeed,
       control: control.memory,
       stats,
+      access: options.access,
       outgoing: links[self]!,
       incoming: links.map((row) => row[self]),
     };

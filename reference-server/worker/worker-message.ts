@@ -3,6 +3,7 @@
 
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
 
@@ -15,6 +16,7 @@ export interface WorkerBirth {
   hashSeed: number;
   control: SharedArrayBuffer;
   stats: WorkerStats;
+  access: AccessRules;
   outgoing: (SharedArrayBuffer | undefined)[];
   incoming: (SharedArrayBuffer | undefined)[];
 }
