@@ -13,7 +13,6 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -23,6 +22,7 @@ import {
 import { dirname } from 'node:path';
 import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
+import { makeFolder } from '#core/host/make-folder.ts';
 import { isRunning, ownIdentity } from '#core/host/process-identity.ts';
 import type { KnobValue } from '#core/knob/knob.ts';
 import { isKnobValue } from '#core/knob/knob-value.ts';
@@ -110,7 +110,7 @@ export class KnobJournal {
   }
 
   #create(): number {
-    mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(this.#file));
     this.#fd = openSync(this.#file, 'w', 0o600);
     writeSync(this.#fd, `${JSON.stringify(ownIdentity())}\n`);
     return this.#fd;

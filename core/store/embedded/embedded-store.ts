@@ -6,10 +6,11 @@
 //   <folder>/engine/     the data, chDB's own
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { lockFolder } from '#core/host/folder-lock.ts';
+import { makeFolder } from '#core/host/make-folder.ts';
 import { startEndpoint } from '#core/store/embedded/endpoint.ts';
 import { openEngine } from '#core/store/embedded/engine.ts';
 import type { Credentials } from '#core/store/embedded/http-request.ts';
@@ -42,7 +43,7 @@ const USER = 'wsar';
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
   const { folder } = options;
-  makeFolder(folder);
+  makeStoreFolder(folder);
   const lock = lockFolder(folder, 'store');
   const urlFile = join(folder, 'url');
   try {
@@ -74,9 +75,9 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   }
 }
 
-function makeFolder(folder: string): void {
+function makeStoreFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
   } catch (error) {
     throw new WsarError(
       'WSAR_ERR_SYSTEM',

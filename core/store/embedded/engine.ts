@@ -7,11 +7,12 @@
 // result that the engine itself keeps; a request may set its own.
 
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Session } from 'chdb';
 import { WsarError } from '#core/errors.ts';
+import { makeFolder } from '#core/host/make-folder.ts';
 import { DbException, dbException, toDbException } from '#core/store/exception.ts';
 import { identifier, quote } from '#core/store/sql-text.ts';
 import { DEFAULT_DATABASE } from '#core/store/store-url.ts';
@@ -69,7 +70,7 @@ const LIMITS: Record<string, string> = {
  */
 export async function openEngine(folder: string): Promise<Engine> {
   const chdb = await loadChdb();
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const connect = (): Session => {
     try {
       return new chdb.Session(folder);
@@ -128,7 +129,7 @@ async function withDataFile<T>(
 function makeInsertFolder(folder: string): string {
   const inserts = join(folder, 'inserts');
   rmSync(inserts, { recursive: true, force: true });
-  mkdirSync(inserts, { recursive: true, mode: 0o700 });
+  makeFolder(inserts);
   return inserts;
 }
 
