@@ -1,4 +1,4 @@
-// What bench:sockets needs of the kernel: processes that print lines, their CPU time and memory, slabs.
+// What the benches need of the kernel: processes that print lines, their CPU time and memory, slabs.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,14 +12,25 @@ export interface BenchProcess {
   pid: number;
   /** The next line of its stdout; rejects when it ends instead. */
   line(): Promise<string>;
-  /** Ends it through its stdin, or by SIGKILL after 5 s; resolves when it is gone. */
+  /** Writes a line to its stdin. */
+  say(line: string): void;
+  /** Ends it through its stdin (or a signal), or by SIGKILL after 5 s; resolves when it is gone. */
   end(): Promise<void>;
 }
 
-/** Starts a program on one core (taskset), so that server and client do not share one. */
-export function startPinned(core: number, command: string, args: string[]): BenchProcess {
+/**
+ * Starts a program on one core (taskset), so that server and client do not share one. `endSignal` is for one
+ * that does not end with its stdin; its talk on stderr is dropped.
+ */
+export function startPinned(
+  core: number,
+  command: string,
+  args: string[],
+  endSignal?: NodeJS.Signals,
+): BenchProcess {
   const child = spawn('taskset', ['-c', String(core), command, ...args], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', endSignal === undefined ? 'inherit' : 'ignore'],
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const closed = once(child, 'close');
@@ -30,12 +41,18 @@ export function startPinned(core: number, command: string, args: string[]): Benc
       if (done) throw new Error(`${command} ${args.join(' ')} ended early`);
       return value as string;
     },
-    end: () => endProcess(child, closed),
+    say: (line) => void child.stdin!.write(`${line}\n`),
+    end: () => endProcess(child, closed, endSignal),
   };
 }
 
-async function endProcess(child: ChildProcess, closed: Promise<unknown>): Promise<void> {
+async function endProcess(
+  child: ChildProcess,
+  closed: Promise<unknown>,
+  signal: NodeJS.Signals | undefined,
+): Promise<void> {
   child.stdin!.end();
+  if (signal !== undefined) child.kill(signal);
   const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
   await closed;
   clearTimeout(timer);
