@@ -23,7 +23,7 @@ const SERVER_CORE = 0;
 const START_MS_MAX = 10_000;
 const folder = dirname(fileURLToPath(import.meta.url));
 
-/** Starts one broker; `scratch` is a folder for what it has to be told in a file. `more` are options of `wsar serve`. */
+/** Starts one broker; `scratch` is a folder for files that it is told by, `more` are options of `wsar serve`. */
 export async function startPeer(
   name: PeerName,
   port: number,

@@ -67,7 +67,8 @@ async function main(): Promise<void> {
     fans: FANS,
     head:
       `${size.users} users one to one, 64 B, ${size.rounds} interleaved rounds of ${size.seconds} s, medians; ` +
-      `idle: ${size.idle} sessions with one subscription; drain: ${size.stored} QoS 1 messages of ${OFFLINE_USERS} users`,
+      `idle: ${size.idle} sessions with one subscription; ` +
+      `drain: ${size.stored} QoS 1 messages of ${OFFLINE_USERS} users`,
   });
 }
 
