@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 import { connectBus } from '#core/bus/bus.ts';
 import { publishSource } from '#core/bus/publish-source.ts';
+import { topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { hostName } from '#core/host/host-name.ts';
@@ -20,6 +21,8 @@ export interface LabLink {
   phase(phase: PhaseName, wallMs: number): void;
   /** Offers the rate of `run` as knob load.rate. */
   offerRate(run: LoadRun): Promise<void>;
+  /** Sessions by the last row of the lab's server; undefined when none has come. */
+  serverSessions(): number | undefined;
   /** Calls back once when the bus is lost for good: nobody can read or turn this load any more. */
   onLost(callback: () => void): void;
   close(): Promise<void>;
@@ -35,6 +38,11 @@ export async function joinLab(environment: LabEnvironment, clock: Clock): Promis
   const bus = await connectBus(busUrl, { clientId: 'load' });
   const host = hostName();
   const source = publishSource(bus, { lab, host, source: 'load', metrics: LOAD_METRICS });
+  let sessions: number | undefined;
+  await bus.subscribe(topic.row(lab, '+', 'server'), (_topic, value) => {
+    const told = (value as Row).values?.['wsar.server.sessions'];
+    if (typeof told === 'number') sessions = told;
+  });
   let knobs: { close(): Promise<void> } | undefined;
   return {
     row: (row) => source.row(row),
@@ -53,6 +61,7 @@ export async function joinLab(environment: LabEnvironment, clock: Clock): Promis
         knobs: [rateKnob(run)],
       });
     },
+    serverSessions: () => sessions,
     onLost: (callback) => bus.onLost(callback),
     async close() {
       await knobs?.close();
@@ -65,6 +74,7 @@ const NO_LAB: LabLink = {
   row: () => {},
   phase: () => {},
   offerRate: async () => {},
+  serverSessions: () => undefined,
   onLost: () => {},
   close: async () => {},
 };

@@ -22,9 +22,12 @@ import { runSession } from '#loadgen/load-session.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
+import { parseThreshold, type Threshold } from '#loadgen/threshold.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-packets.ts';
 
 const WORKERS_MAX = 64;
+/** Where a search begins unless --rate says so. */
+const SEARCH_START_PER_S = 500;
 /** MQTT: the keep-alive has 16 bits of seconds. */
 const KEEP_ALIVE_MS_MAX = 65_535_000;
 
@@ -124,6 +127,22 @@ const OPTIONS: OptionSpec[] = [
     help: 'invalid when 1 message in 100 leaves later than this (default 10ms)',
     parse: atLeast(parseDurationMs, 0.001, 'a time'),
   },
+  {
+    flags: '--fail-if <rule>',
+    help: "exit 10 when the rule is true at the end, like 'latency.p99 > 50ms'; may be repeated",
+    parse: parseThreshold,
+    repeat: true,
+  },
+  {
+    flags: '--find-max <rule>',
+    help: "search the highest rate that holds the rule, like 'p99 < 50ms', from --rate on",
+    parse: parseThreshold,
+  },
+  { flags: '--hlog <file>', help: 'histograms of each second, in the log format of HdrHistogram' },
+  {
+    flags: '--calibrate',
+    help: 'first measure what the generator can do against a server that does nothing',
+  },
   { flags: '--i-own-this-target', help: 'allow a target that is not on this host' },
   { flags: '--json', help: 'one row a second as JSON, the summary as the last line' },
 ];
@@ -148,13 +167,21 @@ async function run(context: CommandContext): Promise<ExitCode> {
  */
 export function readOptions(given: Record<string, unknown>): LoadOptions {
   const connections = required<number>(given, 'connections', '--connections 1000');
-  const ratePerS = (given['rate'] as number | undefined) ?? 0;
+  const findMax = given['findMax'] as Threshold | undefined;
+  const ratePerS = (given['rate'] as number | undefined) ?? (findMax ? SEARCH_START_PER_S : 0);
   const firstUser = (given['firstUser'] as number | undefined) ?? 0;
   if (ratePerS > 0 && connections < 2) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       'one user has nobody to write to',
       'take --connections 2 or more, or no --rate',
+    );
+  }
+  if (findMax !== undefined && ratePerS === 0) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'a search cannot begin at a rate of 0',
+      'take another --rate',
     );
   }
   if (firstUser + connections > USERS_MAX) {
@@ -184,6 +211,10 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
     receipts: given['receipts'] !== 'off',
     drainMs: (given['drain'] as number | undefined) ?? 10_000,
+    failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
+    findMax,
+    hlogFile: given['hlog'] as string | undefined,
+    calibrate: given['calibrate'] === true,
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
 }

@@ -5,6 +5,7 @@ import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { Target } from '#loadgen/target.ts';
+import type { Threshold } from '#loadgen/threshold.ts';
 
 export interface LoadOptions {
   target: Target;
@@ -31,6 +32,14 @@ export interface LoadOptions {
   receipts: boolean;
   /** How long to wait at the end for what is on its way. */
   drainMs: number;
+  /** Rules that make the run fail (exit 10) when they are true. */
+  failIf: Threshold[];
+  /** The rule of a search for the highest rate that holds it; undefined = no search. */
+  findMax: Threshold | undefined;
+  /** File for the histograms of each second; undefined = none. */
+  hlogFile: string | undefined;
+  /** Measure what the generator can do on this host first. */
+  calibrate: boolean;
   /** 99 of 100 messages must leave within this time of their plan, else the run is invalid. */
   latenessUsMax: number;
 }

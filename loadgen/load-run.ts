@@ -11,6 +11,8 @@
 import type { Clock } from '#core/clock/clock.ts';
 import type { WsarError } from '#core/errors.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
+import { tcpSockets } from '#loadgen/kernel-witness.ts';
+import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
@@ -36,6 +38,8 @@ const AHEAD_US = 20_000;
 const DRAIN_QUIET_MS = 3000;
 /** A run that was stopped drains no longer than this. */
 const STOPPED_DRAIN_MS = 3000;
+/** Messages that may arrive after the steady phase for Little's law to be asked about it. */
+const LATE_RATIO_MAX = 0.02;
 /** Fewer users than this, and their memory drowns in the noise of the runtime. */
 const MEMORY_USERS_MIN = 5000;
 
@@ -67,6 +71,11 @@ export class LoadRun {
   #sentInSteady = 0;
   #cutOnTheirWay = 0;
   #failure: WsarError | undefined;
+  #isFinished = false;
+  readonly #little = new LittleWatch();
+  #steadyMessages = { sent: 0, received: 0 };
+  readonly #socketsBefore = tcpSockets('/proc');
+  #socketsDuring: number | undefined;
 
   constructor(parts: LoadRunParts) {
     this.#parts = parts;
@@ -113,6 +122,11 @@ export class LoadRun {
     this.#ratePerS = ratePerS;
     this.#crew.nudge();
     return true;
+  }
+
+  /** Ends the steady phase now: whoever runs it knows enough. The run counts as complete. */
+  finish(): void {
+    this.#isFinished = true;
   }
 
   /** Runs to the end. Throws only what is no result: a worker that broke or could not start. */
@@ -182,12 +196,15 @@ export class LoadRun {
     onPhase('steady', Math.round(clock.wallMs() + AHEAD_US / 1000));
     this.#crew.setPhase(PHASE.steady);
     await this.#watch();
-    if (signal.aborted || this.#failure !== undefined) {
+    if (signal.aborted || this.#isFinished || this.#failure !== undefined) {
       this.#planEndUs = Math.min(this.#planEndUs, this.#nowUs());
       this.#control.endUs = this.#planEndUs;
     }
     // What is sent later was late: it counts as sent, and not as rate.
-    this.#sentInSteady = this.counts().sent;
+    const { sent, received } = this.counts();
+    this.#sentInSteady = sent;
+    this.#steadyMessages = { sent, received };
+    this.#socketsDuring = tcpSockets('/proc');
     this.#phase = 'end';
     onPhase('end', clock.wallMs());
     this.#crew.setPhase(PHASE.drain);
@@ -202,8 +219,10 @@ export class LoadRun {
   async #watch(): Promise<void> {
     const { signal, options } = this.#parts;
     let presentUs = this.#nowUs();
-    while (!signal.aborted && this.#nowUs() < this.#planEndUs) {
-      if (this.#look().ready > 0) presentUs = this.#nowUs();
+    while (!signal.aborted && !this.#isFinished && this.#nowUs() < this.#planEndUs) {
+      const counts = this.#look();
+      this.#little.look(counts.sent - counts.received - counts.overrun);
+      if (counts.ready > 0) presentUs = this.#nowUs();
       else if (this.#nowUs() - presentUs > LOST_MS * 1000) {
         this.#failure = allLost(options);
         return;
@@ -277,11 +296,23 @@ export class LoadRun {
       rampS: (this.#rampEndUs - this.#startUs) / 1e6,
       steadyS: Number.isNaN(steadyS) ? 0 : Math.max(0, steadyS),
       sentInSteady: this.#sentInSteady,
+      little: this.#checkLittle(steadyS),
+      sockets: { before: this.#socketsBefore, during: this.#socketsDuring },
       cutOnTheirWay: this.#cutOnTheirWay,
       ratePerS: this.#ratePerS,
       ...costs,
       sourceAddresses: stack === undefined ? kernelAddresses : stackAddresses(stack),
       stack: this.#crew.stackCounts(),
     };
+  }
+
+  /** Undefined when the time of what arrived late would outweigh that of the steady phase. */
+  #checkLittle(steadyS: number): LittleCheck | undefined {
+    const { sent, received } = this.#steadyMessages;
+    const { service } = this.#crew.total;
+    if (!(steadyS > 0) || sent === 0 || service.count > received * (1 + LATE_RATIO_MAX)) {
+      return undefined;
+    }
+    return this.#little.check(received / steadyS, service.mean);
   }
 }

@@ -13,31 +13,36 @@ import { formatIpv4 } from '#core/host/ipv4.ts';
 import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
-import { readHostPorts } from '#loadgen/host-ports.ts';
+import { measureCeiling } from '#loadgen/ceiling/measure-ceiling.ts';
+import { HistogramFile } from '#loadgen/histogram-file.ts';
 import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { joinLab, type LabLink } from '#loadgen/lab-link.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { LoadProgress } from '#loadgen/load-progress.ts';
+import { type LoadRoute, planRoute } from '#loadgen/load-route.ts';
 import { loadRow } from '#loadgen/load-rows.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
-import { type LoadResult, type LoadSummary, summarize } from '#loadgen/load-summary.ts';
-import { probeLogin } from '#loadgen/probe-login.ts';
-import { parseBlock, planSources, type SourcePlan, sourceAddress } from '#loadgen/source-plan.ts';
 import {
-  planStack,
-  requireHostTarget,
-  STACK_SOURCES,
-  type StackPlan,
-} from '#loadgen/stack-plan.ts';
+  type LoadContext,
+  type LoadResult,
+  type LoadSummary,
+  summarize,
+} from '#loadgen/load-summary.ts';
+import { probeLogin } from '#loadgen/probe-login.ts';
+import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
+import { SearchDriver } from '#loadgen/search-driver.ts';
+import { askBroker } from '#loadgen/server-witness.ts';
+import { sourceAddress } from '#loadgen/source-plan.ts';
 import { summaryTable } from '#loadgen/summary-table.ts';
 import { type ResolvedTarget, resolveTarget } from '#loadgen/target.ts';
 import { uidOf } from '#loadgen/user-packets.ts';
 import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
-import { shareOfUsers } from '#loadgen/worker-plan.ts';
 
-/** All of it is local without any configuration, and nothing else uses it. */
-const LOOPBACK_SOURCES = '127.1.0.0/16';
+/** Seconds that a step of --find-max is judged by. */
+const SEARCH_STEP_TICKS = 4;
+/** Brokers count their clients every ten seconds: a shorter phase is not in their figures. */
+const BROKER_COUNT_S = 12;
 
 const PARENT_LOST = new WsarError(
   'WSAR_ERR_PARENT_LOST',
@@ -57,8 +62,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
-  const stack = engine === 'stack' ? plannedStack(options, target) : undefined;
-  const sources = stack === undefined ? planned(options, target) : undefined;
+  const route = planRoute(options, target);
   requireRoom(
     { connections: options.connections, engine, isTargetHere: target.isLoopback },
     readHostRoom('/proc', '/sys/fs/cgroup'),
@@ -68,17 +72,21 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const link = await joinLab(readLabEnvironment(), clock);
   link.onLost(() => orphaned.abort(BUS_LOST));
   const session = new LoadSession(context, options, link, clock);
+  let exitCode: ExitCode = EXIT.ok;
   try {
+    const { sources } = route;
     const from = sources === undefined ? undefined : formatIpv4(sourceAddress(sources, 0, 0));
     await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
-    await session.run(target, sources, stack, signal);
+    if (options.calibrate) await session.calibrate(signal);
+    exitCode = await session.run(target, route, signal);
   } finally {
+    session.close();
     await link.close();
   }
   // It ended cleanly, and the report stands; whoever looks at the exit code must know why.
   if (orphaned.signal.aborted) throw orphaned.signal.reason;
-  return EXIT.ok;
+  return exitCode;
 }
 
 class LoadSession {
@@ -87,6 +95,9 @@ class LoadSession {
   readonly #link: LabLink;
   readonly #clock: Clock;
   readonly #progress: LoadProgress;
+  readonly #file: HistogramFile | undefined;
+  readonly #known: LoadContext;
+  #search: SearchDriver | undefined;
   #lastTickUs = 0;
   #lastReceived = 0;
   #lastLogins = 0;
@@ -97,6 +108,16 @@ class LoadSession {
     this.#link = link;
     this.#clock = clock;
     this.#progress = new LoadProgress(context.talk, process.stderr.isTTY === true);
+    const { hlogFile } = options;
+    this.#file =
+      hlogFile === undefined
+        ? undefined
+        : new HistogramFile(hlogFile, clock.wallMs(), context.talk);
+    this.#known = { socketsPerUser: 0 };
+  }
+
+  close(): void {
+    this.#file?.close();
   }
 
   /** Tries one login; a target that cannot be used gets a report of nothing before the sentence. */
@@ -105,28 +126,35 @@ class LoadSession {
       await login();
     } catch (error) {
       const isOfTarget = error instanceof WsarError && error.code === 'WSAR_ERR_UNREACHABLE';
-      if (isOfTarget) this.#report(summarize(emptyResult(this.#options, error)));
+      if (isOfTarget) this.#report(summarize(emptyResult(this.#options, error), this.#known));
       throw error;
     }
   }
 
+  /** Finds what the generator itself can do here. */
+  async calibrate(signal: AbortSignal): Promise<void> {
+    this.#context.talk('calibrating: the highest rate against a server that does nothing\n');
+    this.#known.ceiling = await measureCeiling(this.#options, this.#clock, signal);
+    const { ratePerS, limitedBy } = this.#known.ceiling;
+    this.#context.talk(`calibrated: ${ratePerS} messages/s, limited by ${limitedBy}\n`);
+  }
+
   /** The load itself and its report. */
-  async run(
-    target: ResolvedTarget,
-    sources: SourcePlan | undefined,
-    stack: StackPlan | undefined,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async run(target: ResolvedTarget, route: LoadRoute, signal: AbortSignal): Promise<ExitCode> {
+    let told: Promise<LoadContext['server']> = Promise.resolve(undefined);
     const run = new LoadRun({
       clock: this.#clock,
       options: this.#options,
       target,
-      sources,
-      stack,
+      ...route,
       run: randomBytes(4).readUInt32LE(),
       signal,
-      onPhase: (phase, wallMs) => this.#link.phase(phase, wallMs),
+      onPhase: (phase, wallMs) => {
+        this.#link.phase(phase, wallMs);
+        if (phase === 'end') told = this.#askServer(target, run);
+      },
     });
+    this.#search = this.#startSearch(run);
     const done = run.run();
     // Not a result: what the awaits below throw first must not leave it unheard.
     done.catch(() => {});
@@ -143,27 +171,80 @@ class LoadSession {
       stopTicks();
       await seconds;
     }
-    const summary = summarize(result);
+    // What arrived after the last whole second.
+    const restUs = this.#clock.monoUs() - this.#lastTickUs;
+    this.#file?.interval(this.#clock.wallMs(), restUs, await run.takeSecond());
+    const summary = summarize(result, {
+      ...this.#known,
+      socketsPerUser: (route.stack === undefined ? 1 : 0) + (target.isLoopback ? 1 : 0),
+      server: await told,
+      search: this.#search?.result(),
+    });
     this.#report(summary);
     if (run.failure !== undefined) throw run.failure;
-    if (result.end === 'complete' && !summary.valid) throw invalidRun(summary);
+    if (result.end !== 'complete') return EXIT.ok;
+    if (!summary.valid) throw invalidRun(summary);
+    return this.#judge(summary);
+  }
+
+  /** Says which rules failed. */
+  #judge({ thresholds, search }: LoadSummary): ExitCode {
+    if (search?.ratePerS === 0) {
+      this.#context.talk('wsar load: failed: no rate holds the rule\n');
+      return EXIT.thresholdFailed;
+    }
+    const failed = thresholds.filter((threshold) => threshold.failed);
+    for (const { rule, value } of failed) {
+      this.#context.talk(`wsar load: failed: ${rule} (it is ${value})\n`);
+    }
+    return failed.length > 0 ? EXIT.thresholdFailed : EXIT.ok;
+  }
+
+  /** What the server counts, asked while everybody is still in. */
+  async #askServer(target: ResolvedTarget, run: LoadRun): Promise<LoadContext['server']> {
+    const expected = run.counts().loggedIn;
+    const inLab = this.#link.serverSessions();
+    if (inLab !== undefined) return { by: 'lab', sessions: inLab, expected };
+    if (this.#options.durationMs < BROKER_COUNT_S * 1000) return undefined;
+    const watcher = uidOf(this.#options.firstUser + this.#options.connections);
+    const sessions = await askBroker(target, `watch-${watcher}`, this.#clock);
+    return sessions === undefined ? undefined : { by: '$SYS', sessions, expected };
+  }
+
+  #startSearch(run: LoadRun): SearchDriver | undefined {
+    const { findMax, ratePerS, latenessUsMax } = this.#options;
+    if (findMax === undefined) return undefined;
+    return new SearchDriver({
+      rule: findMax,
+      startPerS: ratePerS,
+      rateMaxPerS: RATE_PER_S_MAX,
+      stepTicks: SEARCH_STEP_TICKS,
+      latenessUsMax,
+      setRate: (rate) => run.setRate(rate),
+    });
   }
 
   async #second(tick: Tick, run: LoadRun): Promise<void> {
     const timings = await run.takeSecond();
     const counts = run.counts();
     const cpu = process.cpuUsage();
+    const intervalUs = tick.monoUs - this.#lastTickUs;
     const row = loadRow(tick, {
       target: this.#options.connections,
       counts,
       timings,
       cpuUs: cpu.user + cpu.system,
-      intervalUs: tick.monoUs - this.#lastTickUs,
+      intervalUs,
     });
-    const intervalS = (tick.monoUs - this.#lastTickUs) / 1e6;
+    const intervalS = intervalUs / 1e6;
     this.#lastTickUs = tick.monoUs;
     this.#link.row(row);
+    this.#file?.interval(tick.wallMs, intervalUs, timings);
     if (this.#context.options['json'] === true) this.#context.out(`${JSON.stringify(row)}\n`);
+    if (this.#search !== undefined && run.phase === 'steady') {
+      this.#search.tick(counts, timings, this.#clock.monoUs());
+      if (this.#search.isDone) run.finish();
+    }
     this.#progress.second({
       phase: run.phase,
       counts,
@@ -183,44 +264,6 @@ class LoadSession {
     const isJson = this.#context.options['json'] === true;
     this.#context.out(isJson ? `${JSON.stringify(summary)}\n` : summaryTable(summary));
   }
-}
-
-/**
- * Where connections come from; undefined when the kernel chooses. Throws when there are too few
- * places.
- */
-function planned(options: LoadOptions, target: ResolvedTarget): SourcePlan | undefined {
-  const { connections, sources } = options;
-  const ports = readHostPorts('/proc');
-  const block = sources ?? (target.isLoopback ? parseBlock(LOOPBACK_SOURCES) : undefined);
-  if (block !== undefined) {
-    return planSources(block, connections, target.port, ports, drawRun());
-  }
-  const chosenByKernel = ports.localMax - ports.localMin + 1;
-  if (connections > chosenByKernel) {
-    throw new WsarError(
-      'WSAR_ERR_LIMIT',
-      `from one address this host gives out ${chosenByKernel} source ports, fewer than ${connections}`,
-      'name more addresses of this host with --sources',
-    );
-  }
-  return undefined;
-}
-
-/** The same for engine stack, whose clients have addresses of nobody else. */
-function plannedStack(options: LoadOptions, target: ResolvedTarget): StackPlan {
-  requireHostTarget(target);
-  const { connections, workers, network } = options;
-  const block = options.sources ?? parseBlock(STACK_SOURCES);
-  const shares = Array.from({ length: workers }, (_, index) =>
-    shareOfUsers(connections, workers, index),
-  );
-  return planStack(block, shares, target.port, network, drawRun());
-}
-
-/** Where this run begins on the wheel of sources, in [0, 1). */
-function drawRun(): number {
-  return randomBytes(6).readUIntLE(0, 6) / 2 ** 48;
 }
 
 function invalidRun(summary: LoadSummary): WsarError {
@@ -251,6 +294,8 @@ function emptyResult(options: LoadOptions, failure: WsarError): LoadResult {
     cpuUs: 0,
     userBytesPerConnection: Number.NaN,
     sourceAddresses: 0,
+    little: undefined,
+    sockets: { before: undefined, during: undefined },
     stack: undefined,
   };
 }

@@ -8,6 +8,7 @@ import { LOAD_METRICS, loadRow } from '#loadgen/load-rows.ts';
 import { type LoadResult, summarize } from '#loadgen/load-summary.ts';
 import { count, duration, summaryTable } from '#loadgen/summary-table.ts';
 import { parseTarget } from '#loadgen/target.ts';
+import { parseThreshold } from '#loadgen/threshold.ts';
 import { BOARD, createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
 const OPTIONS = readOptions({
@@ -56,6 +57,8 @@ function resultOf(
     cpuUs: 50_000,
     userBytesPerConnection: 123.456,
     sourceAddresses: 1,
+    little: { onTheWay: 1, expected: 1, agrees: true },
+    sockets: { before: 10, during: 2010 },
     stack: undefined,
     ...changes,
   };
@@ -175,4 +178,56 @@ test('progress says how long it will take', () => {
   );
   assert.match(progressLine({ ...state, phase: 'ramp', loginsPerS: 0 }), /unknown time to go$/);
   assert.match(progressLine({ ...state, phase: 'steady' }), /50 of 50 messages\/s.* 13 s to go$/);
+});
+
+test('witnesses that disagree are warnings, and a run near its ceiling is flagged', () => {
+  const all = { by: 'lab', sessions: 1000, expected: 1000 } as const;
+  const ceiling = { ratePerS: 5000, limitedBy: 'generator', users: 100 } as const;
+  const calm = summarize(resultOf(), { socketsPerUser: 2, server: all, ceiling });
+  assert.deepEqual([calm.warnings, calm.ceiling?.share], [[], 0.1]);
+  const loud = summarize(
+    resultOf({
+      little: { onTheWay: 9, expected: 2, agrees: false },
+      sockets: { before: 10, during: 1010 },
+    }),
+    {
+      socketsPerUser: 2,
+      server: { ...all, sessions: 900 },
+      ceiling: { ...ceiling, ratePerS: 600 },
+    },
+  );
+  assert.deepEqual(
+    loud.warnings.map((warning) => warning.slice(0, 20)),
+    [
+      "Little's law does no",
+      'the kernel counts 10',
+      'the server counts 90',
+      'this generator reach',
+    ],
+  );
+  assert.equal(loud.valid, true);
+  assert.match(
+    summaryTable(loud),
+    /cross-checks +kernel 1,000 of 2,000 sockets, server 900 of 1,000/,
+  );
+});
+
+test('thresholds: failed, held, and not to be told from so few samples', () => {
+  const failIf = ['p50 > 2ms', 'messages.lost > 0', 'p99.99 > 1s'].map(parseThreshold);
+  const summary = summarize(resultOf({ options: { ...OPTIONS, failIf } }));
+  assert.deepEqual(
+    summary.thresholds.map(({ failed }) => failed),
+    [true, false, null],
+  );
+  assert.deepEqual(summary.invalidReasons, ["too few samples to judge 'p99.99 > 1s'"]);
+});
+
+test('a search is valid beyond what the target takes, and not when the generator ended it', () => {
+  const search = { ratePerS: 100, limitedBy: 'rule', steps: [] } as const;
+  const lost = resultOf({}, { errors: 4000, planned: 9000 });
+  const known = { socketsPerUser: 0, search: { ...search, steps: [] } };
+  assert.equal(summarize(lost, known).valid, true);
+  assert.equal(summarize(lost).valid, false);
+  const ended = { ...known, search: { ...known.search, limitedBy: 'generator' as const } };
+  assert.equal(summarize(lost, ended).saturated, true);
 });

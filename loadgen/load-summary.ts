@@ -8,8 +8,14 @@
 
 import type { Histogram } from '#core/metric/histogram.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { Ceiling } from '#loadgen/ceiling/measure-ceiling.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
+import { kernelWitness } from '#loadgen/kernel-witness.ts';
+import type { LittleCheck } from '#loadgen/little.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { SearchResult } from '#loadgen/rate-search.ts';
+import { serverWitness } from '#loadgen/server-witness.ts';
+import { judge } from '#loadgen/threshold.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import type { StackCounts } from '#loadgen/worker-crew.ts';
 
@@ -20,6 +26,8 @@ export type LoadEnd = 'complete' | 'stopped' | 'failed';
 
 /** More planned messages than this share that could not be sent make a run invalid. */
 const UNSENT_RATIO_MAX = 0.01;
+/** A result above this part of what the generator can do at all tells of the generator too. */
+const CEILING_RATIO_MAX = 0.7;
 
 export interface LoadResult {
   options: LoadOptions;
@@ -47,9 +55,25 @@ export interface LoadResult {
   userBytesPerConnection: number;
   /** Addresses that connections came from; 0 = the kernel chose. */
   sourceAddresses: number;
+  /** Whether our own figures fit together; undefined when that cannot be asked. */
+  little: LittleCheck | undefined;
+  /** TCP sockets of this network namespace, before the first login and at the end of the steady phase. */
+  sockets: { before: number | undefined; during: number | undefined };
   /** What engine stack counted; undefined with other engines. */
   stack: StackCounts | undefined;
 }
+
+/** What else is known of a load beside what the run itself measured. */
+export interface LoadContext {
+  /** Sockets of this network namespace that one logged-in user makes. */
+  socketsPerUser: number;
+  /** What the server said of itself; undefined when it says nothing. */
+  server?: { by: 'lab' | '$SYS'; sessions: number; expected: number } | undefined;
+  ceiling?: Ceiling | undefined;
+  search?: SearchResult | undefined;
+}
+
+const NOTHING_ELSE: LoadContext = { socketsPerUser: 0 };
 
 export type TimingSummary = Record<
   'p50' | 'p90' | 'p99' | 'p999' | 'max' | 'mean' | 'count',
@@ -58,10 +82,38 @@ export type TimingSummary = Record<
 
 export type LoadSummary = ReturnType<typeof summarize>;
 
-export function summarize(result: LoadResult) {
+export function summarize(result: LoadResult, context: LoadContext = NOTHING_ELSE) {
+  const { options } = result;
+  const figures = figuresOf(result);
+  const witnesses = witnessesOf(result, context);
+  const generatorFlaws = flawsOfGenerator(result, context);
+  const targetFlaws = flawsOfTarget(result, context);
+  const thresholds = options.failIf.map((rule) => {
+    const { isTrue, ...judgement } = judge(rule, figures, result.timings);
+    return { ...judgement, failed: isTrue };
+  });
+  const untold = thresholds.filter(({ failed }) => failed === null);
+  const flaws = [
+    ...targetFlaws,
+    ...generatorFlaws,
+    ...untold.map(({ rule }) => `too few samples to judge '${rule}'`),
+  ];
+  return {
+    ...figures,
+    ...witnesses,
+    thresholds,
+    ...(context.search === undefined ? {} : { search: context.search }),
+    valid: flaws.length === 0,
+    /** The generator itself could not keep up: exit 13. */
+    saturated: generatorFlaws.length > 0,
+    invalidReasons: flaws,
+    warnings: warningsOf(result, witnesses),
+  };
+}
+
+/** What was measured, without any judgement. */
+function figuresOf(result: LoadResult) {
   const { options, counts, timings, rampS, steadyS } = result;
-  const generatorFlaws = flawsOfGenerator(result);
-  const targetFlaws = flawsOfTarget(result);
   const lost = counts.sent - counts.received;
   return {
     schema: SUMMARY_SCHEMA,
@@ -107,16 +159,64 @@ export function summarize(result: LoadResult) {
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
     ...(result.stack === undefined ? {} : { stack: result.stack }),
-    valid: generatorFlaws.length + targetFlaws.length === 0,
-    /** The generator itself could not keep up: exit 13. */
-    saturated: generatorFlaws.length > 0,
-    invalidReasons: [...targetFlaws, ...generatorFlaws],
   };
 }
 
-function flawsOfGenerator({ options, counts, timings }: LoadResult): string[] {
+/** What others counted, and what the generator could do at most; null where nobody says. */
+function witnessesOf(result: LoadResult, { socketsPerUser, server, ceiling }: LoadContext) {
+  const { sockets, counts, little, sentInSteady, steadyS } = result;
+  const kernel = kernelWitness(sockets.before, sockets.during, counts.loggedIn, socketsPerUser);
+  const share = ceiling === undefined ? 0 : perSecond(sentInSteady, steadyS) / ceiling.ratePerS;
+  return {
+    little:
+      little === undefined
+        ? null
+        : { ...little, onTheWay: round(little.onTheWay), expected: round(little.expected) },
+    kernel: kernel ?? null,
+    server:
+      server === undefined ? null : serverWitness(server.by, server.sessions, server.expected),
+    ...(ceiling === undefined ? {} : { ceiling: { ...ceiling, share: round(share) } }),
+  };
+}
+
+function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf>): string[] {
+  const { little, kernel, server, ceiling } = witnesses;
+  const warnings: string[] = [];
+  if (little !== null && !little.agrees) {
+    warnings.push(
+      `Little's law does not hold: ${little.onTheWay} messages were on their way on average, ` +
+        `rate times service time makes ${little.expected}`,
+    );
+  }
+  if (kernel !== null && !kernel.agrees) {
+    warnings.push(
+      `the kernel counts ${kernel.sockets} TCP sockets more than before, ${result.counts.loggedIn} ` +
+        `users make ${kernel.expected}`,
+    );
+  }
+  if (server !== null && !server.agrees) {
+    warnings.push(`the server counts ${server.sessions} sessions, we count ${server.expected}`);
+  }
+  if (ceiling !== undefined && ceiling.share > CEILING_RATIO_MAX) {
+    warnings.push(
+      `this generator reaches ${ceiling.ratePerS}/s against a server that does nothing: the result ` +
+        `is at ${Math.round(ceiling.share * 100)} % of that and tells of the generator too`,
+    );
+  }
+  return warnings;
+}
+
+function flawsOfGenerator(
+  { options, counts, timings }: LoadResult,
+  context: LoadContext,
+): string[] {
   const flaws: string[] = [];
   const { lateness } = timings;
+  if (context.search !== undefined) {
+    return context.search.limitedBy === 'generator'
+      ? [`the search was ended by the generator: it could not send faster on time`]
+      : [];
+  }
   if (lateness.percentile(99) > options.latenessUsMax) {
     flaws.push(
       `the generator was saturated: 1 message in 100 left ${milliseconds(lateness.percentile(99))} ` +
@@ -129,7 +229,7 @@ function flawsOfGenerator({ options, counts, timings }: LoadResult): string[] {
   return flaws;
 }
 
-function flawsOfTarget(result: LoadResult): string[] {
+function flawsOfTarget(result: LoadResult, context: LoadContext): string[] {
   const { options, counts, end, failure, cutOnTheirWay } = result;
   const flaws = failure === undefined ? [] : [failure];
   if (end === 'stopped') flaws.push('it was stopped before its end');
@@ -137,6 +237,8 @@ function flawsOfTarget(result: LoadResult): string[] {
   if (missing > 0 && failure === undefined && end === 'complete') {
     flaws.push(`${missing} of ${options.connections} users were not logged in at the end`);
   }
+  // A search goes beyond what the target can take: that is its purpose.
+  if (context.search !== undefined) return flaws;
   const unsent = counts.errors + counts.held;
   if (unsent > counts.planned * UNSENT_RATIO_MAX) {
     flaws.push(`${unsent} of ${counts.planned} planned messages could not be sent`);

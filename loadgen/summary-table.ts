@@ -43,6 +43,12 @@ export function summaryTable(summary: LoadSummary): string {
     ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
     '',
     row('generator', cpu(summary), memory(summary)),
+    ...witnesses(summary),
+    ...search(summary),
+    ...summary.thresholds.map(({ rule, failed }) =>
+      row('fail if', rule, failed === null ? 'not known' : failed ? 'FAILED' : 'no'),
+    ),
+    ...summary.warnings.map((warning) => row('warning', warning)),
     row('valid', summary.valid ? 'yes' : `no: ${summary.invalidReasons.join('; ')}`),
   ];
   return `${lines.join('\n')}\n`;
@@ -80,6 +86,34 @@ function packets(stack: NonNullable<LoadSummary['stack']>): string {
     `${count(stack.lost)} lost by the profile`,
     `${count(stack.retransmits)} sent again`,
   );
+}
+
+/** What others counted. */
+function witnesses({ little, kernel, server, ceiling }: LoadSummary): string[] {
+  const parts = [
+    ...(kernel === null
+      ? []
+      : [`kernel ${count(kernel.sockets)} of ${count(kernel.expected)} sockets`]),
+    ...(server === null
+      ? []
+      : [`server ${count(server.sessions)} of ${count(server.expected)} sessions`]),
+    ...(little === null ? [] : [`${little.onTheWay} on their way, by Little ${little.expected}`]),
+    ...(ceiling === undefined
+      ? []
+      : [
+          `${Math.round(ceiling.share * 100)} % of the generator's ceiling of ${count(ceiling.ratePerS)}/s`,
+        ]),
+  ];
+  return parts.length === 0 ? [] : [row('cross-checks', ...parts)];
+}
+
+function search({ search: found }: LoadSummary): string[] {
+  if (found === undefined) return [];
+  const steps = found.steps.map(({ ratePerS, verdict }) => `${count(ratePerS)} ${verdict}`);
+  return [
+    row('highest rate', `${count(found.ratePerS)}/s`, `limited by ${found.limitedBy}`),
+    row('steps', ...steps),
+  ];
 }
 
 function sources(addresses: number): string {

@@ -1,0 +1,157 @@
+// An MQTT 3.1.1 server that does nothing but answer: logs everybody in, hands each message on to the
+// one who subscribed to its topic 'm/<uid>', acknowledges, forgets. What a generator reaches against
+// it is the ceiling of generator and host together; no real server can show more.
+//
+// Not a broker: no queues, no sessions, no redelivery; packet ids are those of the sender. Cost: the
+// reactor's own, and about 1 us a message.
+
+import type { CloseReason, Conn, Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
+import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
+import {
+  encodeConnack,
+  encodePingresp,
+  encodePuback,
+  encodePublish,
+  encodeSuback,
+} from '#core/wire/mqtt/encode.ts';
+import { frameLength } from '#core/wire/mqtt/frame.ts';
+import { PACKET } from '#core/wire/mqtt/packet.ts';
+
+const PACKET_BYTES_MAX = 128 * 1024;
+const FILTERS_MAX = 8;
+const LETTER_M = 0x6d;
+const DIGIT_0 = 0x30;
+/** A mailbox is 'm/' and eight digits. */
+const MAILBOX_BYTES = 10;
+const RECEIPT_TOPIC = new TextEncoder().encode('r/00000000');
+const RECEIPT_TEXT = new TextEncoder().encode('00000000 1');
+
+export class NullServer implements ReactorHandler {
+  reactor: Reactor | undefined;
+  readonly #isOver: () => boolean;
+  readonly #receipt: Uint8Array;
+  /** Connection of each mailbox; only as many as users subscribe. */
+  readonly #mailboxes = new Map<number, Conn>();
+  /** Begun packets: few at a time. */
+  readonly #rests = new Map<Conn, Uint8Array>();
+  readonly #publish = new PublishFields();
+  readonly #subscribe = new SubscribeFields();
+  readonly #codes = new Uint8Array(FILTERS_MAX).fill(1);
+  readonly #answer = new Uint8Array(64);
+
+  /** `receipts`: answers each message with a second check mark too, as wsar serve does. */
+  constructor(receipts: boolean, isOver: () => boolean) {
+    this.#isOver = isOver;
+    const out = new Uint8Array(64);
+    const [topic, text] = [RECEIPT_TOPIC, RECEIPT_TEXT];
+    const length = receipts
+      ? encodePublish(out, 0, topic, topic.length, 0, 0, false, false, text, 0, text.length)
+      : 0;
+    this.#receipt = out.subarray(0, length);
+  }
+
+  onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    const rest = this.#rests.get(conn);
+    if (rest !== undefined) {
+      const whole = new Uint8Array(rest.length + end - start);
+      whole.set(rest);
+      whole.set(bytes.subarray(start, end), rest.length);
+      this.#rests.delete(conn);
+      this.#read(conn, whole, 0, whole.length);
+    } else this.#read(conn, bytes, start, end);
+  }
+
+  onEnd(conn: Conn): void {
+    this.reactor?.close(conn);
+  }
+
+  onClose(conn: Conn, _reason: CloseReason, _errno: number): void {
+    this.#rests.delete(conn);
+  }
+
+  onAccept(): void {}
+  onConnect(): void {}
+  onDrain(): void {}
+  onDeadline(): void {}
+  onWake(): void {}
+
+  onTurn(): number {
+    if (this.#isOver()) this.reactor?.stop();
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #read(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    let at = start;
+    while (at < end) {
+      const length = frameLength(bytes, at, end, PACKET_BYTES_MAX);
+      if (length < 0) {
+        this.reactor?.abort(conn);
+        return;
+      }
+      if (length === 0) {
+        this.#rests.set(conn, bytes.slice(at, end));
+        return;
+      }
+      this.#packet(conn, bytes, at, at + length);
+      at += length;
+    }
+  }
+
+  #packet(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    const answer = this.#answer;
+    const type = bytes[start]! >>> 4;
+    if (type === PACKET.publish) this.#message(conn, bytes, start, end);
+    else if (type === PACKET.connect) this.#send(conn, answer, encodeConnack(answer, 0, false, 0));
+    else if (type === PACKET.subscribe) this.#subscribed(conn, bytes, start, end);
+    else if (type === PACKET.pingreq) this.#send(conn, answer, encodePingresp(answer, 0));
+    else if (type === PACKET.disconnect) this.reactor?.close(conn);
+    // A receiver's PUBACK is left: nothing waits for it.
+  }
+
+  #message(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    const fields = this.#publish;
+    if (decodePublish(bytes, start, end, fields) !== 0) {
+      this.reactor?.abort(conn);
+      return;
+    }
+    if (fields.qos === 1) {
+      this.#send(conn, this.#answer, encodePuback(this.#answer, 0, fields.packetId));
+    }
+    const mailbox = mailboxNumber(bytes, fields.topicStart, fields.topicEnd);
+    const receiver = this.#mailboxes.get(mailbox);
+    if (receiver !== undefined) this.reactor?.send(receiver, bytes, start, end);
+    if (this.#receipt.length > 0) this.#send(conn, this.#receipt, this.#receipt.length);
+  }
+
+  #subscribed(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    const fields = this.#subscribe;
+    const flaw = decodeSubscribe(bytes, start, end, fields);
+    if (flaw !== 0 || fields.filterCount > FILTERS_MAX) {
+      this.reactor?.abort(conn);
+      return;
+    }
+    while (nextFilter(bytes, end, fields)) {
+      const mailbox = mailboxNumber(bytes, fields.filterStart, fields.filterEnd);
+      if (mailbox >= 0) this.#mailboxes.set(mailbox, conn);
+    }
+    const { packetId, filterCount } = fields;
+    this.#send(
+      conn,
+      this.#answer,
+      encodeSuback(this.#answer, 0, packetId, this.#codes, filterCount),
+    );
+  }
+
+  #send(conn: Conn, bytes: Uint8Array, length: number): void {
+    this.reactor?.send(conn, bytes, 0, length);
+  }
+}
+
+/** The number in 'm/<eight digits>'; -1 for any other topic. */
+function mailboxNumber(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start !== MAILBOX_BYTES || bytes[start] !== LETTER_M) return -1;
+  let value = 0;
+  for (let i = start + 2; i < end; i++) value = value * 10 + bytes[i]! - DIGIT_0;
+  return value;
+}
