@@ -502,7 +502,7 @@ test('each kind of malformed input closes its own connection with its own cause'
     ['qos', [...login, 0x82, 6, 0, 1, 0, 1, 97, 3]],
     ['noFilter', [...login, 0x82, 2, 0, 1]],
     ['qos2', [...login, 0x34, 5, 0, 1, 97, 0, 1]],
-    ['protocolLevel', connect(5, 2, 0, 1, 120)],
+    ['protocolLevel', connect(6, 2, 0, 1, 120)],
     ['protocolLevel', [0x10, 14, 0, 6, 77, 81, 73, 115, 100, 112, 3, 2, 0, 0, 0, 0]],
     ['disconnect', [...login, 0xe0, 0]],
   ];

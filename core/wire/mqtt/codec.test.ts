@@ -158,11 +158,12 @@ const text = (bytes: Uint8Array, start: number, end: number): string =>
 const hex = (bytes: Uint8Array, start: number, end: number): string =>
   Buffer.from(bytes.subarray(start, end)).toString('hex');
 
+const NO_TEXT = /[\p{Cc}\p{Noncharacter_Code_Point}]/u;
 const bytesOf = (lengthMax: number) => fc.uint8Array({ maxLength: lengthMax });
 const utf8 = (lengthMax: number) =>
   fc
     .string({ unit: 'binary', maxLength: lengthMax })
-    .filter((value) => value.isWellFormed() && !value.includes('\0'));
+    .filter((value) => value.isWellFormed() && !NO_TEXT.test(value));
 const topicName = utf8(40)
   .map((value) => value.replace(/[+#]/g, ''))
   .filter((value) => value !== '');

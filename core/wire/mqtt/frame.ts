@@ -100,6 +100,8 @@ function firstBytesAllowed(): Uint8Array {
     const flags = type === 6 || type === 8 || type === 10 ? 2 : 0;
     allowed[(type << 4) | flags] = 1;
   }
-  for (let flags = 0; flags < 16; flags++) allowed[(3 << 4) | flags] = 1;
+  // CONNECT of MQTT 3.1 may carry any: `decodeConnect` refuses flags of a later version.
+  for (let flags = 0; flags < 16; flags++)
+    allowed[(1 << 4) | flags] = allowed[(3 << 4) | flags] = 1;
   return allowed;
 }
