@@ -1,5 +1,6 @@
 // Every area of the collector, in the order in which help shows their options. A new area is a line here.
 
 import type { CollectArea } from '#collector/collect-area.ts';
+import { processArea } from '#collector/process/process-area.ts';
 
-export const AREAS: readonly CollectArea[] = [];
+export const AREAS: readonly CollectArea[] = [processArea];

@@ -41,12 +41,12 @@ export class ByteScanner {
   #lineEnd = -1;
   #end = 0;
 
-  /** Starts on a text; `nextLine` then enters its first line. */
-  start(bytes: Uint8Array, length: number): void {
+  /** Starts on a text, or on what stands from `from` on in it; `nextLine` then enters its first line. */
+  start(bytes: Uint8Array, length: number, from = 0): void {
     this.bytes = bytes;
     this.#end = length;
-    this.#lineEnd = -1;
-    this.#at = 0;
+    this.#lineEnd = from - 1;
+    this.#at = from;
   }
 
   /** Enters the next whole line; false at the end. */

@@ -84,7 +84,7 @@ export function findProcRoot(folder: string): string | undefined {
 }
 
 /** The size of a page, which some kernel counts are in. */
-function pageBytes(): number {
+export function pageBytes(): number {
   try {
     const vector = readFileSync('/proc/self/auxv');
     for (let at = 0; at + 16 <= vector.length; at += 16) {
