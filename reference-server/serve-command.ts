@@ -5,13 +5,12 @@ import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
-import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { CONFORMANCE, OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
-import { listenHost, OPEN_FLAG } from '#reference-server/listen-address.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
+import { LISTENER_OPTIONS, readListening } from '#reference-server/transport/listener-options.ts';
 import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 const WORKERS_MAX = 64;
@@ -21,12 +20,7 @@ const MESSAGES_MAX = 256_000_000;
 const MAILBOX_MESSAGES_MAX = 1_000_000;
 
 const OPTIONS: OptionSpec[] = [
-  {
-    flags: '--port <port>',
-    help: 'port to listen on; 0 takes a free one (required)',
-    parse: parseCount(0, 65_535),
-  },
-  { flags: '--host <address>', help: 'address to listen on', default: '127.0.0.1' },
+  ...LISTENER_OPTIONS,
   {
     flags: '--workers <n>',
     help: 'reactor threads (default: one a core)',
@@ -46,7 +40,6 @@ const OPTIONS: OptionSpec[] = [
     help: "'conformance': anonymous, every topic; for foreign test suites, on loopback only",
     parse: parseOneOf('conformance'),
   },
-  { flags: OPEN_FLAG, help: 'allow a --host that is not loopback' },
   {
     flags: '--connections <n>',
     help: `connections at a time (default ${DEFAULT_LIMITS.connectionsMax})`,
@@ -100,14 +93,9 @@ async function run(context: CommandContext): Promise<ExitCode> {
 
 /** The checked command line. Throws WSAR_ERR_USAGE. */
 export function readOptions(given: Record<string, unknown>): ServerOptions {
-  const port = given['port'] as number | undefined;
-  if (port === undefined) {
-    throw new WsarError('WSAR_ERR_USAGE', '--port is missing', 'add for example --port 1883');
-  }
-  const isOpen = given['iKnowAnyoneCanLogIn'] === true;
   const isConformance = given['profile'] === 'conformance';
   const purpose = given['lab'] === true ? 'lab' : isConformance ? 'conformance' : undefined;
-  const host = listenHost(given['host'] as string, isOpen, purpose);
+  const listening = readListening(given, purpose, false);
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
@@ -117,7 +105,7 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
   const access = isConformance ? CONFORMANCE : OWN_MAILBOX;
-  return { host, port, workers, engine, limits: readLimits(given), settings, access };
+  return { ...listening, workers, engine, limits: readLimits(given), settings, access };
 }
 
 function readLimits(given: Record<string, unknown>): ServerLimits {

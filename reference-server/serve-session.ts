@@ -12,11 +12,11 @@ import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
 import { offerKnobs } from '#core/knob/offer-knobs.ts';
-import { serverUrl } from '#reference-server/listen-address.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { ServerRows } from '#reference-server/report/server-rows.ts';
 import { Server, type ServerOptions } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
+import { listenerUrl } from '#reference-server/transport/listener.ts';
 
 const SOURCE = 'server';
 const TICK_MS = 1000;
@@ -36,7 +36,9 @@ export async function serve(
     const server = await startServer(context, options, closers);
     const rows = new ServerRows(server, systemClock.monoUs());
     const source = bus === undefined ? undefined : await joinLab(bus, server, closers);
-    context.out(`ready ${serverUrl(options.host, server.port)}\n`);
+    for (const [index, plan] of options.listeners.entries()) {
+      context.out(`ready ${listenerUrl(plan, server.ports[index]!)}\n`);
+    }
     if (asJson) {
       const schema = { source: SOURCE, host: hostName(), metrics: SERVER_METRIC_DEFS };
       context.out(`${JSON.stringify({ schema })}\n`);

@@ -19,6 +19,10 @@ import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import type { Front } from '#reference-server/transport/front.ts';
+import type { ListenerPlan, Prelude } from '#reference-server/transport/listener.ts';
+import { openListeners } from '#reference-server/transport/open-listeners.ts';
+import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
 
@@ -26,9 +30,14 @@ import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker
 const LINK_WORDS = 256 * 1024;
 
 export interface ServerOptions {
-  host: string;
-  /** 0 chooses a free one. */
-  port: number;
+  /** Where it listens; the first one is what `port` tells. */
+  listeners: ListenerPlan[];
+  /** What TLS listeners show; undefined when there are none. */
+  tls: TlsMaterial | undefined;
+  /** From where PROXY headers are believed. */
+  proxyFrom: readonly string[];
+  /** Pages that browsers may come from. */
+  origins: readonly string[];
   workers: number;
   engine: EngineName | 'auto';
   limits: ServerLimits;
@@ -52,19 +61,28 @@ interface Crew {
 }
 
 export class Server {
-  readonly port: number;
+  /** Port of each listener, in the order of the options; 0 of a Unix socket. */
+  readonly ports: readonly number[];
   /** What the workers run on, and why not on ring where 'auto' was asked for. */
   readonly engine: EngineName;
   readonly fallback: string | undefined;
   readonly figures: WorkerFigures[];
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
+  readonly #front: Front | undefined;
   readonly #crew: Crew[];
   readonly #control: WorkerControl;
   readonly #wakers: Waker[];
 
-  private constructor(port: number, crew: Crew[], created: Created[], control: WorkerControl) {
-    this.port = port;
+  private constructor(
+    ports: readonly number[],
+    front: Front | undefined,
+    crew: Crew[],
+    created: Created[],
+    control: WorkerControl,
+  ) {
+    this.ports = ports;
+    this.#front = front;
     this.#crew = crew;
     this.#control = control;
     this.#wakers = created.map(({ waker }) => waker);
@@ -77,32 +95,33 @@ export class Server {
       reactorStats,
       mailboxLengths,
     }));
-    this.failed = Promise.race(
-      crew.map(async ({ exited }, index) => {
+    this.failed = Promise.race([
+      ...(front === undefined ? [] : [front.failed]),
+      ...crew.map(async ({ exited }, index) => {
         await exited;
         if (this.#control.isStopping) return await new Promise<never>(() => {});
         throw new Error(`worker ${index} ended by itself`);
       }),
-    );
+    ]);
     this.failed.catch(() => {});
   }
 
   /** Starts the workers and listens. Throws WSAR_ERR_PORT_IN_USE, WSAR_ERR_ENGINE, WSAR_ERR_SYSTEM. */
   static async start(options: ServerOptions): Promise<Server> {
-    const { host, workers } = options;
-    if (workers > 1 && options.port !== 0) await assertPortFree(host, options.port);
+    const { workers, listeners } = options;
+    for (const { carrier, host, port } of listeners) {
+      if (carrier === 'tcp' && workers > 1 && port !== 0) await assertPortFree(host, port);
+    }
     const control = WorkerControl.create(workers, options.settings);
     const crew = startCrew(options, control);
     try {
       const created = await Promise.all(crew.map((member) => hear(member, 'created')));
-      let { port } = options;
-      for (const member of crew) {
-        order(member, { kind: 'listen', host, port, reusePort: workers > 1 });
-        port = (await hear(member, 'listening')).port;
-      }
+      const { ports, front } = await openListeners(options, (host, port, prelude) =>
+        listenWith(crew, host, port, prelude),
+      );
       const wakers = created.map(({ waker }) => waker);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      return new Server(port, crew, created, control);
+      return new Server(ports, front, crew, created, control);
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));
@@ -125,15 +144,36 @@ export class Server {
 
   /** Closes every connection and ends the workers. Their figures stay readable. */
   async stop(): Promise<void> {
+    await this.#front?.stop();
     this.#control.stop();
     this.#wakeAll();
     // One that died has been reported by `failed`.
     await Promise.allSettled(this.#crew.map(({ exited }) => exited));
   }
 
+  /** Connections that the front refused. */
+  get frontRefused(): number {
+    return this.#front?.refused ?? 0;
+  }
+
   #wakeAll(): void {
     for (const waker of this.#wakers) wake(waker);
   }
+}
+
+/** Lets every worker listen at one address; resolves with the port. */
+async function listenWith(
+  crew: Crew[],
+  host: string,
+  wantedPort: number,
+  prelude: Prelude,
+): Promise<number> {
+  let port = wantedPort;
+  for (const member of crew) {
+    order(member, { kind: 'listen', host, port, reusePort: crew.length > 1, prelude });
+    port = (await hear(member, 'listening')).port;
+  }
+  return port;
 }
 
 function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
@@ -155,6 +195,7 @@ function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
       control: control.memory,
       stats,
       access: options.access,
+      origins: options.origins,
       outgoing: links[self]!,
       incoming: links.map((row) => row[self]),
     };

@@ -1,17 +1,20 @@
-// The foreign packet sequences against the real command, cut in every way. See docs/conformance.md.
+// The foreign packet sequences against the real command: cut in every way, over every transport. See
+// docs/conformance.md.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
+import { setDefaultCACertificates } from 'node:tls';
 import type { Cut } from '#reference-server/conformance/play-sequence.ts';
 import { runSequences } from '#reference-server/conformance/run-sequences.ts';
 import { readSequences } from '#reference-server/conformance/sequence-file.ts';
-import { startServer } from '#reference-server/test/running-server.ts';
+import { makeAuthority, makeCertificate } from '#reference-server/test/certificate.ts';
+import { startWsar, temporaryFolder } from '#test/command.ts';
 import { needPrograms, skipUnless } from '#test/foreign-part.ts';
 import { startMosquitto } from '#test/mosquitto.ts';
 import { sequencesFolder } from '#test/sequences-folder.ts';
 
 /** What passes today, of 1,483. It only rises; what is missing stands in docs/conformance.md. */
-const PASSED_MIN = 234;
+const PASSED_MIN = 264;
 /** Debian's mosquitto 2.0.11, by three other runners. */
 const MOSQUITTO_PASSED = { min: 630, max: 634 };
 
@@ -20,19 +23,27 @@ const noFolder = skipUnless(
   folder === undefined ? ['folder of packet sequences'] : [],
   'set WSAR_MQTT_SEQUENCES (docs/conformance.md)',
 );
+const sequences = folder === undefined ? [] : readSequences(folder);
 
 describe('packet sequences', { skip: noFolder, concurrency: true }, () => {
-  const sequences = folder === undefined ? [] : readSequences(folder);
-
   for (const cut of ['packets', 'bytes', 'together'] satisfies Cut[]) {
-    test(`cut into ${cut}: at least ${PASSED_MIN} of ${sequences.length}`, async (t) => {
-      const server = await startServer(t, ['--profile', 'conformance', '--workers', '1']);
-      const verdicts = await runSequences(server.url, sequences, cut);
-      const passed = verdicts.filter(({ flaw }) => flaw === undefined).length;
-      t.diagnostic(`${passed} passed`);
-      assert.ok(passed >= PASSED_MIN, `${passed} passed`);
-    });
+    test(`cut into ${cut}`, async (t) => await judge(t, 'mqtt', ['--port', '0'], cut));
   }
+  test('over WebSocket', async (t) => {
+    await judge(t, 'ws', ['--ws-port', '0'], 'packets');
+    await judge(t, 'ws', ['--ws-port', '0'], 'bytes');
+  });
+
+  const noOpenssl = needPrograms('openssl');
+  test('over TLS, and over WebSocket over TLS', { skip: noOpenssl }, async (t) => {
+    const files = temporaryFolder(t);
+    const authority = makeAuthority(files);
+    const own = makeCertificate(files, authority, 'server', 'IP:127.0.0.1');
+    setDefaultCACertificates([authority.cert]);
+    const pair = ['--cert', own.certFile, '--key', own.keyFile];
+    await judge(t, 'mqtts', ['--tls-port', '0', ...pair], 'packets');
+    await judge(t, 'wss', ['--wss-port', '0', ...pair], 'packets');
+  });
 
   const noMosquitto = needPrograms('mosquitto');
   test('the runner gives mosquitto its known score', { skip: noMosquitto }, async (t) => {
@@ -43,3 +54,16 @@ describe('packet sequences', { skip: noFolder, concurrency: true }, () => {
     assert.ok(passed >= min && passed <= max, `${passed} passed`);
   });
 });
+
+/** Starts a server with one listener and plays all sequences. */
+async function judge(t: TestContext, scheme: string, listen: string[], cut: Cut): Promise<void> {
+  const size = ['--workers', '1', '--profile', 'conformance'];
+  const server = startWsar(t, ['serve', ...size, ...listen]);
+  const [, url] = await server.line(new RegExp(`^ready (${scheme}://.*)\n`));
+  const verdicts = await runSequences(url!, sequences, cut);
+  const passed = verdicts.filter(({ flaw }) => flaw === undefined).length;
+  t.diagnostic(`${scheme}, ${cut}: ${passed} of ${sequences.length}`);
+  assert.ok(passed >= PASSED_MIN, `${passed} passed, ${PASSED_MIN} did before`);
+  server.child.kill('SIGTERM');
+  await server.exit();
+}

@@ -46,6 +46,12 @@ export interface EdgeOptions {
   onTurn: () => void;
 }
 
+/** What the edge asks of the reactor, or of what stands before it (transport/transports.ts). */
+export type EdgeReactor = Pick<
+  Reactor,
+  'send' | 'outputBytes' | 'pauseReceive' | 'resumeReceive' | 'close' | 'abort' | 'setDeadline'
+>;
+
 export class Edge implements ReactorHandler {
   readonly connections: Connections;
   readonly partials: PartialPackets;
@@ -56,7 +62,7 @@ export class Edge implements ReactorHandler {
   readonly #packets: ClientPackets;
   readonly #wakeCall: () => void;
   readonly #turnCall: () => void;
-  #reactor!: Reactor;
+  #reactor!: EdgeReactor;
   /** Connections that are behind with their output or feed a link that is; see `CONN_FLAG.listed`. */
   readonly #throttled: Int32Array;
   #throttledCount = 0;
@@ -90,7 +96,7 @@ export class Edge implements ReactorHandler {
   }
 
   /** The reactor that calls this handler; before it runs. */
-  attach(reactor: Reactor): void {
+  attach(reactor: EdgeReactor): void {
     this.#reactor = reactor;
   }
 

@@ -20,7 +20,8 @@ export type SpecialMetric =
   | 'cpuUs'
   | 'rss'
   | 'workers'
-  | 'turnUsMax';
+  | 'turnUsMax'
+  | 'frontRefused';
 
 export interface ServerMetric extends MetricDef {
   source: Source;
@@ -95,6 +96,27 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     '1',
     stat('subscriptionsRefused'),
     'filters answered with SUBACK 0x80',
+  ),
+  counter(
+    'transport.preludes_refused',
+    'preref',
+    CONNECTION,
+    stat('preludesRefused'),
+    'ended for a wrong PROXY header or WebSocket handshake',
+  ),
+  counter(
+    'transport.web_socket_flaws',
+    'wsflaw',
+    CONNECTION,
+    stat('webSocketFlaws'),
+    'ended for a wrong WebSocket frame',
+  ),
+  counter(
+    'front.refused',
+    'fronref',
+    CONNECTION,
+    special('frontRefused'),
+    'refused by the front: TLS handshake failed, too many at a time, unlisted proxy',
   ),
   gauge('queue.length', 'qlen', MESSAGE, special('queueLength'), 'stored and not accepted'),
   gauge('queue.longest', 'qmax', MESSAGE, special('queueLongest'), 'the longest mailbox'),

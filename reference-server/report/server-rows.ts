@@ -57,6 +57,7 @@ export class ServerRows {
     if (metric === 'queueLongest') return this.#queue.longest;
     if (metric === 'queueNonempty') return this.#queue.nonempty;
     if (metric === 'rss') return process.memoryUsage.rss();
+    if (metric === 'frontRefused') return this.#server.frontRefused;
     if (metric === 'workers') return this.#server.workers;
     if (metric === 'turnUsMax') return takeTurnUsMax(this.#server.figures);
     const { user, system } = process.cpuUsage();

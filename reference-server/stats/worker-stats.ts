@@ -41,6 +41,10 @@ export const STAT = {
   throttled: 19,
   /** PUBACKs for nothing that waited for one. */
   acksUnknown: 20,
+  /** Connections ended for a wrong or endless PROXY header or WebSocket handshake. */
+  preludesRefused: 21,
+  /** Connections ended for a wrong WebSocket frame. */
+  webSocketFlaws: 22,
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */

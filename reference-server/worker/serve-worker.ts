@@ -9,6 +9,7 @@ import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
+import { Transports } from '#reference-server/transport/transports.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 import { WorkerControl } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
@@ -33,10 +34,16 @@ async function work(birth: WorkerBirth): Promise<void> {
     onWake: () => obey(self, control, home, reactor),
     onTurn: () => home.publishGauges(),
   });
+  const transports = new Transports(edge, {
+    connections: limits.connectionsMax,
+    outputBytesMax: limits.outputBytesMax,
+    origins: birth.origins,
+    stats,
+  });
   const { flush, arming } = control.wished;
   let fallback: string | undefined;
   const reactor: Reactor = createReactor({
-    handler: edge,
+    handler: transports,
     engine: birth.engine,
     onFallback: (reason) => {
       fallback = reason;
@@ -48,7 +55,8 @@ async function work(birth: WorkerBirth): Promise<void> {
     arming,
   });
   home.injectedUs = control.wished.injectedUs;
-  edge.attach(reactor);
+  transports.attach(reactor);
+  edge.attach(transports);
   exchange.join(edge, home);
   const { engine, waker, stats: reactorStats } = reactor;
   const mailboxLengths = home.mailboxes.length;
@@ -59,8 +67,10 @@ async function work(birth: WorkerBirth): Promise<void> {
       exchange.setWakers(order.wakers);
       break;
     }
-    const { host, port, reusePort } = order;
-    tell({ kind: 'listening', port: reactor.listen({ host, port, reusePort }).port });
+    const { host, port, reusePort, prelude } = order;
+    const listening = reactor.listen({ host, port, reusePort });
+    transports.expect(listening.listener, prelude);
+    tell({ kind: 'listening', port: listening.port });
   }
   await reactor.run();
   home.publishGauges();

@@ -6,6 +6,7 @@ import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import type { Prelude } from '#reference-server/transport/listener.ts';
 
 /** What a worker is born with. */
 export interface WorkerBirth {
@@ -17,12 +18,14 @@ export interface WorkerBirth {
   control: SharedArrayBuffer;
   stats: WorkerStats;
   access: AccessRules;
+  /** Pages that browsers may come from. */
+  origins: readonly string[];
   outgoing: (SharedArrayBuffer | undefined)[];
   incoming: (SharedArrayBuffer | undefined)[];
 }
 
 export type ToWorker =
-  | { kind: 'listen'; host: string; port: number; reusePort: boolean }
+  | { kind: 'listen'; host: string; port: number; reusePort: boolean; prelude: Prelude }
   | { kind: 'run'; wakers: Waker[] };
 
 export type FromWorker =
