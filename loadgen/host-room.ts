@@ -66,10 +66,10 @@ export function requireRoom(need: RoomNeed, room: HostRoom): void {
     );
   }
   const spare = (room.descriptors ?? Number.POSITIVE_INFINITY) - FIXED_DESCRIPTORS;
-  if (engine === 'net' && connections > spare) {
+  if ((engine === 'net' || engine === 'epoll') && connections > spare) {
     throw new WsarError(
       'WSAR_ERR_LIMIT',
-      `engine net needs a descriptor for each of ${connections} connections and this process ` +
+      `engine ${engine} needs a descriptor for each of ${connections} connections and this process ` +
         `may have ${room.descriptors}`,
       `raise it with ulimit -n, take --engine ring where the host has it, or at most ${spare} connections`,
     );

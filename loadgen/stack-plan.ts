@@ -44,7 +44,7 @@ export function requireHostTarget(target: ResolvedTarget): void {
   throw new WsarError(
     'WSAR_ERR_USAGE',
     `engine stack reaches servers on this host only, and ${target.text} (${dotted}) is elsewhere`,
-    'take --engine ring or net for it',
+    'take --engine ring, epoll or net for it',
   );
 }
 

@@ -23,7 +23,7 @@ const noRing =
   chooseEngine('auto').engine === 'ring' ? false : skipUnless(['io_uring'], 'allow it');
 
 describe('wsar serve', { concurrency: true }, () => {
-  for (const engine of ['ring', 'net']) {
+  for (const engine of ['ring', 'epoll', 'net']) {
     for (const workers of [1, 2]) {
       const skip = engine === 'ring' ? noRing : false;
       test(`engine ${engine}, ${workers} worker(s)`, { skip, concurrency: true }, async (t) => {

@@ -74,7 +74,7 @@ export const command: CommandSpec = {
     },
     {
       flags: '--engine <name>',
-      help: 'socket engine: ring, net or auto',
+      help: 'socket engine: ring, epoll, net or auto',
       parse: parseEngine,
       default: 'auto',
     },
@@ -143,13 +143,13 @@ async function settle({ options, talk }: CommandContext): Promise<TeeSettings> {
   };
 }
 
-/** Engine net needs a descriptor for each socket; a copy may linger while its client's slot is used again. */
+/** All engines but ring need a descriptor for each socket; a copy may linger while its client's slot is used again. */
 function settleConnections(
   wanted: number | undefined,
   engine: EngineName,
   shadows: number,
 ): number {
-  if (engine !== 'net') return wanted ?? CONNECTIONS_DEFAULT;
+  if (engine === 'ring') return wanted ?? CONNECTIONS_DEFAULT;
   // macOS, without /proc, gives Node 10,240 at least.
   const limit = descriptorLimit() ?? 10_240;
   const fitting = Math.max(1, Math.floor((limit - DESCRIPTORS_KEPT) / (2 + 2 * shadows)));
@@ -183,8 +183,8 @@ function parseShadowBuffer(text: string): number {
 }
 
 function parseEngine(text: string): EngineName | 'auto' {
-  if (text === 'ring' || text === 'net' || text === 'auto') return text;
-  throw usage(`there is no engine '${text}'`, 'take ring, net or auto');
+  if (text === 'ring' || text === 'epoll' || text === 'net' || text === 'auto') return text;
+  throw usage(`there is no engine '${text}'`, 'take ring, epoll, net or auto');
 }
 
 function usage(message: string, hint: string): WsarError {

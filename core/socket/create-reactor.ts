@@ -3,6 +3,8 @@
 import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import { EpollReactor } from '#core/socket/epoll/epoll-reactor.ts';
+import { whyNoEpoll } from '#core/socket/epoll/why-no-epoll.ts';
 import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import type { EngineName, Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
@@ -13,7 +15,7 @@ import { type StackOptions, StackReactor } from '#core/socket/stack/stack-reacto
 const TOO_LARGE_FOR_RING = new Set(['WSAR_ERR_ENGINE', 'WSAR_ERR_MEMORY', 'WSAR_ERR_LIMIT']);
 
 /**
- * A reactor for the calling thread. 'auto' (default) takes `ring` where the host allows it, else `net`;
+ * A reactor for the calling thread. 'auto' (default) takes `ring` where the host allows it, else `epoll`, else `net`;
  * when ring works here but not at this capacity (an ordinary user's RLIMIT_MEMLOCK bounds its rings),
  * `onFallback` is told why. Engine stack needs its own options. Throws WsarError WSAR_ERR_ENGINE when the
  * wanted engine cannot run here.
@@ -31,9 +33,9 @@ export function createReactor(
     assert(options.stack !== undefined, 'engine stack is told the addresses of its clients');
     return new StackReactor(settings, options.stack);
   }
-  if (engine === 'net') {
-    if (options.engine !== 'net') options.onFallback?.(reason);
-    return new NetReactor(settings);
+  if (engine !== 'ring') {
+    if (options.engine !== engine) options.onFallback?.(reason);
+    return engine === 'epoll' ? new EpollReactor(settings) : new NetReactor(settings);
   }
   try {
     return new RingReactor(settings);
@@ -42,6 +44,6 @@ export function createReactor(
       options.engine !== 'ring' && error instanceof WsarError && TOO_LARGE_FOR_RING.has(error.code);
     if (!mayFallBack) throw error;
     options.onFallback?.(error.message);
-    return new NetReactor(settings);
+    return whyNoEpoll() === undefined ? new EpollReactor(settings) : new NetReactor(settings);
   }
 }

@@ -41,7 +41,7 @@ onEveryEngine((variant) => {
       { outputBytesMax },
       {
         onDrain: (conn) => {
-          if (fills++ < 40) sent.push(fill(server, server.now.get(conn)!));
+          if (fills++ < 200) sent.push(fill(server, server.now.get(conn)!));
         },
         onTurn: () => {
           for (const seen of server.now.values()) {
@@ -61,7 +61,7 @@ onEveryEngine((variant) => {
     await server.until(() => server.stat('outputBytes') > 0 && server.stat('sends') > 0, 'sending');
     const received: Buffer[] = [];
     peer.on('data', (bytes) => received.push(bytes)).resume();
-    await server.until(() => fills === 41 && server.stat('outputBytes') === 0, 'all drained');
+    await server.until(() => fills === 201 && server.stat('outputBytes') === 0, 'all drained');
     server.reactor.close(seen.conn);
     await once(peer, 'end');
     assert.ok(Buffer.concat(received).equals(Buffer.concat(sent)), 'every byte, in order');

@@ -15,12 +15,16 @@ export interface ReactorSettings {
   ownsThread: boolean;
   arming: 'poll' | 'recv';
   flush: 'turn' | 'immediate';
+  gatherUs: number;
 }
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 /** Highest connection number that fits beside the generation in a completion's user data. */
 export const CAPACITY_MAX = 0x7fffffff;
+
+/** Longest gathering of events. */
+export const GATHER_US_MAX = 100_000;
 
 /** Fills defaults in; an impossible value is a programmer's error. */
 export function settleOptions(options: ReactorOptions): ReactorSettings {
@@ -35,6 +39,7 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
     ownsThread: options.ownsThread ?? true,
     arming: options.arming ?? 'poll',
     flush: options.flush ?? 'turn',
+    gatherUs: options.gatherUs ?? 0,
   };
   assertCount(settings.capacity, 1, CAPACITY_MAX, 'capacity');
   assertCount(settings.outputBytesMax, 1, 1024 * MIB, 'outputBytesMax');
@@ -46,6 +51,7 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
   );
   assertCount(settings.receiveBufferBytes, 64, 16 * MIB, 'receiveBufferBytes');
   assertCount(settings.receiveBuffersPerLane, 1, 32768, 'receiveBuffersPerLane');
+  assertCount(settings.gatherUs, 0, GATHER_US_MAX, 'gatherUs');
   assertCount(settings.laneSlotsMax, 0, 1 << 20, 'laneSlotsMax');
   return settings;
 }

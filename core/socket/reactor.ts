@@ -1,5 +1,5 @@
 // The reactor: very many TCP connections from one thread, behind one interface with several engines
-// (ring: io_uring through koffi; net: node:net; stack: clients with a TCP of our own on a TUN device). A
+// (ring: io_uring through koffi; epoll: epoll through koffi; net: node:net; stack: clients with a TCP of our own on a TUN device). A
 // connection is an integer, so that a user keeps its own state in typed arrays; there is no object,
 // closure, timer or buffer per connection.
 //
@@ -13,7 +13,7 @@ export const LINGER_MS = 2000;
 export type Conn = number;
 
 /** Engines with kernel sockets, for servers and clients. */
-export type KernelEngineName = 'ring' | 'net';
+export type KernelEngineName = 'ring' | 'epoll' | 'net';
 /** `stack` has clients only. */
 export type EngineName = KernelEngineName | 'stack';
 
@@ -74,7 +74,15 @@ export interface ReactorOptions {
   arming?: 'poll' | 'recv';
   /** Write batching, live: 'turn' = output leaves at the end of a turn, 'immediate' = every send at once. */
   flush?: 'turn' | 'immediate';
+  /**
+   * Event gathering, live, us (ring on Linux >= 6.12): a loop that has served events goes on sleeping for so
+   * long unless 64 events came. An event that comes when that time is over is served at once. Default 0.
+   */
+  gatherUs?: number;
 }
+
+/** What `set` turns while the reactor runs; see ReactorOptions. */
+export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs'>;
 
 export interface ListenOptions {
   host: string;
@@ -142,7 +150,7 @@ export interface Reactor {
   /** One deadline per connection, from now, ms; 0 clears it. O(1). */
   setDeadline(conn: Conn, ms: number): void;
   /** Live knobs; other options are fixed. */
-  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void;
+  set(option: ReactorKnobs): void;
   /** Stops accepting (keeps what is open); resumes. Used when the user's own tables are full. */
   setAccepting(accepting: boolean): void;
   /** Serves until `stop()`; resolves when all is closed. Rejects with what a handler threw. Call once. */

@@ -41,7 +41,7 @@ export function examine(facts: DoctorFacts, connections: number): Finding[] {
 }
 
 function engine({ engine: { engine: name, reason } }: DoctorFacts): Finding {
-  return name === 'ring' ? ok('engine', 'ring', reason) : note('engine', 'net', reason);
+  return name === 'ring' ? ok('engine', 'ring', reason) : note('engine', name, reason);
 }
 
 function descriptors(facts: DoctorFacts, connections: number): Finding {
@@ -51,7 +51,7 @@ function descriptors(facts: DoctorFacts, connections: number): Finding {
     return lacks(
       'descriptors',
       value,
-      `engine net bears ${numberText(bearable)} connections with them; raise RLIMIT_NOFILE (ulimit -n)`,
+      `engine ${facts.engine.engine} bears ${numberText(bearable)} connections with them; raise RLIMIT_NOFILE (ulimit -n)`,
     );
   }
   const text = facts.engine.engine === 'ring' ? 'ring keeps connections outside of them' : '';

@@ -93,7 +93,7 @@ function readServer(server: Section): Experiment['server'] {
   for (const name of knobs.keys()) settings[name] = readKnobValue(knobs, name, 'server', name);
   return {
     workers: server.orAuto('workers', (key) => server.count(key, { min: 1, max: 256 })),
-    engine: server.orAuto('engine', (key) => server.word(key, ['ring', 'net'])),
+    engine: server.orAuto('engine', (key) => server.word(key, ['ring', 'epoll', 'net'])),
     port: server.orAuto('port', (key) => server.count(key, { min: 1, max: 65_535 })),
     knobs: settings,
   };

@@ -17,15 +17,23 @@ const MIB = 1024 * KIB;
 const GIB = 1024 * MIB;
 
 /** Memory of one connection, both ends, kernel and ours. */
-const CONNECTION_BYTES: Record<KernelEngineName, number> = { ring: 10 * KIB, net: 36 * KIB };
+const CONNECTION_BYTES: Record<KernelEngineName, number> = {
+  ring: 10 * KIB,
+  epoll: 11 * KIB,
+  net: 36 * KIB,
+};
 /** Store, server, generator, collector and lab without connections, and a reserve for the host. */
 const BASE_BYTES = 1.5 * GIB;
 /** Connections and messages a core when the file says auto: half of what two cores were seen to bear. */
-const CONNECTIONS_PER_CORE: Record<KernelEngineName, number> = { ring: 12_500, net: 4000 };
-const RATE_PER_CORE: Record<KernelEngineName, number> = { ring: 2000, net: 750 };
+const CONNECTIONS_PER_CORE: Record<KernelEngineName, number> = {
+  ring: 12_500,
+  epoll: 9000,
+  net: 4000,
+};
+const RATE_PER_CORE: Record<KernelEngineName, number> = { ring: 2000, epoll: 1500, net: 750 };
 const CONNECTIONS_AUTO_MAX = 200_000;
 const RATE_AUTO_MAX = 20_000;
-const RAMP_PER_CORE: Record<KernelEngineName, number> = { ring: 2500, net: 1000 };
+const RAMP_PER_CORE: Record<KernelEngineName, number> = { ring: 2500, epoll: 2000, net: 1000 };
 /** Of what the memory bears, `auto` takes a quarter: somebody else may live here. */
 const MEMORY_SHARE = 0.25;
 /** Descriptors that a process of ours needs beside its connections. */
@@ -79,7 +87,7 @@ function sizeConnections(source: ExperimentFile, facts: HostFacts, sentences: st
       source,
       'WSAR_ERR_LIMIT',
       'load.connections',
-      `${numberText(wanted)} connections with engine net need as many descriptors in one process, ` +
+      `${numberText(wanted)} connections with engine ${facts.engine.engine} need as many descriptors in one process, ` +
         `which may have ${numberText(facts.descriptors ?? null)}`,
       `give at most ${numberText(descriptorsMax)}, raise RLIMIT_NOFILE, or use engine ring where it runs`,
     );
@@ -130,7 +138,7 @@ export function connectionsInMemory({
   return Math.max(0, Math.floor((freeBytes - BASE_BYTES) / CONNECTION_BYTES[engine.engine]));
 }
 
-/** Ring keeps its sockets outside the descriptor table; net needs one each in one process. */
+/** Ring keeps its sockets outside the descriptor table; the others need one each in one process. */
 export function connectionsInDescriptors({
   descriptors,
   engine,

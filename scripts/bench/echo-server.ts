@@ -4,7 +4,7 @@
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
 
-const engine = process.argv[2] as 'ring' | 'net';
+const engine = process.argv[2] as 'ring' | 'epoll' | 'net';
 const capacity = Number(process.argv[3]);
 
 class Echo implements ReactorHandler {
@@ -28,7 +28,7 @@ class Echo implements ReactorHandler {
 
 const echo = new Echo();
 // The thread serves this reactor alone; only the end of stdin would need libuv, and SIGKILL does as well.
-const reactor = createReactor({ engine, capacity, handler: echo, ownsThread: engine === 'ring' });
+const reactor = createReactor({ engine, capacity, handler: echo, ownsThread: engine !== 'net' });
 echo.reactor = reactor;
 const { port } = reactor.listen({ host: '127.0.0.1', port: 0 });
 process.stdout.write(`port ${port}\n`);

@@ -13,7 +13,7 @@ const skip =
   needPrograms('taskset', 'cc') ||
   skipUnless(chooseEngine('auto').engine === 'ring' ? [] : ['io_uring'], 'see wsar doctor');
 
-test('bench:sockets --small: ring, net and C side by side, every figure measured', {
+test('bench:sockets --small: ring, epoll, net and C side by side, every figure measured', {
   skip,
 }, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -27,7 +27,7 @@ test('bench:sockets --small: ring, net and C side by side, every figure measured
     .map((line) => JSON.parse(line));
   assert.deepEqual(
     rows.map((row) => row.server),
-    ['ring', 'net', 'c-epoll'],
+    ['ring', 'epoll', 'net', 'c-epoll'],
   );
   for (const row of rows) {
     assert.ok(row.echoes_per_s > 0 && row.echo_cpu_us >= 0, JSON.stringify(row));

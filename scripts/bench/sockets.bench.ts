@@ -1,4 +1,4 @@
-// npm run bench:sockets [-- --small] [-- --json]: engines ring and net beside a plain epoll server in C,
+// npm run bench:sockets [-- --small] [-- --json]: engines ring, epoll and net beside a plain epoll server in C,
 // in one run, interleaved, the same client for all: CPU of the server for an echo of 32 bytes, connections
 // opened a second, and memory of an idle connection. Medians; ratios count, absolute figures are this machine's.
 
@@ -27,7 +27,7 @@ const KERNEL_BYTES_PER_CONNECTION = 10_000;
 /** Descriptors that a process needs beside its connections. */
 const OTHER_DESCRIPTORS = 500;
 
-type Server = 'ring' | 'net' | 'c-epoll';
+type Server = 'ring' | 'epoll' | 'net' | 'c-epoll';
 interface Figures {
   echoCpuUs: number[];
   echoesPerS: number[];
@@ -46,7 +46,8 @@ try {
 
 async function main(): Promise<void> {
   const epollEcho = compile();
-  const servers: Server[] = epollEcho === undefined ? ['ring', 'net'] : ['ring', 'net', 'c-epoll'];
+  const engines: Server[] = ['ring', 'epoll', 'net'];
+  const servers: Server[] = epollEcho === undefined ? engines : [...engines, 'c-epoll'];
   if (epollEcho === undefined)
     process.stderr.write('no C compiler (cc): the C server is left out\n');
   const figures = new Map(servers.map((server) => [server, newFigures()]));

@@ -11,7 +11,7 @@ import { type RunningCommand, startWsar } from '#test/command.ts';
 
 /** The engines that run on this host. */
 export const ENGINES: EngineName[] =
-  chooseEngine('auto').engine === 'ring' ? ['ring', 'net'] : ['net'];
+  chooseEngine('auto').engine === 'ring' ? ['ring', 'epoll', 'net'] : ['epoll', 'net'];
 
 export interface RunningTee {
   command: RunningCommand;

@@ -2,6 +2,7 @@
 
 import { suite } from 'node:test';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import { EpollReactor } from '#core/socket/epoll/epoll-reactor.ts';
 import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import type { Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
@@ -24,6 +25,11 @@ const ring = (arming: 'poll' | 'recv'): EngineVariant => ({
 const VARIANTS: EngineVariant[] = [
   ring('poll'),
   ring('recv'),
+  {
+    name: 'epoll',
+    isRing: false,
+    create: (options) => new EpollReactor(settleOptions(options)),
+  },
   {
     name: 'net',
     isRing: false,
