@@ -2,6 +2,7 @@
 // counters stand on those processes too.
 
 import type { AreaHost, AreaPart, CollectArea } from '#collector/collect-area.ts';
+import type { Whose } from '#collector/perf/perf-catalogue.ts';
 import type { PerfStatSource } from '#collector/perf/perf-stat-source.ts';
 import type { Column, Group } from '#collector/report/layout.ts';
 import { percentText, secondsText, shortText } from '#collector/report/number-text.ts';
@@ -46,9 +47,12 @@ class PerfPart implements AreaPart {
   readonly #way: Way;
   readonly #share: number | undefined;
   readonly #children: PerfStatSource[] = [];
+  /** The host, then processes. */
+  readonly #all: readonly Whose[];
 
   constructor(pids: readonly number[], way: Way, share: number | undefined) {
     this.#pids = pids;
+    this.#all = [undefined, ...pids.map((pid) => ({ pid }))];
     this.#way = way;
     this.#share = share;
   }
@@ -81,7 +85,7 @@ class PerfPart implements AreaPart {
     const calls = loadPerfCalls();
     if (typeof calls === 'string') return calls;
     const { PerfSource } = await import('#collector/perf/perf-source.ts');
-    for (const whose of [undefined, ...this.#pids.map((pid) => ({ pid }))]) {
+    for (const whose of this.#all) {
       const source = new PerfSource({ calls, clock: host.clock, share: this.#share, whose });
       const capability = source.probe();
       if (capability.state === 'absent') {
@@ -99,11 +103,13 @@ class PerfPart implements AreaPart {
 
   async #openStat(host: AreaHost, why: string): Promise<void> {
     const { PerfStatSource } = await import('#collector/perf/perf-stat-source.ts');
-    const source = new PerfStatSource({ clock: host.clock, periodMs: host.periodMs, why });
-    this.#children.push(source);
     host.talk(`counters are read by perf stat, because ${why}`);
-    source.start();
-    host.add(source);
+    for (const whose of this.#all) {
+      const source = new PerfStatSource({ clock: host.clock, periodMs: host.periodMs, whose, why });
+      this.#children.push(source);
+      source.start();
+      host.add(source);
+    }
   }
 }
 

@@ -149,6 +149,12 @@ export function nameOf(host: string, process: string, whose: Whose): string {
   return whose === undefined ? host : instanceName(process, 'pid', whose.pid);
 }
 
+/** A metric of the collector about its own counters. */
+export function ownName(what: string, whose: Whose): string {
+  const name = `wsar.collector.perf.${what}`;
+  return nameOf(name, name, whose);
+}
+
 /** The metric of an event; undefined when it is not shown. */
 export function metricOf(event: string, whose: Whose): MetricSpec | undefined {
   const shown = SHOWN_EVENTS[event];

@@ -32,7 +32,6 @@ export class PerfMetrics {
       this.#slots.set(event, metrics.declare(spec));
       if (sampled.includes(event)) this.#errors.set(event, metrics.declare(errorMetricOf(spec)));
     }
-    this.#declareRatios(metrics);
   }
 
   /** Takes a rate in; NaN when it is not known. */
@@ -50,7 +49,8 @@ export class PerfMetrics {
     }
   }
 
-  #declareRatios(metrics: MetricScope): void {
+  /** Declares what follows from the events; after all of them were declared. */
+  declareRatios(metrics: MetricScope): void {
     const ratio = (
       host: string,
       process: string,

@@ -7,11 +7,11 @@
 // Cost: about 10 us a tick and processor, the same for any number of connections.
 
 import { existsSync } from 'node:fs';
-import type { Whose } from '#collector/perf/perf-catalogue.ts';
+import { ownName, type Whose } from '#collector/perf/perf-catalogue.ts';
 import { PerfMetrics } from '#collector/perf/perf-metrics.ts';
 import type { SampleTable } from '#collector/sample-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
-import { gauge, instanceName } from '#collector/source/metric-shape.ts';
+import { gauge } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { DutyCycle } from '#core/host/perf/duty-cycle.ts';
@@ -86,11 +86,9 @@ export class PerfSource implements Source {
     for (const { names, spec } of this.#counters.groups) {
       this.#metrics.declare(metrics, names, spec.isDear ? names : []);
     }
-    const own = (what: string, short: string, unit: string, help: string): number => {
-      const name = `wsar.collector.perf.${what}`;
-      const full = whose === undefined ? name : instanceName(name, 'pid', whose.pid);
-      return metrics.declare(gauge(full, short, unit, help));
-    };
+    this.#metrics.declareRatios(metrics);
+    const own = (what: string, short: string, unit: string, help: string): number =>
+      metrics.declare(gauge(ownName(what, whose), short, unit, help));
     this.#slots = {
       share: own(
         'share',

@@ -2,15 +2,17 @@
 // not to be had. A pushed source: an interval lies here with its own time until the tick takes it. Tracepoints are
 // counted all the time; there is no way to switch them from outside.
 
-import type { Whose } from '#collector/perf/perf-catalogue.ts';
+import { ownName, type Whose } from '#collector/perf/perf-catalogue.ts';
 import { PerfMetrics } from '#collector/perf/perf-metrics.ts';
 import type { SampleTable } from '#collector/sample-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { gauge } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 import type { Clock } from '#core/clock/clock.ts';
-import { PERF_GROUPS } from '#core/host/perf/perf-event.ts';
+import { PerfType } from '#core/host/perf/perf-abi.ts';
+import { PERF_GROUPS, type PerfEventSpec } from '#core/host/perf/perf-event.ts';
 import { PerfStatChild, type PerfStatInterval } from '#core/host/perf/perf-stat-child.ts';
+import { tracepointId } from '#core/host/perf/tracepoint.ts';
 
 const AGE_PERIODS_MAX = 3;
 
@@ -24,11 +26,15 @@ export interface PerfStatSourceOptions {
 }
 
 export class PerfStatSource implements Source {
-  readonly id = 'perf-stat';
+  readonly id: string;
   readonly budgetUs = 20_000;
   readonly #options: PerfStatSourceOptions;
-  readonly #events = PERF_GROUPS.flatMap(({ events }) => events.map(({ name }) => name));
-  readonly #rates = new Float64Array(this.#events.length).fill(Number.NaN);
+  readonly #events: readonly string[];
+  /** perf counts nothing at all when one tracepoint is refused. */
+  readonly #closed: readonly string[];
+  readonly #rates: Float64Array;
+  /** Events that never lack a register, by index. */
+  readonly #isSure: boolean[];
   readonly #metrics: PerfMetrics;
   readonly #child: PerfStatChild;
   #stampUs = Number.NaN;
@@ -39,6 +45,16 @@ export class PerfStatSource implements Source {
   constructor(options: PerfStatSourceOptions) {
     const { clock, periodMs, whose, program } = options;
     this.#options = options;
+    const specs = PERF_GROUPS.flatMap(({ events }) => events);
+    const isClosed = ({ name, type }: PerfEventSpec): boolean =>
+      type === PerfType.tracepoint && typeof tracepointId(name) === 'string';
+    this.#events = specs.filter((spec) => !isClosed(spec)).map(({ name }) => name);
+    this.#isSure = specs
+      .filter((spec) => !isClosed(spec))
+      .map(({ type }) => type === PerfType.software || type === PerfType.tracepoint);
+    this.#closed = specs.filter(isClosed).map(({ name }) => name);
+    this.#rates = new Float64Array(this.#events.length).fill(Number.NaN);
+    this.id = whose === undefined ? 'perf-stat' : `perf-stat-${whose.pid}`;
     this.#metrics = new PerfMetrics(whose);
     this.#child = new PerfStatChild({
       clock,
@@ -51,19 +67,19 @@ export class PerfStatSource implements Source {
   }
 
   probe(): Capability {
-    const { unsupported, lastWords } = this.#child;
-    const lacking = unsupported.size > 0 ? `; not supported: ${[...unsupported].join(', ')}` : '';
-    const words = lastWords === '' ? '' : `; perf says: ${lastWords}`;
-    return {
-      state: 'degraded',
-      reason: `by perf stat, because ${this.#options.why}${lacking}${words}`,
-    };
+    const { unsupported, words } = this.#child;
+    const reasons = [`by perf stat, because ${this.#options.why}`];
+    if (this.#closed.length > 0) reasons.push(`tracefs hides ${this.#closed.join(', ')}`);
+    if (unsupported.size > 0) reasons.push(`not supported: ${[...unsupported].join(', ')}`);
+    if (words !== '') reasons.push(`perf says: ${words}`);
+    return { state: 'degraded', reason: reasons.join('; ') };
   }
 
   declare(metrics: MetricScope): void {
     this.#metrics.declare(metrics, this.#events, []);
+    this.#metrics.declareRatios(metrics);
     const own = (what: string, short: string, unit: string, help: string): number =>
-      metrics.declare(gauge(`wsar.collector.perf.${what}`, short, unit, help));
+      metrics.declare(gauge(ownName(what, this.#options.whose), short, unit, help));
     this.#slots = {
       scale: own('scale', 'pscal', '1', 'smallest share of the time that a counter had a register'),
       restarts: own('restarts', 'prest', '{restart}', 'how often perf had to be started again'),
@@ -77,7 +93,12 @@ export class PerfStatSource implements Source {
 
   /** An interval came. */
   take({ counts, lengthS, share, stampUs }: PerfStatInterval): void {
-    for (let i = 0; i < counts.length; i++) this.#rates[i] = counts[i]! / lengthS;
+    for (let i = 0; i < counts.length; i++) {
+      // perf says 'not counted' of a process that slept throughout; only a hardware counter may have missed something.
+      const isIdle =
+        Number.isNaN(counts[i]!) && this.#options.whose !== undefined && this.#isSure[i]!;
+      this.#rates[i] = isIdle ? 0 : counts[i]! / lengthS;
+    }
     this.#share = share;
     this.#stampUs = stampUs;
     this.#isTaken = false;

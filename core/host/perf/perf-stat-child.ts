@@ -15,6 +15,7 @@ const BACKOFF_MS_MAX = 60_000;
 const KILL_AFTER_MS = 1000;
 /** perf takes no shorter interval. */
 const INTERVAL_MS_MIN = 100;
+const KERNEL_EVENTS = ['context-switches', 'cpu-migrations'];
 
 export interface PerfStatOptions {
   clock: Clock;
@@ -39,8 +40,8 @@ export interface PerfStatInterval {
 export class PerfStatChild {
   /** How often it had to be started again. */
   restarts = 0;
-  /** What perf said last on stderr, or how it ended. */
-  lastWords = '';
+  /** What perf said first on stderr when it was started last, or how it ended. */
+  words = '';
   /** Lines that were no counts. */
   refusedLines = 0;
   /** Events that perf says this machine does not have. */
@@ -75,12 +76,13 @@ export class PerfStatChild {
     this.#child = child;
     this.#seconds = 0;
     this.#startInterval();
+    this.words = '';
     const lines = new LineSplitter(LINE_BYTES_MAX, (line) => this.takeLine(line));
-    const words = new LineSplitter(LINE_BYTES_MAX, (line) => {
-      if (line.trim() !== '') this.lastWords = line.trim();
+    const complaints = new LineSplitter(LINE_BYTES_MAX, (line) => {
+      if (this.words === '' && !/^\s*(Error:)?\s*$/.test(line)) this.words = line.trim();
     });
     child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => words.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => complaints.push(chunk));
     child.on('error', (error) => this.#ended(error.message));
     child.on('exit', (code, signal) => this.#ended(`perf ended (${signal ?? code})`));
   }
@@ -91,7 +93,9 @@ export class PerfStatChild {
     this.#cancel();
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const gone = new Promise<void>((resolve) => {
+      child.once('exit', () => resolve()).once('error', () => resolve());
+    });
     child.kill('SIGTERM');
     const cancel = this.#options.clock.after(KILL_AFTER_MS, () => void child.kill('SIGKILL'));
     await gone;
@@ -112,7 +116,9 @@ export class PerfStatChild {
       this.#startInterval();
     }
     if (parsed.refusal === 'not supported') this.unsupported.add(parsed.event);
-    this.#counts[index] = parsed.count;
+    // What happens in the kernel only is 0 then, which is no truth.
+    const isBlind = parsed.isUserOnly && KERNEL_EVENTS.includes(parsed.event);
+    this.#counts[index] = isBlind ? Number.NaN : parsed.count;
     if (parsed.refusal === undefined) this.#share = Math.min(this.#share, parsed.share);
     this.#seen++;
     if (this.#seen < this.#options.events.length) return;
@@ -136,7 +142,7 @@ export class PerfStatChild {
   #ended(how: string): void {
     if (this.#child === undefined) return;
     this.#child = undefined;
-    if (this.lastWords === '') this.lastWords = how;
+    if (this.words === '') this.words = how;
     if (this.#isClosed) return;
     this.#cancel = this.#options.clock.after(this.#backoffMs, () => {
       this.restarts++;

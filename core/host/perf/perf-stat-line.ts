@@ -18,10 +18,12 @@ export interface PerfStatLine {
   share: number;
   /** Why there is no count. */
   refusal: 'not supported' | 'not counted' | undefined;
+  /** Only what happened in user space was counted: perf's way where the kernel is closed to an ordinary user. */
+  isUserOnly: boolean;
 }
 
 const FIELDS_MIN = 6;
-const MODIFIER = /^([\w-]+):[ukhGHIpPSDW]+$/;
+const MODIFIER = /^([\w-]+):([ukhGHIpPSDW]+)$/;
 const NS_PER_MS = 1e6;
 
 export function parsePerfStatLine(line: string): PerfStatLine | undefined {
@@ -41,9 +43,11 @@ export function parsePerfStatLine(line: string): PerfStatLine | undefined {
   if (refusal === undefined && !/^\d+(\.\d+)?$/.test(text)) return undefined;
   const count =
     refusal === undefined ? Number(text) * (unit === 'msec' ? NS_PER_MS : 1) : Number.NaN;
+  const [, bare, modifier] = MODIFIER.exec(event) ?? [];
   return {
     seconds,
-    event: MODIFIER.exec(event)?.[1] ?? event,
+    event: bare ?? event,
+    isUserOnly: modifier === 'u',
     count,
     share: Number(percent) / 100,
     refusal,

@@ -1,0 +1,100 @@
+// `wsar collect --perf` as a person runs it, against a program that makes a known number of system calls.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { absentText } from '#collector/perf/perf-source.ts';
+import { loadPerfCalls } from '#core/host/perf/perf-calls.ts';
+import { startKnownWork } from '#core/host/perf/test/known-work.ts';
+import { tracepointId } from '#core/host/perf/tracepoint.ts';
+import { startWsar } from '#test/command.ts';
+import { needPrograms, skipUnless } from '#test/foreign-part.ts';
+
+const CALLS = 400_000;
+
+function whatLacks(): string[] {
+  const calls = loadPerfCalls();
+  if (typeof calls === 'string') return [calls];
+  const id = tracepointId('raw_syscalls:sys_enter');
+  return typeof id === 'string' ? [id] : [];
+}
+
+const isCounted = skipUnless(whatLacks(), 'be root on a kernel with tracefs');
+const skip = needPrograms('gcc') || isCounted;
+const skipStat = needPrograms('perf', 'gcc') || isCounted;
+
+type Line = { intervalUs: number; values: Record<string, number | null> };
+
+for (const { way, within, lacks } of [
+  // Every one is counted; what may differ is the length of the interval, by microseconds.
+  { way: 'ffi', within: 1e-3, lacks: skip },
+  // perf ends its intervals by a clock of its own.
+  { way: 'stat', within: 1e-3, lacks: skipStat },
+]) {
+  test(`collect --perf --perf-by ${way} counts a process's calls`, { skip: lacks }, async (t) => {
+    const program = await startKnownWork(t);
+    const args = ['0.5', '--perf', '--perf-by', way, '--perf-share', '100'];
+    const command = startWsar(t, ['collect', ...args, '--pid', `${program.pid}`, '--json']);
+    await command.line(/"wallMs"[^\n]*\n[^\n]*\n/);
+    await program.work('syscalls', CALLS);
+    const metric = `process.linux.perf.syscalls{pid=${program.pid}}`;
+    const lines = (): Line[] =>
+      command
+        .stdout()
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line) as Line)
+        .filter(({ values }) => values !== undefined);
+    const counted = (): number =>
+      lines().reduce(
+        (sum, { values, intervalUs }) => sum + ((values[metric] ?? 0) * intervalUs) / 1e6,
+        0,
+      );
+    const startLines = lines().length;
+    while (counted() < CALLS * 0.98 && lines().length < startLines + 10) {
+      await new Promise((resolve) => command.child.stdout!.once('data', resolve));
+    }
+    // Rates over an interval of their own, seen through rows: the ticks jitter.
+    const off = Math.abs(counted() / CALLS - 1);
+    assert.ok(off < 0.02 + within, `${counted()} of ${CALLS}`);
+    const { values } = lines().at(-1)!;
+    assert.ok(values['system.linux.traps']! >= 0);
+    if (way === 'ffi') {
+      assert.equal(values[`system.linux.syscalls{stat=error}`], 0);
+      assert.equal(values['wsar.collector.perf.share'], 1);
+    }
+    command.child.kill('SIGINT');
+    assert.equal(await command.exit(), 130);
+  });
+}
+
+test('a share of the time: the rate has an error, and the columns are there', {
+  skip,
+}, async (t) => {
+  const args = ['collect', '0.5', '3', '--perf', '--perf-share', '20', '--show', 'perf'];
+  const command = startWsar(t, args);
+  assert.equal(await command.exit(), 0);
+  assert.match(command.stdout(), /^time +kernel events\/s +hardware\n +sysc +±% +trap +lock/);
+  assert.doesNotMatch(command.stdout(), /NaN|Infinity/);
+});
+
+test('options that make no sense', async (t) => {
+  for (const [args, message] of [
+    [['--perf-share', '5'], /--perf-share is a detail of --perf/],
+    [['--perf', '--perf-share', '0'], /no share of the time/],
+    [['--perf', '--perf-share', '101%'], /no share of the time/],
+    [['--perf', '--perf-by', 'magic'], /knows no 'magic'/],
+  ] as const) {
+    const command = startWsar(t, ['collect', '1', '1', ...args]);
+    assert.equal(await command.exit(), 2);
+    assert.match(command.stderr(), message);
+  }
+});
+
+test('reasons are told once for all events that share them', () => {
+  const absent = [
+    { name: 'a', reason: 'no unit' },
+    { name: 'b', reason: 'closed' },
+    { name: 'c', reason: 'no unit' },
+  ];
+  assert.equal(absentText(absent), 'a, c: no unit; b: closed');
+});
