@@ -2,5 +2,6 @@
 
 import type { CollectArea } from '#collector/collect-area.ts';
 import { processArea } from '#collector/process/process-area.ts';
+import { runtimeArea } from '#collector/runtime/runtime-area.ts';
 
-export const AREAS: readonly CollectArea[] = [processArea];
+export const AREAS: readonly CollectArea[] = [processArea, runtimeArea];

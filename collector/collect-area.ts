@@ -29,10 +29,12 @@ export interface AreaPart {
   open(host: AreaHost): Promise<void> | void;
   /** A tick is over and its values stand in the table; what it says happened is printed, published and recorded. */
   onTick?(view: TickView): readonly LabEvent[];
-  /** The columns of one of the area's tables; asked again before each header. */
+  /** The columns of one of the area's tables, or of one of ours that it replaces; asked again before each header. */
   groups?(name: string, isWide: boolean): Group[];
   /** Tables shown when neither --show nor --layout was given, behind wsar's own. */
   readonly shown?: readonly string[];
+  /** It fills the metrics of the runtime table (mailbox.*, wsar.runtime.*), which are else those of `wsar serve`. */
+  readonly feedsRuntime?: boolean;
   /** The last tick is over. Bounded in time; called once, also when `open` failed. */
   close?(): Promise<void> | void;
 }

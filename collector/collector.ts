@@ -68,7 +68,7 @@ class Collector {
     this.#ended.promise.catch(() => {});
     this.#sources = hostSources(plan.root, plan.isDetailed);
     this.#sampler = new Sampler(surroundings.clock, this.#sources, plan.hasFastLane);
-    this.#sampler.add(this.#server);
+    if (!this.#areas.some(({ feedsRuntime }) => feedsRuntime)) this.#sampler.add(this.#server);
     this.#report = createReport(plan, surroundings, {
       registry: this.#sampler.registry,
       instances: () => this.#instances(),

@@ -242,7 +242,11 @@ export const LAYOUT_NAMES = [
  * table. Devices of table `os` have columns only when the line is wide.
  */
 export function layoutOf(names: readonly string[], isWide: boolean, found: Instances): Group[] {
-  const groups = new Set(names.flatMap((name) => TABLES[name] ?? [name]));
+  // A table that an area brings replaces ours of that name.
+  const brought = (name: string): Group[] => found.groups?.(name) ?? [];
+  const groups = new Set(
+    names.flatMap((name) => (brought(name).length > 0 ? [name] : (TABLES[name] ?? [name]))),
+  );
   const hasDevices = isWide || names.some((name) => name === 'nic' || name === 'network');
   return [...groups].flatMap((name) => {
     if (name === 'nic') {
@@ -251,7 +255,7 @@ export function layoutOf(names: readonly string[], isWide: boolean, found: Insta
     }
     if (name === 'disk') return found.disks.slice(0, DEVICES_MAX).map(diskGroup);
     const group = AREA_GROUPS[name] ?? (isWide ? WIDE : NARROW)[name];
-    return group === undefined ? (found.groups?.(name) ?? []) : [group];
+    return group === undefined ? brought(name) : [group];
   });
 }
 
