@@ -2,36 +2,25 @@
 // resource. Reading order is that of a colleague: what came out, of what question, how sure, what it
 // looked like, may I believe it, where was it, how do I run it again.
 
-import { all, el, type Markup, trusted } from '#dashboards/report/markup.ts';
+import { all, el, type Markup } from '#dashboards/report/markup.ts';
 import { numberText, spanText, wallText } from '#dashboards/report/number-text.ts';
+import { page } from '#dashboards/report/page.ts';
 import { swatch } from '#dashboards/report/plot.ts';
 import { blockTable, resultSection } from '#dashboards/report/result-section.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
-import { STYLE } from '#dashboards/report/style.ts';
 import { timeLine } from '#dashboards/report/time-line.ts';
 import { hostSection, trustSection } from '#dashboards/report/trust-section.ts';
 
-/** Nothing may be loaded or run; the style sheet is in the page. */
-const POLICY = "default-src 'none'; style-src 'unsafe-inline'";
-
 /** The page as text. The same record gives the same bytes. */
 export function renderReport(record: RunRecord): string {
-  const head = el('head', {}, [
-    el('meta', { charset: 'utf-8' }),
-    el('meta', { name: 'viewport', content: 'width=device-width, initial-scale=1' }),
-    el('meta', { 'http-equiv': 'Content-Security-Policy', content: POLICY }),
-    el('title', {}, `${record.name}: ${record.verdict.verdict}`),
-    el('style', {}, trusted(STYLE)),
-  ]);
-  const body = [
+  return page(`${record.name}: ${record.verdict.verdict}`, [
     header(record),
     resultSection(record),
     timeSection(record),
     trustSection(record),
     hostSection(record),
     againSection(record),
-  ].flatMap((section) => (section === null ? [] : [section, '\n']));
-  return `<!doctype html>\n${el('html', { lang: 'en' }, head, '\n', el('body', {}, body)).text}\n`;
+  ]);
 }
 
 function header(record: RunRecord): Markup {

@@ -24,11 +24,11 @@ import {
 } from '#lab/run/lab-parts.ts';
 import { startLabRecorder } from '#lab/run/lab-recorder.ts';
 import { turn } from '#lab/run/run-blocks.ts';
-import type { RunState } from '#lab/run/run-state.ts';
+import type { LabState, RunState } from '#lab/run/run-state.ts';
 import { RunCut, untilCut, untilTrue } from '#lab/run/until-cut.ts';
 
 /** The live bus: the one of the environment, or one in this process. */
-export async function startBus(state: RunState, lose: (sentence: string) => void): Promise<void> {
+export async function startBus(state: LabState, lose: (sentence: string) => void): Promise<void> {
   const { progress, environment } = state;
   const isGiven = environment.busUrl !== undefined;
   progress.start('bus', isGiven ? 'connecting' : 'starting');
@@ -47,7 +47,7 @@ export async function startBus(state: RunState, lose: (sentence: string) => void
 }
 
 /** History: the store of the environment, the one that runs already, or a new `wsar store`. */
-export async function startStore(state: RunState): Promise<void> {
+export async function startStore(state: LabState): Promise<void> {
   const { progress, environment, signal } = state;
   progress.start('store', 'starting');
   if (environment.storeUrl !== undefined) {
@@ -86,10 +86,10 @@ export async function startServer(state: RunState): Promise<void> {
   progress.end('done', `${hostOf(state.targetUrl)}, engine ${workload.engine}, ${workers}`);
 }
 
-export async function startCollector(state: RunState): Promise<void> {
+export async function startCollector(state: LabState): Promise<void> {
   const { progress, supervisor, recorder } = state;
   progress.start('collector', 'starting');
-  await supervisor.start(collectorPart(partsContext(state)));
+  await supervisor.start(collectorPart(state));
   await rowsFrom(state, 'host');
   const count = Object.keys(recorder!.latest('host')!.values).length;
   const text = `run ${state.runId} begins`;
@@ -105,7 +105,7 @@ export function partsContext(state: RunState): PartsContext {
 
 /** Waits for the first row of a part: it is then up, on the bus, and in step with the seconds. */
 async function rowsFrom(
-  { recorder, clock, signal }: RunState,
+  { recorder, clock, signal }: LabState,
   name: 'server' | 'host',
 ): Promise<void> {
   const options = { clock, everyMs: 20, timeoutMs: READY_TIMEOUT_MS, signal };
@@ -117,9 +117,9 @@ async function rowsFrom(
   );
 }
 
-async function startOwnStore(state: RunState): Promise<string | undefined> {
+async function startOwnStore(state: LabState): Promise<string | undefined> {
   const { supervisor, signal, leftOut } = state;
-  const store = await supervisor.start(storePart(partsContext(state)), { mayFail: true });
+  const store = await supervisor.start(storePart(state), { mayFail: true });
   try {
     const url = await untilCut(storeUrl(store), signal);
     await useStore(state, url);
@@ -134,7 +134,7 @@ async function startOwnStore(state: RunState): Promise<string | undefined> {
   }
 }
 
-async function useStore(state: RunState, url: string): Promise<void> {
+async function useStore(state: LabState, url: string): Promise<void> {
   const store = await openStore(url);
   try {
     await ensureSchema(store);

@@ -14,15 +14,19 @@ export const READY_TIMEOUT_MS = 30_000;
 /** The generator is stopped by us; its own end must not come first. */
 const LOAD_SPARE_MS = 3_600_000;
 
-export interface PartsContext {
+/** Where a part is started, logs, and belongs to. */
+export interface PartPlace {
   root: string;
   folder: string;
   environment: LabEnvironment;
+}
+
+export interface PartsContext extends PartPlace {
   experiment: Experiment;
   workload: RunRecord['workload'];
 }
 
-export function storePart(context: PartsContext): PartOptions {
+export function storePart(context: PartPlace): PartOptions {
   // The store of the state folder, which keeps the history of all runs.
   return part(context, 'store', ['store', '--port', '0']);
 }
@@ -35,7 +39,7 @@ export function serverPart(context: PartsContext, port: number): PartOptions {
   return part(context, 'server', ['serve', '--port', String(port), ...size, '--lab']);
 }
 
-export function collectorPart(context: PartsContext): PartOptions {
+export function collectorPart(context: PartPlace): PartOptions {
   return part(context, 'collector', [
     'collect',
     '1',
@@ -74,7 +78,8 @@ export async function serverUrl(server: Part): Promise<string> {
   return url!;
 }
 
-function part(context: PartsContext, name: PartName, args: string[]): PartOptions {
+/** A part with the command line `wsar ARGS...`. */
+export function part(context: PartPlace, name: PartName, args: string[]): PartOptions {
   const { root, folder, environment } = context;
   return {
     name,

@@ -15,22 +15,19 @@ import type { Progress } from '#lab/run/progress.ts';
 import type { SpinJudge } from '#lab/run/spin.ts';
 import type { Cut, Supervisor } from '#lab/run/supervisor.ts';
 
-export interface RunState {
-  readonly source: ExperimentFile;
+/** What every kind of run has: where it is, its parts, its bus and store. */
+export interface LabState {
   readonly clock: Clock;
   /** Folder of the package, and of this run. */
   readonly root: string;
   readonly folder: string;
   readonly runId: string;
-  readonly preflight: Preflight;
   readonly host: HostIdentity;
   readonly progress: Progress;
   readonly startedWallMs: number;
   readonly supervisor: Supervisor;
   /** Aborted when the run is cut; `cut` says why. */
   readonly signal: AbortSignal;
-  readonly spins: SpinJudge;
-  readonly blocks: BlockRecord[];
   /** What this host or user could not do, and why. */
   readonly leftOut: string[];
   /** Where bus and store are; filled in when they are up. */
@@ -39,8 +36,16 @@ export interface RunState {
   bus: Bus | undefined;
   published: PublishedSource | undefined;
   recorder: LabRecorder | undefined;
+  cut: Cut | null;
+}
+
+/** The state of a tuning experiment. */
+export interface RunState extends LabState {
+  readonly source: ExperimentFile;
+  readonly preflight: Preflight;
+  readonly spins: SpinJudge;
+  readonly blocks: BlockRecord[];
   targetUrl: string;
   counts: LoginCounts | null;
   coverage: CoverageResult | null;
-  cut: Cut | null;
 }

@@ -8,7 +8,7 @@ import type { RunLine } from '#core/store/tables.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import { type CoverageSpan, countFromStore, judgeCoverage } from '#lab/run/coverage.ts';
 import type { SourceName } from '#lab/run/lab-recorder.ts';
-import type { RunState } from '#lab/run/run-state.ts';
+import type { LabState, RunState } from '#lab/run/run-state.ts';
 
 /** Time for an orderly end of one part before it is killed; short when the run is cut. */
 const GRACE_MS = 15_000;
@@ -26,7 +26,7 @@ export async function stopLoadAndServer(state: RunState): Promise<void> {
 }
 
 /** Ends store and bus. After this nothing of the run is left but its folder. */
-export async function stopRest(state: RunState): Promise<void> {
+export async function stopRest(state: LabState): Promise<void> {
   await state.supervisor.stopAll(state.cut === null ? GRACE_MS : GRACE_AFTER_CUT_MS);
   await state.bus?.close();
   await state.embeddedBus?.close();
@@ -34,7 +34,10 @@ export async function stopRest(state: RunState): Promise<void> {
 }
 
 /** Puts the record into the store; a store that cannot take it is told, the record is in the folder. */
-export async function keepRecord(state: RunState, record: RunRecord): Promise<void> {
+export async function keepRecord(
+  state: LabState,
+  record: Pick<RunRecord, 'runId' | 'endedWallMs'>,
+): Promise<void> {
   const { storeUrl } = state.environment;
   if (storeUrl === undefined || state.supervisor.part('store')?.exit !== undefined) return;
   try {
