@@ -6,6 +6,7 @@ import { setPriority, uptime } from 'node:os';
 import { COLLECT_OPTIONS } from '#collector/collect-options.ts';
 import { planOf } from '#collector/collect-plan.ts';
 import { runCollector } from '#collector/collector.ts';
+import { makeEngineLean } from '#collector/lean-engine.ts';
 import { OutputQueue, openSink } from '#collector/report/output-queue.ts';
 import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
@@ -38,6 +39,7 @@ export const command: CommandSpec = {
 
 async function collect(context: CommandContext): Promise<ExitCode> {
   const plan = await planOf(context);
+  makeEngineLean(plan);
   raisePriority();
   const lost = new AbortController();
   watchLifeline(() => {

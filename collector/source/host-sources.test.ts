@@ -289,7 +289,7 @@ test('names, units and help of the whole catalogue are well formed', (t) => {
     assert.match(name, /^[a-z0-9_.]+(\{[a-z.]+=[\w.]+(,[a-z.]+=[\w.]+)*\})?$/);
     assert.ok(short.length > 0 && short.length <= 12, `${name}: ${short}`);
     assert.ok(help.length > 10, name);
-    assert.match(unit, /^(1|us|s|By|\{\w+\}|us\/s|By\/s|\{\w+\}\/s)$/, name);
+    assert.match(unit, /^(1|us|s|Hz|By|\{\w+\}|us\/s|By\/s|\{\w+\}\/s)$/, name);
     if (kind === 'rate') assert.match(unit, /\/s$|^1$/, name);
   }
 });

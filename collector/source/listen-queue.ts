@@ -3,8 +3,9 @@
 //
 // The kernel tells this over netlink (sock_diag(7)) for listening sockets alone, at a cost that does not grow
 // with the connections; /proc/net/tcp6 would walk all of them (measured: 20 ms with 9,000 in TIME_WAIT).
-// `ss -ltnH` of iproute2 asks for us: a process of 3 ms, so once in ten seconds and not in the tick itself.
-// One question at a time, with a time limit; values older than three periods are none.
+// `ss -ltnH` of iproute2 asks for us: a process of 3 ms, so not in the tick itself, every 5 s while connections wait
+// in some queue and every 30 s while none does. One question at a time, with a time limit; values older than
+// three periods are none, and how old they are is a metric.
 
 import { execFile } from 'node:child_process';
 import type { SampleTable } from '#collector/sample-table.ts';
@@ -12,8 +13,9 @@ import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 
-const PERIOD_US = 10e6;
-const AGE_US_MAX = 3 * PERIOD_US;
+const WAITING_PERIOD_US = 5e6;
+const EMPTY_PERIOD_US = 30e6;
+const PERIODS_MAX = 3;
 const TIMEOUT_MS = 5000;
 const BYTES_MAX = 1024 * 1024;
 /** Ports with metrics of their own; the maximum counts all. */
@@ -52,7 +54,7 @@ export class ListenQueueSource implements Source {
   probe(): Capability {
     return {
       state: 'degraded',
-      reason: 'asked of ss (iproute2), every 10 s; null where it is missing',
+      reason: 'asked of ss (iproute2), every 5 s while connections wait and every 30 s else',
     };
   }
 
@@ -74,10 +76,12 @@ export class ListenQueueSource implements Source {
 
   sample(table: SampleTable, nowUs: number): number {
     this.#nowUs = nowUs;
-    if (!this.#isAsking && nowUs - this.#askedUs >= PERIOD_US) this.#question();
     const answer = this.#answer;
+    const isWaiting = answer?.some(({ length }) => length > 0) === true;
+    const periodUs = isWaiting ? WAITING_PERIOD_US : EMPTY_PERIOD_US;
+    if (!this.#isAsking && nowUs - this.#askedUs >= periodUs) this.#question();
     const ageUs = nowUs - this.#answerUs;
-    if (answer === undefined || ageUs > AGE_US_MAX) return Freshness.stale;
+    if (answer === undefined || ageUs > PERIODS_MAX * periodUs) return Freshness.stale;
     this.#write(answer, table);
     table.gauge(this.#age, ageUs / 1e6);
     return Freshness.now;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CgroupSource } from '#collector/source/cgroup.ts';
 import { ConnectionMemorySource } from '#collector/source/connection-memory.ts';
 import { ConntrackSource } from '#collector/source/conntrack.ts';
+import { CpuPowerSource } from '#collector/source/cpu-power.ts';
 import { DiskSource } from '#collector/source/disk.ts';
 import { FilesystemSource } from '#collector/source/filesystem.ts';
 import { InterruptLinesSource } from '#collector/source/interrupt-lines.ts';
@@ -53,6 +54,7 @@ export function hostSources(root = PROC_ROOT, isDetailed = false): Source[] {
     new ConntrackSource(root),
     new PressureSource(root),
     new RunqueueTimeSource(root),
+    new CpuPowerSource(root),
     new DiskSource(root),
     ...(isLive ? [new FilesystemSource(root)] : []),
     new KernelLimitSource(root),
@@ -69,13 +71,25 @@ function detailSources(root: string): Source[] {
   ];
 }
 
-/** What each source finds on this host; for `wsar doctor`. Takes a few milliseconds. */
+/** What the kernel does not tell in any file, and who does. */
+const TOLD_ELSEWHERE: Record<string, string> = {
+  syscalls: 'the kernel keeps no count of system calls; --perf counts them',
+  'queue-disciplines':
+    'drops in queueing disciplines and in rings of a device are told over netlink and ioctl only: tc -s qdisc, ethtool -S',
+};
+
+/** What each source finds on this host; for `wsar doctor`. Takes some milliseconds. */
 export function probeSources(root = PROC_ROOT): { id: string; capability: Capability }[] {
-  return hostSources(root).map((source) => {
+  const found = hostSources(root, true).map((source) => {
     const capability = source.probe();
     source.close();
     return { id: source.id, capability };
   });
+  const others = Object.entries(TOLD_ELSEWHERE).map(([id, reason]) => ({
+    id,
+    capability: { state: 'absent' as const, reason },
+  }));
+  return [...found, ...others];
 }
 
 /** The folder that stands for /proc: `folder` itself, or the `proc` in it; undefined when neither is one. */

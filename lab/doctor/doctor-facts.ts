@@ -4,6 +4,8 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Capability } from '#collector/source/source.ts';
+import { probeSources } from '#collector/source/source-list.ts';
 import { WsarError } from '#core/errors.ts';
 import { stateFolder } from '#core/host/state-folder.ts';
 import { openEngine } from '#core/store/embedded/engine.ts';
@@ -30,6 +32,8 @@ export interface DoctorFacts extends HostFacts {
   hasPerfCounters: boolean;
   /** kernel.perf_event_paranoid. */
   perfParanoid: number | undefined;
+  /** What each source of the collector finds. */
+  sources: { id: string; capability: Capability }[];
 }
 
 export async function readDoctorFacts(): Promise<DoctorFacts> {
@@ -48,6 +52,7 @@ export async function readDoctorFacts(): Promise<DoctorFacts> {
     chdb: await probeChdb(),
     hasPerfCounters: existsSync('/sys/bus/event_source/devices/cpu'),
     perfParanoid: readNumber('/proc/sys/kernel/perf_event_paranoid'),
+    sources: probeSources(),
   };
 }
 

@@ -23,6 +23,7 @@ const facts = (changes: Partial<DoctorFacts> = {}): DoctorFacts => ({
   chdb: { version: '25.8.1' },
   hasPerfCounters: true,
   perfParanoid: 1,
+  sources: [{ id: 'stat', capability: { state: 'ok' } }],
   ...changes,
 });
 
@@ -66,6 +67,24 @@ test('what only makes a run smaller or less telling is a note', () => {
     assert.match(finding.text, text);
   }
   assert.equal(find({}, 'ehash', 2_000_000).state, 'note');
+});
+
+test('what the collector sees: whole sources in a line, the others each with its reason', () => {
+  const reason = 'this kernel has no /proc/schedstat';
+  const found = examine(
+    facts({
+      sources: [
+        { id: 'stat', capability: { state: 'ok' } },
+        { id: 'runqueue', capability: { state: 'absent', reason } },
+        { id: 'load', capability: { state: 'ok' } },
+      ],
+    }),
+    25_000,
+  );
+  assert.deepEqual(found.slice(-2), [
+    { name: 'sources', value: '2 of 3 whole', state: 'ok', text: 'stat, load' },
+    { name: 'source runqueue', value: 'absent', state: 'note', text: reason },
+  ]);
 });
 
 test('wsar doctor on this host: a table that fits, exit 0 or 3', async (t) => {

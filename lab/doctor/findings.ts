@@ -37,7 +37,18 @@ export function examine(facts: DoctorFacts, connections: number): Finding[] {
     facts.canWriteState
       ? ok('state', facts.stateFolder)
       : lacks('state', facts.stateFolder, 'it cannot be written; set WSAR_STATE_DIR'),
+    ...sources(facts),
   ];
+}
+
+/** What the collector can see: those that are whole in one line, the others each with its reason. */
+function sources({ sources: found }: DoctorFacts): Finding[] {
+  const whole = found.filter(({ capability }) => capability.state === 'ok').map(({ id }) => id);
+  const others = found.flatMap(({ id, capability }) =>
+    capability.state === 'ok' ? [] : [note(`source ${id}`, capability.state, capability.reason)],
+  );
+  const value = `${whole.length} of ${found.length} whole`;
+  return [ok('sources', value, whole.join(', ')), ...others];
 }
 
 function engine({ engine: { engine: name, reason } }: DoctorFacts): Finding {
