@@ -50,6 +50,12 @@ export function contestants(folders: readonly string[]): Contestant[] {
     ours('wsar --fast-lane', '--fast-lane'),
     ours('wsar --detail --json', '--detail', '--json'),
     {
+      name: 'wsar --detail, spool',
+      program: wsar,
+      args: (folder) => ['1', '--detail', '--spool-folder', join(folder, 'spool')],
+      file: (folder) => join(folder, 'spool'),
+    },
+    {
       name: 'sadc -S XALL',
       program: findProgram('sadc', sadc),
       args: (folder) => ['-S', 'XALL', '1', join(folder, 'sadc')],
@@ -104,16 +110,32 @@ export function startContestant(contestant: Contestant, folder: string, port: nu
     env: { ...process.env, WSAR_STATE_DIR: folder },
   });
   let bytes = 0;
+  let ticksUs: number[] = [];
   child.stdout?.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
+    const match = TICK_US.exec(chunk.toString('latin1'));
+    if (match !== null) ticksUs.push(Number(match[1]));
   });
   child.on('error', () => {});
-  return { child, outputBytes: () => bytes };
+  return {
+    child,
+    outputBytes: () => bytes,
+    takeTicksUs: () => {
+      const taken = ticksUs;
+      ticksUs = [];
+      return taken;
+    },
+  };
 }
+
+/** In a row of ours: how long it took to read all sources. */
+const TICK_US = /"wsar\.collector\.sample_us":([\d.]+)/;
 
 export interface Running {
   child: ChildProcess;
   outputBytes(): number;
+  /** The times of the ticks since the last call, where it prints them. */
+  takeTicksUs(): number[];
 }
 
 /** CPU time of a process, its children that live and those that have ended, us. */
@@ -164,9 +186,12 @@ function readText(path: string): string {
   }
 }
 
-export function fileBytes(path: string): number {
+/** Size of a file, or of all files of a folder. */
+export function bytesAt(path: string): number {
   try {
-    return statSync(path).size;
+    const stat = statSync(path);
+    if (!stat.isDirectory()) return stat.size;
+    return readdirSync(path).reduce((sum, name) => sum + bytesAt(join(path, name)), 0);
   } catch {
     return 0;
   }

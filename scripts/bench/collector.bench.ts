@@ -1,18 +1,20 @@
 // npm run bench:collector [-- --small] [-- --json]: wsar, sadc, atop, node_exporter and netdata side by side in one
 // run, once a second each, at no sockets and at 300,000: CPU of a sample, memory, bytes of a sample. Those that
 // are not installed are named. WHAT is measured is the whole process with its children; absolute figures
-// are this machine's, ratios count. Services of the system are not touched; what is started here is ended here.
+// are this machine's, ratios count. `tick` is the median time in which ours read all its sources. Services of the
+// system are not touched; what is started here is ended here, also after Ctrl-C, and the sockets are closed at
+// once when memory runs out.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import {
+  bytesAt,
   type Contestant,
   contestants,
-  fileBytes,
   type Running,
   removeFolder,
   startContestant,
@@ -29,7 +31,10 @@ const WARM_UP_MS = isSmall ? 2500 : 8000;
 const SOCKETS = isSmall ? 2000 : 300_000;
 /** Left free beside what the sockets take, bytes: their kernel memory is 10 KB each with a margin. */
 const FREE_BYTES_MIN = 2 * 1024 ** 3 + SOCKETS * 10_000;
+/** Left free at any time, bytes: less, and the bench ends. */
+const FREE_BYTES_GUARD = 1.5 * 1024 ** 3;
 const FILLED_S_MAX = 300;
+const END_MS_MAX = 10_000;
 
 interface Figures {
   name: string;
@@ -37,12 +42,21 @@ interface Figures {
   cpuUsPerSample: number;
   rssBytes: number;
   bytesPerSample: number;
+  /** Median time in which it read everything, us; NaN: it does not say. */
+  tickUs: number;
 }
 
 const WSAR = join(ROOT, 'bin', 'wsar');
+const stopped = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => stopped.abort(new Error(`stopped by ${signal}`)));
+}
 const folder = mkdtempSync(join(tmpdir(), 'wsar-bench-collector-'));
 try {
   await main();
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = 1;
 } finally {
   removeFolder(folder);
 }
@@ -73,12 +87,13 @@ async function measureAll(present: readonly Contestant[]): Promise<Figures[]> {
       const port = await freePort();
       started.push({ contestant, running: startContestant(contestant, place, port), port, place });
     }
-    await setTimeoutAsync(WARM_UP_MS);
+    await setTimeoutAsync(WARM_UP_MS, undefined, { signal: stopped.signal });
+    for (const { running } of started) running.takeTicksUs();
     const look = () =>
       started.map(({ contestant, running, place }) => ({
         cpuUs: treeCpuUs(running.child.pid ?? 0),
         bytes:
-          contestant.file === undefined ? running.outputBytes() : fileBytes(contestant.file(place)),
+          contestant.file === undefined ? running.outputBytes() : bytesAt(contestant.file(place)),
       }));
     const before = look();
     const scraped = await scrapeFor(started);
@@ -90,11 +105,10 @@ async function measureAll(present: readonly Contestant[]): Promise<Figures[]> {
       cpuUsPerSample: (after[i]!.cpuUs - before[i]!.cpuUs) / SECONDS,
       rssBytes: treeRssBytes(running.child.pid ?? 0),
       bytesPerSample: (scraped[i] ?? 0) || (after[i]!.bytes - before[i]!.bytes) / SECONDS,
+      tickUs: median(running.takeTicksUs()),
     }));
   } finally {
-    for (const { running } of started) running.child.kill('SIGTERM');
-    await setTimeoutAsync(isSmall ? 300 : 2000);
-    for (const { running } of started) running.child.kill('SIGKILL');
+    await endAll(started.map(({ running }) => running.child));
   }
 }
 
@@ -104,7 +118,8 @@ async function scrapeFor(
 ): Promise<number[]> {
   const bytes = started.map(() => 0);
   for (let second = 0; second < SECONDS; second++) {
-    const next = setTimeoutAsync(1000);
+    const next = setTimeoutAsync(1000, undefined, { signal: stopped.signal });
+    guardMemory();
     for (const [i, { contestant, port }] of started.entries()) {
       const url = contestant.scrape?.(port);
       if (url === undefined) continue;
@@ -121,8 +136,7 @@ async function scrapeFor(
 
 /** Opens the sockets with our own server and generator; undefined, said on stderr, where there is no room. */
 async function openSockets(): Promise<(() => Promise<void>) | undefined> {
-  const free =
-    Number(/^MemFree:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024;
+  const free = freeBytes();
   if (!(free >= FREE_BYTES_MIN)) {
     process.stderr.write(
       `only ${Math.round(free / 1e6)} MB free: not measured at ${SOCKETS} sockets\n`,
@@ -149,23 +163,48 @@ async function openSockets(): Promise<(() => Promise<void>) | undefined> {
     stdio: 'ignore',
     env,
   });
-  const end = async (): Promise<void> => {
-    for (const child of [load, server]) {
-      const gone = new Promise((resolve) => child.once('close', resolve));
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      await Promise.race([gone, setTimeoutAsync(10_000)]);
-      child.kill('SIGKILL');
+  const end = (): Promise<void> => endAll([load, server]);
+  try {
+    const wanted = allocatedSockets() + SOCKETS * 0.99;
+    for (let second = 0; second < FILLED_S_MAX && load.exitCode === null; second++) {
+      if (allocatedSockets() >= wanted) return end;
+      guardMemory();
+      await setTimeoutAsync(1000, undefined, { signal: stopped.signal });
     }
-  };
-  const wanted = allocatedSockets() + SOCKETS * 0.99;
-  for (let second = 0; second < FILLED_S_MAX && load.exitCode === null; second++) {
-    if (allocatedSockets() >= wanted) return end;
-    await setTimeoutAsync(1000);
+  } catch (error) {
+    await end();
+    throw error;
   }
   process.stderr.write(`${SOCKETS} sockets could not be opened\n`);
   await end();
   return undefined;
+}
+
+/** Ends processes well, and those that stay after 10 s by force; resolves when all are gone. */
+async function endAll(children: readonly ChildProcess[]): Promise<void> {
+  await Promise.all(
+    children.map(async (child) => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), END_MS_MAX);
+      await gone;
+      clearTimeout(timer);
+    }),
+  );
+}
+
+function guardMemory(): void {
+  const free = freeBytes();
+  if (free < FREE_BYTES_GUARD) throw new Error(`ended: only ${Math.round(free / 1e6)} MB are free`);
+}
+
+function freeBytes(): number {
+  return Number(/^MemFree:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
 function allocatedSockets(): number {
@@ -189,15 +228,16 @@ function print(rows: readonly Figures[]): void {
   }
   process.stdout.write(`${cpus().length} CPUs, ${SECONDS} samples each, all at the same time\n`);
   process.stdout.write(
-    '                       sockets  CPU us/sample  % of a core    RSS MB  bytes/sample\n',
+    '                       sockets  CPU us/sample  % of a core    RSS MB  bytes/sample  tick us\n',
   );
-  for (const { name, sockets, cpuUsPerSample, rssBytes, bytesPerSample } of rows) {
+  for (const { name, sockets, cpuUsPerSample, rssBytes, bytesPerSample, tickUs } of rows) {
     const cells = [
       String(sockets).padStart(8),
       cpuUsPerSample.toFixed(0).padStart(13),
       (cpuUsPerSample / 1e4).toFixed(3).padStart(11),
       (rssBytes / 1e6).toFixed(1).padStart(9),
       bytesPerSample.toFixed(0).padStart(13),
+      (Number.isNaN(tickUs) ? '-' : tickUs.toFixed(0)).padStart(7),
     ];
     process.stdout.write(`${name.padEnd(22)} ${cells.join('  ')}\n`);
   }
