@@ -5,9 +5,11 @@ import { AREAS } from '#collector/area-list.ts';
 import { LAYOUT_NAMES, TABLES } from '#collector/report/layout.ts';
 import { findProcRoot, PROC_ROOT } from '#collector/source/source-list.ts';
 import type { OptionSpec } from '#core/cli/command.ts';
+import { parseDurationMs, parseSizeBytes } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 
 const PORT_MAX = 65_535;
+const SPOOL_BYTES_MIN = 1024 * 1024;
 const SHOWN_NAMES = [...LAYOUT_NAMES, ...AREAS.flatMap(({ tables }) => tables ?? [])];
 
 /** Those of the collector, then those of its areas. */
@@ -47,7 +49,17 @@ export const COLLECT_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--spool-folder <folder>',
-    help: 'record rows here on their way to the store; in a lab default <state>/spool/<run id>',
+    help: 'record here, for wsar dump or on the way to the store; in a lab default <state>/spool/<run id>',
+  },
+  {
+    flags: '--spool-size <size>',
+    help: 'without a store: the most a recording takes, from 1MiB, default 1GiB; the oldest hours go first',
+    parse: parseSpoolSize,
+  },
+  {
+    flags: '--spool-age <duration>',
+    help: 'without a store: remove recorded hours that are older, such as 336h; default: never',
+    parse: parseDurationMs,
   },
   ...AREAS.flatMap(({ options }) => options),
 ];
@@ -64,6 +76,16 @@ function parseAddress(text: string): { host: string; port: number } {
     );
   }
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
+}
+
+function parseSpoolSize(text: string): number {
+  const bytes = parseSizeBytes(text);
+  if (bytes >= SPOOL_BYTES_MIN) return bytes;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `--spool-size ${text} is too small for a recording`,
+    'give 1MiB or more',
+  );
 }
 
 function parseNames(option: string, text: string, known: readonly string[]): string[] {

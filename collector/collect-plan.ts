@@ -39,6 +39,9 @@ export interface CollectPlan {
   lab: LabEnvironment;
   /** Where rows are recorded; undefined: they are not. */
   spoolFolder: string | undefined;
+  /** Bounds of a recording that stays on disk, where there is no store. */
+  spoolBytesMax?: number | undefined;
+  spoolAgeMsMax?: number | undefined;
   /** What areas bring; default nothing. */
   areas?: readonly AreaPart[];
 }
@@ -85,6 +88,8 @@ export async function planOf({ args, options }: CommandContext): Promise<Collect
     host: hostName(),
     lab,
     spoolFolder: spoolFolderOf(options['spoolFolder'] as string | undefined, lab),
+    spoolBytesMax: options['spoolSize'] as number | undefined,
+    spoolAgeMsMax: options['spoolAge'] as number | undefined,
     areas,
   };
 }

@@ -8,7 +8,8 @@ import type { CollectorSurroundings, CollectPlan } from '#collector/collect-plan
 import { startCollection } from '#collector/collection.ts';
 import type { LabLink } from '#collector/lab-link.ts';
 import type { OpenMetricsServer } from '#collector/openmetrics-server.ts';
-import { Recorder } from '#collector/recorder.ts';
+import { HOST_SOURCE, Recorder } from '#collector/recorder.ts';
+import type { TickRecorder } from '#collector/recording/tick-recorder.ts';
 import { createReport } from '#collector/report/create-report.ts';
 import type { Instances } from '#collector/report/layout.ts';
 import type { Report } from '#collector/report/report.ts';
@@ -23,7 +24,6 @@ import { hostSources } from '#collector/source/source-list.ts';
 import { type TickView, viewOf } from '#collector/tick-view.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
 import { keepAlive } from '#core/clock/keep-alive.ts';
-import type { Shipper } from '#core/store/shipper.ts';
 
 /**
  * Collects until it is over. Throws what `lost` was aborted with, or WSAR_ERR_UNREACHABLE for a bus that
@@ -53,7 +53,7 @@ class Collector {
   readonly #report: Report;
   readonly #sources: readonly Source[];
   readonly #areas: readonly AreaPart[];
-  #shipper: Shipper | undefined;
+  #disk: TickRecorder | undefined;
   #recorder: Recorder | undefined;
   #link: LabLink | undefined;
   #openMetrics: OpenMetricsServer | undefined;
@@ -84,19 +84,8 @@ class Collector {
       this.#sampler.add(new RecordingSource(() => this.#recording()));
     }
     this.#sampler.add(new OwnCostSource(this.#sampler.supervised, this.#tickRecord));
-    // What only a lab needs is loaded only there: it would double the memory of a collector alone.
-    if (spoolFolder !== undefined) {
-      const { createShipper } = await import('#core/store/shipper.ts');
-      const runId = lab.runId === '' ? 'collect' : lab.runId;
-      this.#shipper = createShipper({ storeUrl: lab.storeUrl, runId, spoolFolder, clock });
-      this.#recorder = new Recorder({
-        shipper: this.#shipper,
-        host,
-        onRow: (source, row) => {
-          if (source === this.#server.id) this.#server.push(row, clock.monoUs());
-        },
-      });
-    }
+    // What only a lab or a recording needs is loaded only there: it would double the memory of a collector alone.
+    if (spoolFolder !== undefined) await this.#openRecorder(spoolFolder);
     if (openMetrics !== undefined) {
       const { serveOpenMetrics } = await import('#collector/openmetrics-server.ts');
       this.#openMetrics = await serveOpenMetrics(this.#sampler.table, openMetrics);
@@ -117,6 +106,29 @@ class Collector {
     });
   }
 
+  async #openRecorder(folder: string): Promise<void> {
+    const { lab, host, spoolBytesMax, spoolAgeMsMax } = this.#plan;
+    const { clock } = this.#surroundings;
+    const { openTickRecorder } = await import('#collector/recording/tick-recorder.ts');
+    this.#disk = await openTickRecorder({
+      clock,
+      sampler: this.#sampler,
+      host,
+      folder,
+      storeUrl: lab.storeUrl,
+      runId: lab.runId,
+      diskBytesMax: spoolBytesMax,
+      ageMsMax: spoolAgeMsMax,
+    });
+    this.#recorder = new Recorder({
+      shipper: this.#disk,
+      host,
+      onRow: (source, row) => {
+        if (source === this.#server.id) this.#server.push(row, clock.monoUs());
+      },
+    });
+  }
+
   /** Ticks until something ends it. */
   async run(): Promise<void> {
     const { signal, lost, clock, uptimeS } = this.#surroundings;
@@ -134,6 +146,7 @@ class Collector {
       followsWallClock: this.#plan.lab.busUrl === undefined,
       onTick: (frame, events) => this.#onTick(viewOf(this.#sampler.table, frame), events),
     });
+    this.#disk?.baseline();
     if (signal.aborted) onSignal();
     if (lost.aborted) onLost();
     try {
@@ -151,7 +164,7 @@ class Collector {
     for (const area of this.#areas) await area.close?.();
     await this.#openMetrics?.close();
     await this.#link?.close();
-    await this.#closeShipper();
+    await this.#closeRecorder();
   }
 
   #end(error?: Error): void {
@@ -185,9 +198,9 @@ class Collector {
   }
 
   #recording(): Recording | undefined {
-    return this.#shipper === undefined
+    return this.#disk === undefined
       ? undefined
-      : { shipper: this.#shipper.stats, refused: this.#recorder?.refused ?? 0 };
+      : { recorder: this.#disk.stats, refused: this.#recorder?.refused ?? 0 };
   }
 
   #onTick(view: TickView, happened: readonly LabEvent[]): void {
@@ -200,12 +213,10 @@ class Collector {
     this.#openMetrics?.tick(view.frame.wallMs);
     for (const event of events) {
       this.#link?.event(event);
-      this.#recorder?.ownEvent(event);
+      this.#disk?.event(this.#plan.host, HOST_SOURCE, event);
     }
-    if (this.#link !== undefined || this.#recorder !== undefined) {
-      this.#link?.row(view.row());
-      this.#recorder?.ownRow(view.row());
-    }
+    this.#link?.row(view.row());
+    this.#disk?.tick(view);
     this.#rows++;
     if (this.#rows >= this.#plan.rowsMax) this.#end();
   }
@@ -223,19 +234,11 @@ class Collector {
 
   #onLabChange(event: LabEvent): void {
     this.#surroundings.talk(`wsar collect: ${event.text}\n`);
-    this.#recorder?.ownEvent(event);
+    this.#disk?.event(this.#plan.host, HOST_SOURCE, event);
   }
 
-  async #closeShipper(): Promise<void> {
-    if (this.#shipper === undefined) return;
-    await this.#shipper.close();
-    const { taken, shipped, dropped, waitingBytes, lastError } = this.#shipper.stats;
-    const why = lastError === undefined ? '' : `: ${lastError}`;
-    if (dropped > 0 || waitingBytes > 0) {
-      this.#surroundings.talk(
-        `wsar collect: of ${taken} rows and events ${shipped} are in the store, ${dropped} were dropped, ` +
-          `the rest waits in ${this.#plan.spoolFolder}${why}\n`,
-      );
-    }
+  async #closeRecorder(): Promise<void> {
+    const remark = await this.#disk?.close();
+    if (remark !== undefined) this.#surroundings.talk(`wsar collect: ${remark}\n`);
   }
 }

@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openLabLink } from '#collector/lab-link.ts';
+import { recordedLines } from '#collector/recording/recorded-lines.ts';
+import { newCounts } from '#collector/recording/recording-path.ts';
 import { type Bus, connectBus } from '#core/bus/bus.ts';
 import { type EmbeddedBus, startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import { type LabEvent, topic } from '#core/bus/topic.ts';
@@ -14,7 +16,6 @@ import { hostName } from '#core/host/host-name.ts';
 import { writeLabEnvironment } from '#core/host/lab-environment.ts';
 import { MetricRegistry } from '#core/metric/registry.ts';
 import type { Row, SourceSchema } from '#core/metric/row.ts';
-import { Spool } from '#core/spool/spool.ts';
 import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
 
 const HOST = hostName();
@@ -65,18 +66,9 @@ async function startLab(t: TestContext, args: string[] = []): Promise<Lab> {
   return { bus, watcher, spool, collector, next };
 }
 
-/** What is in the spool, as text; waits for nothing. */
-async function spooled(folder: string): Promise<string> {
-  const spool = new Spool({ folder });
-  const texts: string[] = [];
-  for (;;) {
-    const { frames, acknowledge } = spool.read(1 << 20);
-    if (frames.length === 0) break;
-    texts.push(...frames.map((frame) => Buffer.from(frame.payload).toString('utf8')));
-    acknowledge();
-  }
-  await spool.close();
-  return texts.join('\n');
+/** What was recorded, a line a row or event. */
+function recorded(folder: string): string[] {
+  return [...recordedLines(folder, newCounts())].map((line) => JSON.stringify(line));
 }
 
 function serverRow(tick: number): Row {
@@ -101,17 +93,19 @@ test('schema, rows and events on the bus; rows of the server become columns; all
   assert.ok(rated.tick > seen.tick);
   assert.equal(rated.values[rate], 500);
   assert.ok(rated.values['wsar.runtime.age']! >= 0);
-  assert.ok(rated.values['wsar.collector.spool.waiting']! > 0, 'there is no store here');
+  assert.ok(rated.values['wsar.collector.spool.taken']! > 0);
   assert.ok(Array.isArray(rated.decays?.['mailbox.length{stat=sum}']));
 
   collector.child.kill('SIGTERM');
   assert.equal(await collector.exit(), 143);
-  const text = await spooled(spool);
+  const lines = recorded(spool);
+  const text = lines.join('\n');
   assert.match(text, /steady-marker/);
   assert.match(text, /wsar\.server\.queue\.length/);
   assert.equal(text.includes('nonsense'), false);
   const own = collector.stdout().trimEnd().split('\n').length;
-  assert.equal(text.match(/wsar\.collector\.cpu_us/g)?.length, own, 'each own row once');
+  const ownRows = lines.filter((line) => line.includes('"source":"host"'));
+  assert.equal(ownRows.length, own, 'each own row once');
 });
 
 test('when the lab is killed, the lifeline ends it with exit 4 and the rows in the spool', async (t) => {
@@ -121,7 +115,7 @@ test('when the lab is killed, the lifeline ends it with exit 4 and the rows in t
   assert.equal(await collector.exit(), 4);
   assert.match(collector.stderr(), /the lab that started this collector is gone.*PARENT_LOST/);
   assert.match(collector.stdout(), /^Average: /m);
-  assert.match(await spooled(spool), /wsar\.collector\.cpu_us/);
+  assert.match(recorded(spool).join(), /wsar\.collector\.cpu_us/);
 });
 
 function openLink(

@@ -1,17 +1,16 @@
-// The recorder of a lab: everything that travels on its bus as a row or an event, and the collector's own
-// rows, go into the spool and from there to the store. The own rows are handed in directly, so that a
-// lost bus costs the run only the others' rows.
+// The recorder of a lab: everything that travels on its bus as a row or an event goes where the collector's own
+// rows go (tick-recorder.ts). Those are handed in directly, so that a lost bus costs
+// the run only the others' rows.
 
+import type { TickRecorder } from '#collector/recording/tick-recorder.ts';
 import { asEvent, asRow } from '#collector/row-shape.ts';
-import type { LabEvent } from '#core/bus/topic.ts';
 import type { Row } from '#core/metric/row.ts';
-import type { Shipper } from '#core/store/shipper.ts';
 
 /** The collector's own source. */
 export const HOST_SOURCE = 'host';
 
 export interface RecorderOptions {
-  shipper: Pick<Shipper, 'row' | 'event'>;
+  shipper: Pick<TickRecorder, 'row' | 'event'>;
   host: string;
   /** Sees every row of another source of this host. */
   onRow?: (source: string, row: Row) => void;
@@ -43,13 +42,5 @@ export class Recorder {
       if (host === ownHost) onRow?.(source, row);
     } else if (event !== undefined) shipper.event(host, source, event);
     else this.refused++;
-  }
-
-  ownRow(row: Row): void {
-    this.#options.shipper.row(this.#options.host, HOST_SOURCE, row);
-  }
-
-  ownEvent(event: LabEvent): void {
-    this.#options.shipper.event(this.#options.host, HOST_SOURCE, event);
   }
 }

@@ -1,9 +1,10 @@
 // Makes the row that leaves the process of what the table holds, and checks rows that come in. This is
 // the one place of a tick that allocates: one object of a few hundred numbers a second.
 
-import type { SampleTable } from '#collector/sample-table.ts';
+import { precise } from '#collector/precision.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
-import { DECAY_TAUS_S } from '#core/metric/decay.ts';
+import { DECAY_TAUS_S, type DecayBank } from '#core/metric/decay.ts';
+import type { MetricRegistry } from '#core/metric/registry.ts';
 import type { MetricValue, Row } from '#core/metric/row.ts';
 
 /** Values a foreign row may hold; more is not believed to be a row. */
@@ -12,7 +13,15 @@ const VALUES_MAX = 20_000;
 /** The row without its values. */
 export type RowFrame = Pick<Row, 'wallMs' | 'tick' | 'missedTicks' | 'intervalUs'>;
 
-export function buildRow(table: SampleTable, frame: RowFrame): Row {
+/** Where a row's values are: the table of the sampler, or that of a replay. */
+export interface RowValues {
+  readonly registry: Pick<MetricRegistry, 'slots' | 'spec'>;
+  readonly decays: Pick<DecayBank, 'value'>;
+  /** NaN: none. */
+  value(slot: number): number;
+}
+
+export function buildRow(table: RowValues, frame: RowFrame): Row {
   const values: Record<string, MetricValue> = {};
   const decays: Record<string, [MetricValue, MetricValue, MetricValue]> = {};
   const { registry } = table;
@@ -30,12 +39,9 @@ export function buildRow(table: SampleTable, frame: RowFrame): Row {
   return { ...frame, values, decays };
 }
 
-/** NaN becomes null; digits beyond any measurement's truth are cut off, because each is a byte in every row. */
+/** NaN becomes null. */
 function shortened(value: number): MetricValue {
-  if (!Number.isFinite(value)) return null;
-  if (Number.isInteger(value)) return value;
-  const unit = Math.abs(value) >= 100 ? 1e3 : 1e6;
-  return Math.round(value * unit) / unit;
+  return Number.isFinite(value) ? precise(value) : null;
 }
 
 /** A row as it came from the bus, or undefined when it is none. */

@@ -11,6 +11,7 @@
 // In the fast lane (collector/collection.ts) a row is made of several readings: settle, derive and finish
 // run for each, `addToRow` adds up the differences, and `closeRow` makes them those of the whole row.
 
+import { precise, rateOf } from '#collector/precision.ts';
 import { grownColumn, grownFlags } from '#core/metric/column.ts';
 import { CounterBank, HIGH_UNIT } from '#core/metric/counter.ts';
 import { DecayBank } from '#core/metric/decay.ts';
@@ -22,6 +23,8 @@ export class SampleTable {
   readonly registry: MetricRegistry;
   readonly counters = new CounterBank(SLOTS_START);
   readonly decays = new DecayBank(SLOTS_START);
+  /** Told of every slot that starts anew. */
+  onForget: ((slot: number) => void) | undefined;
   #values = new Float64Array(SLOTS_START).fill(Number.NaN);
   #deltas = new Float64Array(SLOTS_START).fill(Number.NaN);
   #high = new Float64Array(SLOTS_START);
@@ -55,7 +58,7 @@ export class SampleTable {
     if (slot === NO_SLOT) return;
     this.#reserve(slot);
     const { scale } = this.registry.spec(slot);
-    this.#values[slot] = scale === undefined ? value : value * scale;
+    this.#values[slot] = precise(scale === undefined ? value : value * scale);
     this.#isWritten[slot] = 1;
   }
 
@@ -63,7 +66,7 @@ export class SampleTable {
   set(slot: number, value: number): void {
     if (slot === NO_SLOT) return;
     this.#reserve(slot);
-    this.#values[slot] = value;
+    this.#values[slot] = precise(value);
   }
 
   /** The value of this tick in the unit of the metric; NaN: none. */
@@ -114,7 +117,7 @@ export class SampleTable {
       if (counter !== undefined) {
         const delta = this.#rowDeltas[slot]!;
         this.#deltas[slot] = delta;
-        this.#values[slot] = rowDtS > 0 ? (delta * scale) / rowDtS : Number.NaN;
+        this.#values[slot] = rateOf(delta, scale, rowDtS);
       }
       this.#rowDeltas[slot] = 0;
     }
@@ -135,6 +138,7 @@ export class SampleTable {
   /** The slot belongs to another instance from now on. */
   forget(slot: number): void {
     if (slot === NO_SLOT) return;
+    this.onForget?.(slot);
     this.#reserve(slot);
     this.counters.forget(slot);
     this.decays.forget(slot);
@@ -162,13 +166,11 @@ export class SampleTable {
       deltaMax,
     );
     this.#deltas[slot] = delta;
-    this.#values[slot] = dtS > 0 ? (delta * scale) / dtS : Number.NaN;
+    this.#values[slot] = rateOf(delta, scale, dtS);
   }
 
   #decay(slot: number, dtS: number): void {
-    if (this.registry.spec(slot).kind === 'rate') {
-      this.decays.observeRate(slot, this.#values[slot]!, dtS);
-    } else this.decays.observeGauge(slot, this.#values[slot]!, dtS);
+    this.decays.observe(slot, this.registry.spec(slot).kind, this.#values[slot]!, dtS);
   }
 
   #reserve(slot: number): void {

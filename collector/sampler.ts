@@ -43,7 +43,10 @@ export interface Supervision {
   skipped: number;
   /** Read in the fast lane. */
   isFast: boolean;
-  /** Time of its data, of that of the last row, and of the last settlement of its decays, us; NaN before the first. */
+  /**
+   * Time of its data, of that of the last row, and of the last settlement of its decays, whole us (so that a
+   * recording can give back the same rates); NaN before the first.
+   */
   stampUs: number;
   rowStampUs: number;
   settledUs: number;
@@ -154,7 +157,7 @@ export class Sampler {
       return false;
     }
     const stampBeforeUs = state.stampUs;
-    this.#settle(state, fresh === Freshness.now ? (beforeUs + afterUs) / 2 : fresh);
+    this.#settle(state, Math.round(fresh === Freshness.now ? (beforeUs + afterUs) / 2 : fresh));
     source.derive?.(this.table);
     this.table.finish(scope.slots, this.#decayDtS(state, state.stampUs));
     state.settledUs = state.stampUs;
@@ -181,8 +184,9 @@ export class Sampler {
   }
 
   #miss(state: Supervision, nowUs: number): void {
-    this.table.miss(state.scope.slots, this.#decayDtS(state, nowUs));
-    state.settledUs = nowUs;
+    const missedUs = Math.round(nowUs);
+    this.table.miss(state.scope.slots, this.#decayDtS(state, missedUs));
+    state.settledUs = missedUs;
   }
 
   #decayDtS(state: Supervision, nowUs: number): number {

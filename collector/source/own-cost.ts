@@ -118,7 +118,7 @@ export class OwnCostSource implements Source {
     let skipped = 0;
     for (let i = 0; i < this.#durations.length; i++) {
       const other = this.#others[i]!;
-      table.gauge(this.#durations[i]!, other.durationUs);
+      table.gauge(this.#durations[i]!, Math.round(other.durationUs));
       duration += other.durationUs;
       errors += other.errors;
       skipped += other.skipped;
@@ -126,9 +126,9 @@ export class OwnCostSource implements Source {
     const { user, system } = process.cpuUsage();
     table.counterNumber(this.#cpu, user + system);
     table.gauge(this.#memory, process.memoryUsage.rss());
-    table.gauge(this.#lateness, this.#tick.lateUs);
+    table.gauge(this.#lateness, Math.round(this.#tick.lateUs));
     table.gauge(this.#missed, this.#tick.missedTicks);
-    table.gauge(this.#duration, duration);
+    table.gauge(this.#duration, Math.round(duration));
     table.counterNumber(this.#droppedRows, this.#tick.droppedRows ?? 0);
     table.counterNumber(this.#errors, errors);
     table.counterNumber(this.#skipped, skipped);

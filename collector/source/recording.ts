@@ -1,14 +1,14 @@
 // How the recording of a lab goes: what waits in the spool for the store, what was lost, and what came
 // from the bus that was no row. A run whose rows were dropped must not look complete.
 
+import type { RecorderStats } from '#collector/recording/tick-recorder.ts';
 import type { SampleTable } from '#collector/sample-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { counter, gauge } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
-import type { ShipperStats } from '#core/store/shipper.ts';
 
 export interface Recording {
-  shipper: Pick<ShipperStats, 'taken' | 'shipped' | 'dropped' | 'retried' | 'waitingBytes'>;
+  recorder: RecorderStats;
   /** Messages of the bus that were neither rows nor events. */
   refused: number;
 }
@@ -23,6 +23,7 @@ export class RecordingSource implements Source {
   #retried = -1;
   #refused = -1;
   #waiting = -1;
+  #removed = -1;
 
   /** `recording` gives undefined until there is one. */
   constructor(recording: () => Recording | undefined) {
@@ -51,7 +52,15 @@ export class RecordingSource implements Source {
         'wsar.collector.spool.waiting',
         'spwait',
         'By',
-        'bytes that the store has not taken yet',
+        'bytes that the store, or without one the disk, has not taken yet',
+      ),
+    );
+    this.#removed = metrics.declare(
+      gauge(
+        'wsar.collector.spool.removed',
+        'spremo',
+        'By',
+        'bytes of old recordings that were removed for room or age since the start',
       ),
     );
   }
@@ -59,11 +68,13 @@ export class RecordingSource implements Source {
   sample(table: SampleTable): number {
     const recording = this.#recording();
     if (recording === undefined) return Freshness.stale;
-    const { taken, shipped, dropped, retried, waitingBytes } = recording.shipper;
+    const { taken, shipped, dropped, retried, waitingBytes, removedBytes } = recording.recorder;
     table.counterNumber(this.#taken, taken);
-    table.counterNumber(this.#shipped, shipped);
     table.counterNumber(this.#dropped, dropped);
-    table.counterNumber(this.#retried, retried);
+    // Without a store there is none that takes rows, and with one nothing is removed.
+    if (!Number.isNaN(shipped)) table.counterNumber(this.#shipped, shipped);
+    if (!Number.isNaN(retried)) table.counterNumber(this.#retried, retried);
+    table.gauge(this.#removed, removedBytes);
     table.counterNumber(this.#refused, recording.refused);
     table.gauge(this.#waiting, waitingBytes);
     return Freshness.now;

@@ -19,7 +19,7 @@ import { makeProcTree } from '#collector/test/proc-tree.ts';
 import { readTree } from '#collector/test/read-tree.ts';
 
 const near = (value: number, expected: number): void =>
-  assert.ok(Math.abs(value - expected) < 1e-9, `${value}, wanted ${expected}`);
+  assert.ok(Math.abs(value - expected) < 1e-6, `${value}, wanted ${expected}`);
 
 function diskLine(name: string, numbers: number[]): string {
   return ` 254 0 ${name} ${Array.from({ length: 17 }, (_, i) => numbers[i] ?? 0).join(' ')}\n`;

@@ -5,6 +5,11 @@ export const COMMANDS: Record<string, { file: string; summary: string }> = {
     file: 'collector/collect-command.ts',
     summary: 'report the activity of this host every second (default)',
   },
+  dump: { file: 'collector/dump-command.ts', summary: 'print what wsar collect has recorded' },
+  'replay-samples': {
+    file: 'collector/replay-samples-command.ts',
+    summary: 'derive the rows of a recording again, with rates and decays',
+  },
   serve: {
     file: 'reference-server/serve-command.ts',
     summary: 'run the messaging server under test',

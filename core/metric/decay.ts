@@ -64,6 +64,12 @@ export class DecayBank {
     this.#last = grownColumn(this.#last, slots, Number.NaN);
   }
 
+  /** Takes the value of an interval of `dtS` seconds in, as its kind asks for; NaN: unknown. */
+  observe(slot: number, kind: 'rate' | 'gauge', value: number, dtS: number): void {
+    if (kind === 'rate') this.observeRate(slot, value, dtS);
+    else this.observeGauge(slot, value, dtS);
+  }
+
   /** `mean` was the rate over the last `dtS` seconds; NaN: unknown, what is there ages. */
   observeRate(slot: number, mean: number, dtS: number): void {
     if (!this.#setInterval(dtS)) return;

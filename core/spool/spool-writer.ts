@@ -141,7 +141,7 @@ export class SpoolWriter {
 }
 
 /** A write may take only a part; a failing one may leave a part, which is cut off again. */
-async function writeWhole(file: SpoolFile, buffer: Buffer, position: number): Promise<void> {
+export async function writeWhole(file: SpoolFile, buffer: Buffer, position: number): Promise<void> {
   let done = 0;
   try {
     while (done < buffer.length) {

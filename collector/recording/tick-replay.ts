@@ -1,0 +1,143 @@
+// Makes the rows of a collector again from its recorded ticks: rates from differences and time stamps, decays
+// from rates and values, with the same code as when they were live. A recording that begins in the middle
+// (its oldest segments are gone, or one segment is read alone) has decays of its own beginning.
+
+import { rateOf } from '#collector/precision.ts';
+import {
+  FRAME_COLUMNS,
+  type SlotEntry,
+  type SourceEntry,
+  STAMP_COLUMNS,
+  TickColumns,
+  type TickSchema,
+} from '#collector/recording/tick-columns.ts';
+import { BASELINE_TICK } from '#collector/recording/tick-tape.ts';
+import { buildRow, type RowValues } from '#collector/row-shape.ts';
+import { DecayBank } from '#core/metric/decay.ts';
+import type { MetricSpec } from '#core/metric/registry.ts';
+import type { Row } from '#core/metric/row.ts';
+import { DamagedBytes } from '#core/spool/byte-reader.ts';
+import { CellState } from '#core/spool/number-column.ts';
+import type { NumberRow } from '#core/spool/record.ts';
+
+const US_PER_S = 1e6;
+
+interface ReplayedSource extends SourceEntry {
+  stampUs: number;
+  settledUs: number;
+}
+
+export class TickReplay implements RowValues {
+  readonly host: string;
+  readonly source: string;
+  readonly session: string;
+  readonly registry: { slots: number; spec(slot: number): MetricSpec };
+  readonly decays = { value: (slot: number, horizon: number) => this.#decay(slot, horizon) };
+  readonly #sources: ReplayedSource[];
+  readonly #bank = new DecayBank(0);
+  readonly #specs: MetricSpec[] = [];
+  readonly #sourceOf: number[] = [];
+  readonly #values: number[] = [];
+  #columns: TickColumns;
+  #row: NumberRow = { values: new Float64Array(), states: new Uint8Array() };
+
+  constructor(schema: TickSchema) {
+    this.host = schema.host;
+    this.source = schema.source;
+    this.session = schema.session;
+    this.#sources = schema.sources.map((source) => ({
+      ...source,
+      stampUs: Number.NaN,
+      settledUs: Number.NaN,
+    }));
+    this.#columns = new TickColumns(schema.sources);
+    const specs = this.#specs;
+    this.registry = {
+      get slots() {
+        return specs.length;
+      },
+      spec: (slot) => specs[slot]!,
+    };
+    this.describe(schema);
+  }
+
+  /** More was said about the columns: after the beginning of another segment everything. */
+  describe(schema: TickSchema): void {
+    if (schema.form === 'ticks') this.#columns = new TickColumns(schema.sources);
+    this.#columns.take(schema.slots);
+    for (const entry of schema.slots) this.#takeSlot(entry);
+    for (const [index, { isFast }] of schema.sources.entries()) {
+      this.#sources[index]!.isFast = isFast;
+    }
+    for (const slot of schema.forgotten) if (slot < this.#bank.slots) this.#bank.forget(slot);
+  }
+
+  /** The row of a recorded tick; undefined for the readings before the first one. */
+  replay(row: NumberRow): Row | undefined {
+    this.#row = row;
+    this.#settle();
+    const frame = {
+      wallMs: this.#cell(1),
+      tick: this.#cell(0),
+      missedTicks: this.#cell(2),
+      intervalUs: this.#cell(3),
+    };
+    return frame.tick === BASELINE_TICK ? undefined : buildRow(this, frame);
+  }
+
+  value(slot: number): number {
+    return this.#values[slot] ?? Number.NaN;
+  }
+
+  #takeSlot([slot, source, spec]: SlotEntry): void {
+    if (slot > this.#specs.length) throw new DamagedBytes('the description of a metric is missing');
+    this.#specs[slot] = spec;
+    this.#sourceOf[slot] = source;
+    if (slot >= this.#bank.slots) this.#bank.grow(2 * (slot + 1));
+  }
+
+  #settle(): void {
+    let beforeUs = 0;
+    const steps = this.#sources.map((source, index) => {
+      const column = FRAME_COLUMNS + STAMP_COLUMNS * index;
+      const stampUs = this.#cell(column) + beforeUs;
+      const settledUs = this.#cell(column + 1) + (Number.isNaN(stampUs) ? 0 : stampUs);
+      if (!Number.isNaN(stampUs)) beforeUs = stampUs;
+      const step = {
+        isRead: !Number.isNaN(stampUs) && stampUs !== source.stampUs,
+        isMissed: settledUs !== source.settledUs && settledUs !== stampUs,
+        dtS: (stampUs - source.stampUs) / US_PER_S,
+        readDecayDtS: (stampUs - source.settledUs) / US_PER_S,
+        missDecayDtS: (settledUs - source.settledUs) / US_PER_S,
+      };
+      source.stampUs = stampUs;
+      source.settledUs = settledUs;
+      return step;
+    });
+    for (let slot = 0; slot < this.#specs.length; slot++) {
+      const spec = this.#specs[slot]!;
+      const cell = this.#cell(this.#columns.cellOf[slot] ?? -1);
+      const step = steps[this.#sourceOf[slot]!];
+      if (spec.counter === undefined) this.#values[slot] = cell;
+      else if (step?.isRead === true) {
+        this.#values[slot] = rateOf(cell, spec.scale ?? 1, step.dtS);
+      } else if (Number.isNaN(cell)) this.#values[slot] = Number.NaN;
+      if (spec.decays !== true || step === undefined) continue;
+      const { kind } = spec;
+      if (step.isRead) this.#bank.observe(slot, kind, this.value(slot), step.readDecayDtS);
+      else if (step.isMissed) this.#bank.observe(slot, kind, this.value(slot), step.missDecayDtS);
+    }
+  }
+
+  #decay(slot: number, horizon: number): number {
+    const source = this.#sourceOf[slot]!;
+    const spec = this.#specs[slot]!;
+    if (!this.#columns.hasDecayCells(source, spec)) return this.#bank.value(slot, horizon);
+    return this.#cell(this.#columns.cellOf[slot]! + 1 + horizon);
+  }
+
+  #cell(column: number): number {
+    const { values, states } = this.#row;
+    return states[column] === CellState.number ? values[column]! : Number.NaN;
+  }
+}
