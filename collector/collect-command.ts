@@ -4,12 +4,12 @@
 
 import { setPriority, uptime } from 'node:os';
 import { COLLECT_OPTIONS } from '#collector/collect-options.ts';
-import { planOf } from '#collector/collect-plan.ts';
+import { type CollectPlan, planOf } from '#collector/collect-plan.ts';
 import { runCollector } from '#collector/collector.ts';
-import { makeEngineLean } from '#collector/lean-engine.ts';
 import { OutputQueue, openSink } from '#collector/report/output-queue.ts';
 import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
+import { letEngineGrow } from '#core/cli/lean-engine.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
@@ -19,6 +19,7 @@ const STDOUT_FD = 1;
 const CLOSE_MS_MAX = 1000;
 /** Above ordinary programs, so that a busy host does not cost ticks; the collector takes under 1 % of a CPU. */
 const NICE = -10;
+const LEAN_PERIOD_MS_MIN = 1000;
 
 export const command: CommandSpec = {
   name: 'collect',
@@ -39,7 +40,7 @@ export const command: CommandSpec = {
 
 async function collect(context: CommandContext): Promise<ExitCode> {
   const plan = await planOf(context);
-  makeEngineLean(plan);
+  if (needsCompilers(plan)) letEngineGrow();
   raisePriority();
   const lost = new AbortController();
   watchLifeline(() => {
@@ -72,6 +73,11 @@ async function collect(context: CommandContext): Promise<ExitCode> {
     await output.close(CLOSE_MS_MAX);
   }
   return EXIT.ok;
+}
+
+/** A fast lane, short intervals and a lab compute enough to be worth what optimised code takes. */
+function needsCompilers({ periodMs, hasFastLane, lab }: CollectPlan): boolean {
+  return periodMs < LEAN_PERIOD_MS_MIN || hasFastLane === true || lab.busUrl !== undefined;
 }
 
 function raisePriority(): void {

@@ -1,9 +1,11 @@
 // Which file owns which command. The file is loaded only when its command runs.
 
-export const COMMANDS: Record<string, { file: string; summary: string }> = {
+/** `isLean`: it sleeps nearly all the time (lean-engine.ts). */
+export const COMMANDS: Record<string, { file: string; summary: string; isLean?: boolean }> = {
   collect: {
     file: 'collector/collect-command.ts',
     summary: 'report the activity of this host every second (default)',
+    isLean: true,
   },
   dump: { file: 'collector/dump-command.ts', summary: 'print what wsar collect has recorded' },
   'replay-samples': {
