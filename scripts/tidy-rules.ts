@@ -29,7 +29,7 @@ export const PACKAGE_HOME: Record<string, string[]> = {
   autocannon: ['loadgen/http/'],
   systeminformation: ['core/host/'],
   'hdr-histogram-js': ['core/metric/'],
-  yaml: ['lab/experiment/'],
+  yaml: ['core/yaml/'],
 };
 
 const BANNED_NAMES = /(^|[/.-])(utils?|common|helpers?|misc|manager)([/.-]|$)/;

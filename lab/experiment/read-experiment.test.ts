@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
-import { editDistance, nearestWord } from '#lab/experiment/nearest-word.ts';
+import { editDistance, nearestWord } from '#core/yaml/nearest-word.ts';
 import { parseExperiment, readExperiment } from '#lab/experiment/read-experiment.ts';
 import { ROOT, temporaryFolder } from '#test/command.ts';
 

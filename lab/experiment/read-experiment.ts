@@ -5,16 +5,17 @@ import { readFileSync, statSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import { refusalOf } from '#core/knob/knob-value.ts';
+import { nearestWord } from '#core/yaml/nearest-word.ts';
+import { parseYamlTree } from '#core/yaml/yaml-tree.ts';
 import {
   EXPERIMENT_VERSION,
   type Experiment,
   type ExperimentFile,
   plannedBlocksMs,
 } from '#lab/experiment/experiment.ts';
-import { nearestWord } from '#lab/experiment/nearest-word.ts';
+import { EXPERIMENT_FILE } from '#lab/experiment/experiment-error.ts';
 import { Section } from '#lab/experiment/section.ts';
 import { TURNABLE_KNOBS } from '#lab/experiment/turnable-knobs.ts';
-import { parseYamlTree } from '#lab/experiment/yaml-tree.ts';
 import { BLOCK_METRICS, EVENTS_BEYOND_MIN } from '#lab/statistics/block-metric.ts';
 import { DIFFERENCES_MAX } from '#lab/statistics/signed-rank.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
@@ -46,7 +47,7 @@ export function readExperiment(file: string): ExperimentFile {
 /** The same for the text of a file; `file` names it in messages. */
 export function parseExperiment(text: string, file: string): ExperimentFile {
   const lines: Record<string, number> = {};
-  const root = new Section(file, '', parseYamlTree(text, file), KEYS, lines);
+  const root = new Section(file, '', parseYamlTree(text, file, EXPERIMENT_FILE), KEYS, lines);
   root.count('version', { min: EXPERIMENT_VERSION, max: EXPERIMENT_VERSION });
   const experiment: Experiment = {
     version: EXPERIMENT_VERSION,

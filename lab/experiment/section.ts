@@ -11,13 +11,9 @@ import {
 } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { KnobValue } from '#core/knob/knob.ts';
-import { nearestWord } from '#lab/experiment/nearest-word.ts';
-import {
-  fileError,
-  type MapNode,
-  type ScalarNode,
-  type YamlNode,
-} from '#lab/experiment/yaml-tree.ts';
+import { nearestWord } from '#core/yaml/nearest-word.ts';
+import type { MapNode, ScalarNode, YamlNode } from '#core/yaml/yaml-tree.ts';
+import { experimentError } from '#lab/experiment/experiment-error.ts';
 
 interface Range {
   min: number;
@@ -43,7 +39,7 @@ export class Section {
     this.#lines = lines;
     if (node.kind !== 'map') {
       const what = path === '' ? 'the file' : path;
-      throw fileError(file, node.line, `${what} is not a section of 'key: value' lines`);
+      throw experimentError(file, node.line, `${what} is not a section of 'key: value' lines`);
     }
     this.#node = node;
     for (const [key, { line }] of node.entries) {
@@ -74,7 +70,7 @@ export class Section {
   /** An error about `key`, with its line. */
   wrong(key: string, message: string, hint?: string): WsarError {
     const line = this.#node.entries.get(key)?.node.line ?? this.#node.line;
-    return fileError(this.#file, line, `${this.#name(key)}: ${message}`, hint);
+    return experimentError(this.#file, line, `${this.#name(key)}: ${message}`, hint);
   }
 
   /** A line of text; `pattern` says what it may look like. */
@@ -178,7 +174,7 @@ export class Section {
     if (entry === undefined) {
       if (optional) return undefined;
       const where = this.#path === '' ? 'the file' : this.#path;
-      throw fileError(
+      throw experimentError(
         this.#file,
         this.#node.line,
         `${where} lacks '${key}'`,
@@ -205,7 +201,7 @@ export class Section {
   #unknownKey(key: string, line: number, known: readonly string[]): WsarError {
     const where = this.#path === '' ? '' : ` in ${this.#path}`;
     const near = nearestWord(key, known);
-    return fileError(
+    return experimentError(
       this.#file,
       line,
       `there is no key '${key}'${where}`,

@@ -1,8 +1,8 @@
-// Reads YAML (or JSON, which is YAML) into a small tree in which every key and value knows its line, so
+// Reads YAML (or JSON, which is YAML) into a small tree in which every key and value knows its place, so
 // that a sentence about a wrong value can name it. The yaml package is imported here and nowhere else.
 //
-// Deliberately less than YAML: one document, text keys, no anchors, aliases or tags. An experiment file
-// is meant to be read by a person from top to bottom; what it says stands where it says it.
+// Deliberately less than YAML: one document, text keys, no anchors, aliases or tags. Our files
+// are meant to be read by a person from top to bottom; what they say stands where they say it.
 
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml';
 import { WsarError } from '#core/errors.ts';
@@ -10,6 +10,8 @@ import { WsarError } from '#core/errors.ts';
 export interface ScalarNode {
   kind: 'scalar';
   line: number;
+  /** Where its text begins, from 1; behind a quote. */
+  column: number;
   /** As written, without quotes. */
   text: string;
   value: string | number | boolean | null;
@@ -29,25 +31,34 @@ export interface MapNode {
 
 export type YamlNode = ScalarNode | ListNode | MapNode;
 
-/** Largest experiment file, and deepest nesting. */
+/** Largest file, and deepest nesting. */
 const FILE_BYTES_MAX = 256 * 1024;
 const DEPTH_MAX = 16;
 
+/** What a file is, for sentences about it. */
+export interface FileKind {
+  /** 'experiment', 'alert' ... */
+  name: string;
+  /** Where it is described. */
+  manual: string;
+}
+
 /** The tree of `text`; `file` names it in messages. Throws WSAR_ERR_FILE with the line. */
-export function parseYamlTree(text: string, file: string): YamlNode {
+export function parseYamlTree(text: string, file: string, { name, manual }: FileKind): YamlNode {
+  const mistake = (line: number, message: string): WsarError =>
+    fileError(file, line, message, `${manual} describes the file`);
   if (text.length > FILE_BYTES_MAX) {
-    throw fileError(file, 1, `the file has ${text.length} bytes, at most ${FILE_BYTES_MAX}`);
+    throw mistake(1, `the file has ${text.length} bytes, at most ${FILE_BYTES_MAX}`);
   }
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, uniqueKeys: true, prettyErrors: false });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) {
     const { line } = lineCounter.linePos(problem.pos[0]);
-    throw fileError(
-      file,
+    throw mistake(
       line,
       problem.code === 'MULTIPLE_DOCS'
-        ? 'a second document begins here, a file holds one experiment'
+        ? `a second document begins here, a file holds one ${name}`
         : `not valid YAML: ${oneSentence(problem.message)}`,
     );
   }
@@ -56,11 +67,13 @@ export function parseYamlTree(text: string, file: string): YamlNode {
   return toTree(document.contents as ParsedNode | null, 1, 0);
 
   function toTree(node: ParsedNode | null, lineWhenEmpty: number, depth: number): YamlNode {
-    if (node === null) return { kind: 'scalar', line: lineWhenEmpty, text: '', value: null };
+    if (node === null) {
+      return { kind: 'scalar', line: lineWhenEmpty, column: 1, text: '', value: null };
+    }
     const line = lineOf(node);
-    if (depth > DEPTH_MAX) throw fileError(file, line, `nested deeper than ${DEPTH_MAX} levels`);
+    if (depth > DEPTH_MAX) throw mistake(line, `nested deeper than ${DEPTH_MAX} levels`);
     if (isAlias(node) || node.anchor !== undefined || (node.tag ?? '').startsWith('!')) {
-      throw fileError(file, line, 'anchors, aliases and tags are not used in experiment files');
+      throw mistake(line, `anchors, aliases and tags are not used in ${name} files`);
     }
     if (isSeq(node)) {
       const items = node.items.map((item) => toTree(item as ParsedNode, line, depth + 1));
@@ -71,7 +84,7 @@ export function parseYamlTree(text: string, file: string): YamlNode {
       for (const { key, value } of node.items) {
         const keyLine = lineOf(key);
         if (!isScalar(key) || typeof key.value !== 'string') {
-          throw fileError(file, keyLine, `the key ${JSON.stringify(key)} is not a word`);
+          throw mistake(keyLine, `the key ${JSON.stringify(key)} is not a word`);
         }
         const child = toTree(value as ParsedNode | null, keyLine, depth + 1);
         entries.set(key.value, { line: keyLine, node: child });
@@ -79,17 +92,20 @@ export function parseYamlTree(text: string, file: string): YamlNode {
       return { kind: 'map', line, entries };
     }
     const value = node.value as ScalarNode['value'];
-    return { kind: 'scalar', line, text: node.source ?? String(value ?? ''), value };
+    const isQuoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+    const column = lineCounter.linePos(node.range[0]).col + (isQuoted ? 1 : 0);
+    return { kind: 'scalar', line, column, text: node.source ?? String(value ?? ''), value };
   }
 }
 
-/** A sentence about a line of an experiment file. */
-export function fileError(file: string, line: number, message: string, hint?: string): WsarError {
-  return new WsarError(
-    'WSAR_ERR_FILE',
-    `${file}:${line}: ${message}`,
-    hint ?? 'docs/tools/run.md describes the file',
-  );
+/** A sentence about a place in a file: `line`, or `line:column`. */
+export function fileError(
+  file: string,
+  place: number | string,
+  message: string,
+  hint: string,
+): WsarError {
+  return new WsarError('WSAR_ERR_FILE', `${file}:${place}: ${message}`, hint);
 }
 
 function oneSentence(message: string): string {
