@@ -31,7 +31,7 @@ const size = isSmall
   : { rounds: rounds(), users: 1000, seconds: 2, warmUpS: 1.5, idle: 15_000, stored: 20_000 };
 const RATES = isSmall ? [1000] : [1000, 4000, 12_000];
 const FANS = isSmall ? [1, 10] : [1, 10, 100, 1000];
-const TOKENS = isSmall ? 20 : 200;
+const TOKENS = isSmall ? 20 : 1000;
 const OFFLINE_USERS = 100;
 /** Sessions before the memory of idle ones is measured: what a server allocates once is not theirs. */
 const IDLE_WARM_UP = isSmall ? 50 : 1000;

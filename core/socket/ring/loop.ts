@@ -1,9 +1,16 @@
 // The turns of a ring reactor: enter lanes, take completions, call handlers, flush, sleep.
 //
 // A turn: every lane that has something to submit or to bring out is entered without waiting, and all its
-// completions are taken before the next lane is entered (see receive-buffers.ts). Then deadlines, the wake
-// of another thread, `onTurn`, the flush. When no lane has work the loop sleeps in the first lane; the
-// other lanes ring an eventfd that the first one reads, and are muted while the loop is awake.
+// completions are taken before the next lane is entered (see receive-buffers.ts); receives that a poll asked
+// for follow in the same turn. Then deadlines, the wake of another thread, `onTurn`, the flush. When no lane
+// has work the loop sleeps in the first lane; the other lanes ring an eventfd that the first one reads, and
+// are muted while the loop is awake.
+//
+// The sends of the first lane leave with the call that sleeps: a socket with room takes what it is given, so
+// as many completions are there at once, and the call waits for one more. A socket that had no room or took a
+// part breaks that count: such a sleep is never longer than SEND_SLEEP_US. Sends that somebody waits for do
+// not leave so. What the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
+// than one, for that time at most since the last turn: fewer, longer turns cost less CPU a message.
 //
 // A thread of its own is blocked while it sleeps, but never longer than 200 ms, and it goes back to libuv
 // ten times a second, so that messages of its worker are served and the worker can be terminated.
@@ -14,6 +21,7 @@ import { TAG, tagOf } from '#core/socket/ring/connection-table.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
+import type { Ring } from '#core/socket/ring/ring.ts';
 
 const SLEEP_US_MAX = 200_000;
 const SLICE_US = 100_000;
@@ -21,6 +29,12 @@ const SLICE_US = 100_000;
 const STOPS_PER_TURN = 512;
 /** Completions after which the kernel is told that their entries are free again. */
 const HEAD_STORE_INTERVAL = 64;
+/** Longest sleep that sends leave with. */
+const SEND_SLEEP_US = 2000;
+/** Events that end the gathering early: a turn's worth. */
+const GATHER_EVENTS = 64;
+/** The kernel runs 20 pieces of work in an enter and says nothing of the rest (see ring.ts). */
+const WARM_COMPLETIONS = 16;
 /** How often an idle loop looks when it must not block its thread. */
 const POLL_INTERVAL_MS = 1;
 
@@ -123,18 +137,29 @@ export class Loop {
     for (const lane of lanes) {
       if (this.#hasWork(lane)) this.#enter(lane);
     }
-    if (this.#wasBusy || sleepUs === 0) return 0;
-    return this.#sleep(first, sleepUs);
+    if (this.#wasBusy) return 0;
+    if (sleepUs > 0) return this.#sleep(first, sleepUs);
+    if (first.ring.unsubmitted > 0) this.#enter(first);
+    return 0;
   }
 
   #hasWork(lane: Lane): boolean {
     const { ring } = lane;
-    return lane.isWarm || ring.unsubmitted > 0 || lane.hasToReceive || ring.hasTaskWork;
+    // The sends of the first lane may leave with the sleep.
+    const mayWait = lane.index === 0 ? ring.quietSends + ring.quietOthers : 0;
+    if (lane.isWarm || lane.hasToReceive || ring.unsubmitted > mayWait) return true;
+    return ring.hasTaskWork || ring.hasCompletions;
   }
 
   #enter(lane: Lane): void {
+    this.#enterOnce(lane);
+    // What polls told of is read in the same turn.
+    if (lane.hasToReceive) this.#enterOnce(lane);
+  }
+
+  #enterOnce(lane: Lane): void {
     this.#parts.connections.pushReceives(lane);
-    lane.ring.enter(0);
+    lane.ring.enter();
     this.#take(lane);
   }
 
@@ -147,12 +172,21 @@ export class Loop {
     for (let index = 1; index < lanes.length; index++) {
       if (lanes[index]!.ring.hasTaskWork) isQuiet = false;
     }
-    if (isQuiet) first.ring.enter(sleepUs);
+    if (isQuiet) this.#wait(first.ring, sleepUs);
+    else first.ring.enter();
     for (let index = 1; index < lanes.length; index++) lanes[index]!.ring.muteEvents();
     wakerEnd.awake();
     const sleptUs = systemClock.monoUs() - beforeUs;
     this.#take(first);
+    if (first.hasToReceive) this.#enterOnce(first);
     return sleptUs;
+  }
+
+  #wait(ring: Ring, sleepUs: number): void {
+    const gatherUs = ring.canGather ? Math.min(this.#parts.settings.gatherUs, sleepUs) : 0;
+    const sends = ring.quietSends;
+    const timeoutUs = sends === 0 ? sleepUs : Math.min(sleepUs, gatherUs + SEND_SLEEP_US);
+    ring.wait(timeoutUs, sends + (gatherUs === 0 ? 1 : GATHER_EVENTS), gatherUs);
   }
 
   /** Takes all completions of a lane, also those that did not fit into its queue. */
@@ -167,7 +201,7 @@ export class Loop {
         if (!ring.hasOverflow) break;
         this.#parts.stats[STAT.cqOverflows]!++;
         lane.buffers.publish();
-        ring.enter(0);
+        ring.enter();
         continue;
       }
       while (head !== tail) {
@@ -179,7 +213,9 @@ export class Loop {
       Atomics.store(words, cqHeadIndex, head);
     }
     lane.buffers.publish();
-    lane.isWarm = taken > 0;
+    // The sleep in the first lane begins with what is left there.
+    const sleepsHere = lane.index === 0 && this.#parts.settings.ownsThread;
+    lane.isWarm = taken >= (sleepsHere ? WARM_COMPLETIONS : 1);
     if (taken > 0) this.#wasBusy = true;
   }
 

@@ -18,6 +18,7 @@ const VECTORS_MAX = 64;
 const MSGHDR_WORDS = 16;
 const VECTOR_WORDS = 4;
 const SCRATCH_BYTES = (MSGHDR_WORDS + VECTORS_MAX * VECTOR_WORDS) * 4;
+const AWAITS_SENT = FLAG.closing | FLAG.releasing | FLAG.outputEnded | FLAG.owesDrain;
 const CANNOT_SEND = FLAG.closing | FLAG.releasing | FLAG.outputEnded;
 
 export class Output {
@@ -183,6 +184,9 @@ export class Output {
       table.dataHigh(conn, TAG.send),
       0,
     );
+    // Someone waits for the end of this one, or it is so large that it may leave in parts.
+    const isAwaited = isGathered || (table.flags[conn]! & AWAITS_SENT) !== 0;
+    if (!isAwaited) ring.quietSends++;
   }
 
   /** A message header over the connection's chunks; returns its address. */

@@ -80,7 +80,7 @@ function trySocket(libc: Libc, ring: Ring): string | undefined {
   try {
     new Int32Array(one.buffer)[0] = 1;
     ring.push(OP.socket, AF_INET, SOCK_STREAM, 0, 0, 0, 0, 0, FILE_INDEX_ALLOC);
-    ring.enter(0);
+    ring.enter();
     const slot = lastResult(ring);
     if (slot < 0) return `a socket in a ring's table is refused (errno ${-slot})`;
     const head = OP.uringCmd | (SQE_FIXED_FILE << 8);
@@ -88,7 +88,7 @@ function trySocket(libc: Libc, ring: Ring): string | undefined {
     ring.patch(entry, 5, TCP_NODELAY);
     ring.patch(entry, 12, one.address);
     ring.patch(entry, 13, one.address / 0x100000000);
-    ring.enter(0);
+    ring.enter();
     const result = lastResult(ring);
     return result < 0 ? `setsockopt through a ring is refused (errno ${-result})` : undefined;
   } finally {

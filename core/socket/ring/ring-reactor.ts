@@ -11,6 +11,7 @@ import {
   type ListenOptions,
   REACTOR_STAT_COUNT,
   type Reactor,
+  type ReactorKnobs,
   REACTOR_STAT as STAT,
   type Waker,
 } from '#core/socket/reactor.ts';
@@ -124,10 +125,11 @@ export class RingReactor implements Reactor {
     else wheel.set(conn, systemClock.monoUs() / 1000, ms);
   }
 
-  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void {
+  set(option: ReactorKnobs): void {
     const { settings } = this.#parts;
     if (option.arming !== undefined) settings.arming = option.arming;
     if (option.flush !== undefined) settings.flush = option.flush;
+    if (option.gatherUs !== undefined) settings.gatherUs = option.gatherUs;
   }
 
   setAccepting(accepting: boolean): void {

@@ -55,8 +55,9 @@ const SQE_WORDS = 16;
 const CQE_WORDS = 4;
 const OFFSET_RINGS = 0;
 const OFFSET_SQES = 0x10000000;
-/** struct io_uring_getevents_arg, 24 bytes: the pointer to the timeout stands at byte 16. */
+/** struct io_uring_getevents_arg, 24 bytes: min_wait_usec at byte 12, the pointer to the timeout at byte 16. */
 const GETEVENTS_ARG_BYTES = 24;
+const MIN_WAIT_WORD = 3;
 const TIMEOUT_OFFSET = 32;
 /** An enter that the kernel cannot serve for lack of memory is tried this often before it is an error. */
 const ENTER_RETRIES_MAX = 1000;
@@ -73,11 +74,18 @@ export class Ring {
   readonly cqTailIndex: number;
   /** Next submission entry, as the kernel counts: up, wrapping at 2^32. */
   tail: number;
+  /** A wait may go on for a while although something came: see `wait`. */
+  readonly canGather: boolean;
+  /** Sends among the entries that wait for an enter, each of which completes as it is handed over. */
+  quietSends = 0;
+  /** Others that can be handed over by a call that waits: they complete when something happens. */
+  quietOthers = 0;
   readonly #libc: Libc;
   readonly #stats: Float64Array;
   readonly #mappings: Mapping[];
   readonly #argument: Mapping;
   readonly #timeout: Int32Array;
+  readonly #minWait: Int32Array;
   readonly #sqMask: number;
   readonly #sqHeadIndex: number;
   readonly #sqTailIndex: number;
@@ -100,6 +108,7 @@ export class Ring {
       libc.close(this.fd);
       throw ringError(`io_uring lacks feature bits 0x${lacking.toString(16)}`, 0);
     }
+    this.canGather = (word(20) & FEATURE.minTimeout) !== 0;
     this.sqEntries = word(0);
     this.cqEntries = word(4);
     this.#sqMask = this.sqEntries - 1;
@@ -119,6 +128,7 @@ export class Ring {
     this.words = new Int32Array(rings.buffer, 0, ringBytes >>> 2);
     this.#sqes = new Int32Array(sqes.buffer);
     this.#timeout = new Int32Array(this.#argument.buffer, TIMEOUT_OFFSET, 4);
+    this.#minWait = new Int32Array(this.#argument.buffer, MIN_WAIT_WORD * 4, 1);
     new BigUint64Array(this.#argument.buffer)[2] = BigInt(this.#argument.address + TIMEOUT_OFFSET);
     this.tail = this.words[this.#sqTailIndex]!;
   }
@@ -207,18 +217,22 @@ export class Ring {
     }
   }
 
+  /** Hands the entries over and runs pending work. All entries are with the kernel when it returns. */
+  enter(): void {
+    this.#enter(0, ENTER_GETEVENTS, 0);
+    if (this.unsubmitted > 0) this.submit();
+  }
+
   /**
-   * Hands the entries over, runs pending work, and waits up to `timeoutUs` for one completion (0 = does
-   * not wait). All entries are with the kernel when it returns.
+   * Hands the entries over, runs pending work, and waits up to `timeoutUs` for `count` completions. With
+   * `minWaitUs` (needs `canGather`) fewer are enough when that time is over: then one that came since
+   * the entries were handed over ends the wait.
    */
-  enter(timeoutUs: number): void {
-    if (timeoutUs > 0) {
-      this.#timeout[0] = timeoutUs / 1_000_000;
-      this.#timeout[2] = (timeoutUs % 1_000_000) * 1000;
-      this.#enter(1, ENTER_GETEVENTS | ENTER_EXT_ARG, 0);
-    } else {
-      this.#enter(0, ENTER_GETEVENTS, 0);
-    }
+  wait(timeoutUs: number, count: number, minWaitUs: number): void {
+    this.#timeout[0] = timeoutUs / 1_000_000;
+    this.#timeout[2] = (timeoutUs % 1_000_000) * 1000;
+    this.#minWait[0] = minWaitUs;
+    this.#enter(count, ENTER_GETEVENTS | ENTER_EXT_ARG, 0);
     if (this.unsubmitted > 0) this.submit();
   }
 
@@ -230,6 +244,11 @@ export class Ring {
   /** Completions did not fit and wait in the kernel; an enter brings them. */
   get hasOverflow(): boolean {
     return (Atomics.load(this.words, this.#sqFlagsIndex) & SQ_CQ_OVERFLOW) !== 0;
+  }
+
+  /** Completions lie there that were not taken. */
+  get hasCompletions(): boolean {
+    return this.words[this.cqHeadIndex] !== Atomics.load(this.words, this.cqTailIndex);
   }
 
   muteEvents(): void {
@@ -260,6 +279,7 @@ export class Ring {
       withArgument ? this.#argument.address : 0,
       withArgument ? GETEVENTS_ARG_BYTES : 0,
     );
+    if (this.unsubmitted === 0) this.quietSends = this.quietOthers = 0;
     if (result >= 0 || result === -ETIME || result === -EINTR) return;
     const isPassing = result === -EBUSY || result === -EAGAIN || result === -ENOMEM;
     if (!isPassing || attempt >= ENTER_RETRIES_MAX) throw ringError('io_uring_enter', -result);

@@ -25,6 +25,8 @@ export const FEATURE = {
   noDrop: 1 << 1,
   extArg: 1 << 8,
   cqeSkip: 1 << 11,
+  /** A wait may gather completions for a while before it returns (6.12). */
+  minTimeout: 1 << 15,
 } as const;
 
 export const ENTER_GETEVENTS = 1 << 0;

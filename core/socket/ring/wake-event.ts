@@ -27,6 +27,7 @@ export class WakeEvent {
     if (this.isArmed) return;
     this.isArmed = true;
     ring.push(OP.read, this.fd, 0, this.#counter.address, COUNTER_BYTES, 0, 0, TAG.wake, 0);
+    ring.quietOthers++;
   }
 
   cancel(ring: Ring): void {
