@@ -46,6 +46,12 @@ export class InstanceSlots {
     return place;
   }
 
+  /** Whether a name is that of a released place, or of none: nothing that is there has it. */
+  isFree(name: string): boolean {
+    const place = this.#placeOf.get(name);
+    return place === undefined ? this.#metrics.registry.slotOf(name) < 0 : !this.#isTaken[place];
+  }
+
   /** The instance is gone; its place is for another one. */
   release(place: number): void {
     if (this.#isTaken[place] !== true) return;

@@ -14,9 +14,9 @@ const AGENT = join(ROOT, 'collector/runtime/node-agent.mjs');
 const SPENT =
   'const { user, system } = process.cpuUsage(start); process.stdout.write(String((user + system) / 1000));';
 const PROGRAMS = {
-  'event loop, 60,000 turns with garbage':
+  'event loop, 400,000 turns with garbage':
     'const start = process.cpuUsage(); let kept = [], turns = 0; function turn() { for (let i = 0; i < 200; i++)' +
-    ' kept.push({ i, s: "x" + i }); if (kept.length > 20000) kept = []; if (++turns < 60000) setImmediate(turn);' +
+    ' kept.push({ i, s: "x" + i }); if (kept.length > 20000) kept = []; if (++turns < 400000) setImmediate(turn);' +
     ` else { ${SPENT} } } turn();`,
   'idle for 5 s': `const start = process.cpuUsage(); setTimeout(() => { ${SPENT} }, 5000);`,
 };
