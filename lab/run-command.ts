@@ -5,13 +5,15 @@ import type { ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount } from '#core/cli/quantity.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { readTerminal } from '#core/host/terminal.ts';
-import { readExperiment } from '#lab/experiment/read-experiment.ts';
+import { readExperiment, readExperimentText } from '#lab/experiment/read-experiment.ts';
+import { type LadderResult, runLadder } from '#lab/ladder/ladder-run.ts';
+import { isLadder, readLadder } from '#lab/ladder/read-ladder.ts';
 import { type RunResult, runExperiment } from '#lab/run/experiment-run.ts';
 import { jsonProgress, textProgress } from '#lab/run/progress.ts';
 
 export const command: CommandSpec = {
   name: 'run',
-  summary: 'run a tuning experiment and say whether it was better',
+  summary: 'run a tuning experiment, or a ladder, and say what came out',
   args: [{ name: '<file>', help: 'experiment file, YAML or JSON' }],
   options: [
     { flags: '--json', help: 'one object a phase, the verdict as the last line' },
@@ -36,7 +38,6 @@ const COLUMNS_DEFAULT = 80;
 
 async function run(context: CommandContext): Promise<ExitCode> {
   const { args, options, signal, root, out, talk } = context;
-  const source = readExperiment(args[0]!);
   const isJson = options['json'] === true;
   const progress = isJson
     ? jsonProgress(systemClock, out)
@@ -46,14 +47,23 @@ async function run(context: CommandContext): Promise<ExitCode> {
         columns: columnsToDraw(),
         isUtf8: readTerminal().isUtf8,
       });
-  const result = await runExperiment({
-    source,
+  const common = {
     root,
     clock: systemClock,
     signal,
     progress,
-    port: options['port'] as number | undefined,
     outputFolder: options['output'] as string | undefined,
+  };
+  if (isLadder(readExperimentText(args[0]!))) {
+    const ladder = readLadder(args[0]!);
+    const result = await runLadder({ ...common, ladder, file: args[0]! });
+    out(isJson ? `${JSON.stringify(ladderLine(result))}\n` : ladderText(result));
+    return result.exitCode;
+  }
+  const result = await runExperiment({
+    ...common,
+    source: readExperiment(args[0]!),
+    port: options['port'] as number | undefined,
   });
   out(isJson ? `${JSON.stringify(verdictLine(result))}\n` : verdictText(result));
   return result.exitCode;
@@ -75,6 +85,23 @@ function verdictText({ record, reportFile }: RunResult): string {
   ];
   if (cut?.cause === 'time') lines.unshift(cut.sentence);
   return `\n${lines.filter((line) => line !== '').join('\n')}\n`;
+}
+
+function ladderText({ record, reportFile }: LadderResult): string {
+  return `\n${record.sentence}\nreport: ${reportFile}\n`;
+}
+
+function ladderLine({ record, reportFile, exitCode }: LadderResult): object {
+  const { runId, reached, sentence, steps } = record;
+  return {
+    kind: 'ladder',
+    run_id: runId,
+    reached,
+    sentence,
+    steps,
+    report: reportFile,
+    exit_code: exitCode,
+  };
 }
 
 function verdictLine({ record, reportFile, exitCode }: RunResult): object {

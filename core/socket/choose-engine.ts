@@ -37,7 +37,7 @@ export function chooseEngine(wanted: EngineName | 'auto'): EngineChoice<EngineNa
   throw new WsarError(
     'WSAR_ERR_ENGINE',
     `engine ring cannot run on this host: ${obstacle}`,
-    'Use --engine epoll or net, or allow io_uring: sysctl kernel.io_uring_disabled=0, and no seccomp profile against it.',
+    'Use --engine epoll or net, or allow io_uring: sysctl kernel.io_uring_disabled=0, no seccomp profile.',
   );
 }
 

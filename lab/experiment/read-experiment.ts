@@ -41,7 +41,7 @@ const MARGIN_DEFAULT = 0.03;
 
 /** Reads and checks `file`. Throws WSAR_ERR_FILE: one sentence with file, line and remedy. */
 export function readExperiment(file: string): ExperimentFile {
-  return parseExperiment(readText(file), file);
+  return parseExperiment(readExperimentText(file), file);
 }
 
 /** The same for the text of a file; `file` names it in messages. */
@@ -67,7 +67,8 @@ export function parseExperiment(text: string, file: string): ExperimentFile {
   return { file, experiment, lines };
 }
 
-function readText(file: string): string {
+/** The text of an experiment file of any kind. Throws WSAR_ERR_FILE. */
+export function readExperimentText(file: string): string {
   try {
     if (!statSync(file).isFile()) throw new Error('it is not a file');
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));

@@ -164,6 +164,22 @@ export class Section {
     });
   }
 
+  /** A list of whole numbers without a unit. */
+  counts(key: string, range: Range): number[] {
+    const node = this.#node.entries.get(key)?.node;
+    if (node === undefined) return [this.count(key, range)];
+    const items = node.kind === 'list' ? node.items : [node];
+    return items.map((item) => {
+      if (item.kind !== 'scalar') throw this.wrong(key, 'is not a list of whole numbers');
+      try {
+        return parseCount(range.min, range.max)(item.text);
+      } catch (error) {
+        if (!(error instanceof WsarError)) throw error;
+        throw this.wrong(key, error.message, error.hint);
+      }
+    });
+  }
+
   /** True when `key` holds 'key: value' lines of its own. */
   isSection(key: string): boolean {
     return this.#node.entries.get(key)?.node.kind === 'map';

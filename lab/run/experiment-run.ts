@@ -178,7 +178,8 @@ function leftOutBySize({ experiment }: ExperimentFile, { sizing }: Preflight): s
   return isAsked || sizing.workload.engine === 'ring' ? [] : [sizing.sentences[0]!];
 }
 
-function interruptedBy(signal: AbortSignal): Cut {
+/** The cut that a signal of the person makes. */
+export function interruptedBy(signal: AbortSignal): Cut {
   const name = String(signal.reason);
   return {
     cause: 'interrupted',

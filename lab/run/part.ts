@@ -37,6 +37,8 @@ export interface Part {
   line(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray>;
   /** The last sentence it said on stderr; '' when it said nothing. */
   lastWords(): string;
+  /** The last line of stdout that it ended; '' when there was none. */
+  lastLine(): string;
   /** Asks it to end (SIGTERM) and kills it after `graceMs`; resolves when it is gone. */
   stop(graceMs: number): Promise<PartExit>;
 }
@@ -131,6 +133,10 @@ class ChildPart implements Part {
     const lines = this.#stderr.trim().split('\n');
     // Of a crash the sentence counts, not the end of its stack.
     return (lines.findLast((line) => line.startsWith('wsar: ')) ?? lines.at(-1) ?? '').trim();
+  }
+
+  lastLine(): string {
+    return this.#stdout.trimEnd().split('\n').at(-1) ?? '';
   }
 
   async stop(graceMs: number): Promise<PartExit> {

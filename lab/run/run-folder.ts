@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'n
 import { join, resolve } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
+import { renderLadder } from '#dashboards/report/ladder-page.ts';
+import type { LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { renderReport } from '#dashboards/report/report.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 
@@ -48,15 +50,24 @@ export function makeRunFolder(runId: string, wanted: string | undefined): string
  * @throws WsarError WSAR_ERR_SYSTEM when they cannot be written.
  */
 export function writeRun(folder: string, record: RunRecord): string {
+  return writeBoth(folder, record, renderReport(record), record.verdict.sentence);
+}
+
+/** The same for a ladder. */
+export function writeLadder(folder: string, record: LadderRecord): string {
+  return writeBoth(folder, record, renderLadder(record), record.sentence);
+}
+
+function writeBoth(folder: string, record: object, pageText: string, sentence: string): string {
   const report = join(folder, REPORT_FILE);
   try {
     writeWhole(join(folder, RECORD_FILE), `${JSON.stringify(record, null, 1)}\n`);
-    writeWhole(report, renderReport(record));
+    writeWhole(report, pageText);
   } catch (error) {
     throw new WsarError(
       'WSAR_ERR_SYSTEM',
       `the report cannot be written to ${folder}: ${(error as Error).message}`,
-      `make room there; the verdict was: ${record.verdict.sentence}`,
+      `make room there; the result was: ${sentence}`,
       error,
     );
   }

@@ -1,0 +1,32 @@
+// What connections cost this host, from /proc: MemFree (MemAvailable counts the kernel's own objects of
+// connections as reclaimable and overstates by gigabytes), the slabs, and the resident memory of processes.
+
+import { readFileSync } from 'node:fs';
+
+export interface HostMemory {
+  freeBytes: number | null;
+  slabBytes: number | null;
+}
+
+export function readHostMemory(): HostMemory {
+  const text = readText('/proc/meminfo');
+  return { freeBytes: kibibytes(text, 'MemFree'), slabBytes: kibibytes(text, 'Slab') };
+}
+
+/** Resident memory of a process, bytes; null when it is gone. */
+export function readResidentBytes(pid: number): number | null {
+  return kibibytes(readText(`/proc/${pid}/status`), 'VmRSS');
+}
+
+function kibibytes(text: string, name: string): number | null {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text);
+  return match === null ? null : Number(match[1]) * 1024;
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'latin1');
+  } catch {
+    return '';
+  }
+}
