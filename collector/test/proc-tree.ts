@@ -72,6 +72,8 @@ const START: Record<string, string> = {
     'Cached:           90000 kB',
     'Active:          200000 kB',
     'Inactive:        100000 kB',
+    'SwapTotal:       500000 kB',
+    'SwapFree:        400000 kB',
     'SReclaimable:     20000 kB',
     'SUnreclaim:       30000 kB',
     'KernelStack:       4000 kB',
@@ -126,5 +128,5 @@ export function makeProcTree(t: TestContext): ProcTree {
     writeFileSync(path, text);
   };
   for (const [file, text] of Object.entries(START)) write(file, text);
-  return { root, write, remove: (file) => rmSync(join(root, file)) };
+  return { root, write, remove: (file) => rmSync(join(root, file), { force: true }) };
 }
