@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Sockets of other programs that may have come or gone. */
-const OTHERS_MAX = 100;
+const OTHERS_MAX = 500;
 const OTHERS_RATIO_MAX = 0.01;
 
 export interface KernelWitness {

@@ -315,7 +315,7 @@ describe('wsar load', { concurrency: 4 }, () => {
     [['--keepalive', '20h'], 2, 'WSAR_ERR_USAGE', /cannot be said in MQTT/],
     [['--arrivals', 'bursty'], 2, 'WSAR_ERR_USAGE', /'bursty' is not known/],
     [['--sources', 'eth0'], 2, 'WSAR_ERR_USAGE', /no block of IPv4/],
-    [['--target', 'http://127.0.0.1'], 2, 'WSAR_ERR_USAGE', /is no target/],
+    [['--target', 'ftp://127.0.0.1'], 2, 'WSAR_ERR_USAGE', /is no target/],
     [['--target', 'mqtt://[::1]:1883'], 2, 'WSAR_ERR_USAGE', /IPv6/],
     [
       ['--target', 'mqtt://192.0.2.1:1883', '--connections', '5', '--duration', '1s'],

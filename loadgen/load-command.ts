@@ -23,7 +23,9 @@ import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
 import { parseThreshold, type Threshold } from '#loadgen/threshold.ts';
+import { FRAMINGS, type Framing } from '#loadgen/transport/echo-layer.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-packets.ts';
+import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
 
 const WORKERS_MAX = 64;
 /** Where a search begins unless --rate says so. */
@@ -34,7 +36,7 @@ const KEEP_ALIVE_MS_MAX = 65_535_000;
 const OPTIONS: OptionSpec[] = [
   {
     flags: '--target <url>',
-    help: 'broker to load, like mqtt://127.0.0.1:1883 (required)',
+    help: 'server to load: mqtt:// mqtts:// tcp:// ws:// wss:// http:// (required)',
     parse: parseTarget,
   },
   {
@@ -58,6 +60,23 @@ const OPTIONS: OptionSpec[] = [
     parse: parseOneOf('poisson', 'constant'),
   },
   {
+    flags: '--protocol <tcp|ws>',
+    help: 'what carries MQTT: TCP (default), or WebSocket',
+    parse: parseOneOf('tcp', 'ws'),
+  },
+  {
+    flags: '--mqtt <version>',
+    help: "version of MQTT: '3.1.1' (default) or '5'",
+    parse: parseOneOf('3.1.1', '5'),
+  },
+  {
+    flags: '--framing <name>',
+    help: "messages of a tcp:// target: 'length' (u32 before each, default) or 'line'",
+    parse: parseOneOf(...FRAMINGS),
+  },
+  { flags: '--cafile <file>', help: 'PEM of the authority that signed the certificate (TLS)' },
+  { flags: '--insecure', help: 'take any certificate (TLS)' },
+  {
     flags: '--ramp <rate>',
     help: 'logins, like 2000/s; as fast as the target answers without it',
     parse: parseRampRate,
@@ -79,8 +98,8 @@ const OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--engine <name>',
-    help: "'ring', 'net', 'auto' (default), or 'stack': clients without sockets (root)",
-    parse: parseOneOf('ring', 'net', 'stack', 'auto'),
+    help: "'ring', 'epoll', 'net', 'auto' (default), or 'stack': clients without sockets (root)",
+    parse: parseOneOf('ring', 'epoll', 'net', 'stack', 'auto'),
   },
   {
     flags: '--workers <n>',
@@ -192,8 +211,12 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     );
   }
   const cores = Math.max(1, Math.floor(availableParallelism() / 2));
+  const target = required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883');
+  const seed = (given['seed'] as number | undefined) ?? 1;
+  const wire = readWire(given, target, seed);
   return {
-    target: required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883'),
+    target,
+    wire,
     isOwned: given['iOwnThisTarget'] === true,
     connections,
     ratePerS,
@@ -201,9 +224,9 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     durationMs: required<number>(given, 'duration', '--duration 30s'),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
-    seed: (given['seed'] as number | undefined) ?? 1,
+    seed,
     firstUser,
-    engine: (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto',
+    engine: readEngine(given, wire),
     // A worker without users would have nothing to do.
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
     sources: given['sources'] as AddressBlock | undefined,
@@ -217,6 +240,30 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     calibrate: given['calibrate'] === true,
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
+}
+
+function readWire(given: Record<string, unknown>, target: Target, seed: number): WirePlan {
+  return planWire({
+    target,
+    protocol: given['protocol'] as 'tcp' | 'ws' | undefined,
+    version: given['mqtt'] as '3.1.1' | '5' | undefined,
+    framing: given['framing'] as Framing | undefined,
+    cafile: given['cafile'] as string | undefined,
+    isInsecure: given['insecure'] === true,
+    seed,
+  });
+}
+
+/** TLS is spoken by engine net. Throws WSAR_ERR_USAGE for another one. */
+function readEngine(given: Record<string, unknown>, wire: WirePlan): EngineName | 'auto' {
+  const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
+  if (wire.tls === undefined) return engine;
+  if (engine === 'auto' || engine === 'net') return 'net';
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `engine ${engine} speaks no TLS`,
+    'take --engine net, or leave it out',
+  );
 }
 
 /** What --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */

@@ -6,10 +6,13 @@ import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
+import type { WirePlan } from '#loadgen/wire-plan.ts';
 
 export interface LoadOptions {
   target: Target;
   isOwned: boolean;
+  /** What is spoken on the connections. */
+  wire: WirePlan;
   connections: number;
   /** Number of the first user; his client id is 10000000 plus this. */
   firstUser: number;

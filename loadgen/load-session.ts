@@ -76,7 +76,18 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   try {
     const { sources } = route;
     const from = sources === undefined ? undefined : formatIpv4(sourceAddress(sources, 0, 0));
-    await session.probe(() => probeLogin(target, uidOf(options.firstUser), from, clock));
+    await session.probe(() =>
+      probeLogin(
+        {
+          target,
+          wire: options.wire,
+          clientId: uidOf(options.firstUser),
+          from,
+          payloadBytes: options.payloadBytes,
+        },
+        clock,
+      ),
+    );
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     if (options.calibrate) await session.calibrate(signal);
     exitCode = await session.run(target, route, signal);
@@ -205,7 +216,9 @@ class LoadSession {
     const expected = run.counts().loggedIn;
     const inLab = this.#link.serverSessions();
     if (inLab !== undefined) return { by: 'lab', sessions: inLab, expected };
-    if (this.#options.durationMs < BROKER_COUNT_S * 1000) return undefined;
+    const { durationMs, wire } = this.#options;
+    const isPlain = (wire.echo ?? wire.webSocket ?? wire.tls) === undefined;
+    if (!isPlain || durationMs < BROKER_COUNT_S * 1000) return undefined;
     const watcher = uidOf(this.#options.firstUser + this.#options.connections);
     const sessions = await askBroker(target, `watch-${watcher}`, this.#clock);
     return sessions === undefined ? undefined : { by: '$SYS', sessions, expected };

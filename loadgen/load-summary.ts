@@ -118,6 +118,7 @@ function figuresOf(result: LoadResult) {
   return {
     schema: SUMMARY_SCHEMA,
     target: options.target.text,
+    protocol: options.wire.text,
     engine: result.engine,
     workers: options.workers,
     seed: options.seed,

@@ -7,7 +7,9 @@ import { assert } from '#core/assert.ts';
 import { createHostClock } from '#core/clock/host-clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
+import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import { settleOptions } from '#core/socket/reactor-options.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
@@ -17,12 +19,16 @@ import { MessageSender } from '#loadgen/message-sender.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { RunControl } from '#loadgen/run-control.ts';
+import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
 import { UserTable } from '#loadgen/user-table.ts';
+import { createLayers } from '#loadgen/wire-plan.ts';
 import type { WorkerMessage, WorkerPlan } from '#loadgen/worker-plan.ts';
 
 /** Output that may wait on one connection, beside the largest message. */
 const OUTPUT_BYTES = 65_536;
+/** More than CONNECT and SUBSCRIBE together, and than all of a PUBLISH but its payload. */
+const PACKET_HEAD_BYTES = 256;
 
 assert(parentPort !== null, 'a load worker runs in a worker thread');
 const port = parentPort;
@@ -43,26 +49,26 @@ try {
 
 async function serve(plan: WorkerPlan): Promise<void> {
   // The reactor wants its handler first, the population its reactor: the handler forwards.
-  let population: Population | undefined;
-  const whole = (): Population => {
-    assert(population !== undefined, 'the population stands before the reactor runs');
-    return population;
+  let handled: ReactorHandler | undefined;
+  const whole = (): ReactorHandler => {
+    assert(handled !== undefined, 'the population stands before the reactor runs');
+    return handled;
   };
   const clock = createHostClock();
   const control = new RunControl(plan.control);
   const timings = createTimings();
   let tick = control.tick;
   const handler: ReactorHandler = {
-    onAccept: () => whole().onAccept(),
+    onAccept: (conn, listener) => whole().onAccept(conn, listener),
     onConnect: (conn, errno) => whole().onConnect(conn, errno),
     onData: (conn, bytes, start, end) => whole().onData(conn, bytes, start, end),
     onEnd: (conn) => whole().onEnd(conn),
-    onDrain: () => whole().onDrain(),
+    onDrain: (conn) => whole().onDrain(conn),
     onClose: (conn, reason, errno) => whole().onClose(conn, reason, errno),
     onDeadline: (conn) => whole().onDeadline(conn),
     onWake: () => whole().onWake(),
-    onTurn() {
-      const waitUs = whole().onTurn();
+    onTurn(nowUs) {
+      const waitUs = whole().onTurn(nowUs);
       if (control.tick !== tick) {
         tick = control.tick;
         tell({ kind: 'timings', tick, timings: takeTimings(timings) });
@@ -70,23 +76,33 @@ async function serve(plan: WorkerPlan): Promise<void> {
       return waitUs;
     },
   };
-  const reactor = createReactor({
-    engine: plan.engine,
-    ...(plan.stack === undefined ? {} : { stack: plan.stack }),
-    handler,
-    capacity: plan.userCount + SPARE_CONNECTIONS,
-    outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
-  });
-  population = populate(plan, reactor, clock, control, timings);
+  const reactor = buildReactor(plan, handler);
+  const packetBytes = plan.payloadBytes + PACKET_HEAD_BYTES;
+  const layers = createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes);
+  const top = (below: ClientReactor): ReactorHandler =>
+    populate(plan, below, clock, control, timings);
+  handled = linkLayers(layers, top, reactor);
   const stackCounters = reactor instanceof StackReactor ? reactor.counters : undefined;
   tell({ kind: 'started', engine: reactor.engine, waker: reactor.waker, stackCounters });
   await reactor.run();
   tell({ kind: 'timings', tick: Number.POSITIVE_INFINITY, timings: takeTimings(timings) });
 }
 
+function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
+  const options = {
+    handler,
+    capacity: plan.userCount + SPARE_CONNECTIONS,
+    outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
+  };
+  const { tls } = plan.wire;
+  if (tls !== undefined) return new NetReactor(settleOptions(options), tls);
+  const stack = plan.stack === undefined ? {} : { stack: plan.stack };
+  return createReactor({ engine: plan.engine, ...stack, ...options });
+}
+
 function populate(
   plan: WorkerPlan,
-  reactor: Reactor,
+  reactor: ClientReactor,
   clock: ReturnType<typeof createHostClock>,
   control: RunControl,
   timings: ReturnType<typeof createTimings>,
@@ -94,7 +110,9 @@ function populate(
   const { board, present } = plan;
   const flights = new FlightTable(plan.flights);
   const users = new UserTable(plan.firstUser, plan.userCount, reactor.capacity, clock.monoUs());
+  const { level } = plan.wire;
   const packets = new UserPackets({
+    level,
     keepAliveS: Math.ceil(plan.keepAliveMs / 1000),
     receipts: plan.receipts,
     payloadBytes: plan.payloadBytes,
@@ -117,7 +135,7 @@ function populate(
   const { keepAliveMs, route } = plan;
   const { seed } = plan.plan;
   const pacer = new LoginPacer(plan.windowMax, plan.rampPerS);
-  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, plan.run);
+  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, plan.run, level);
   return new Population({
     clock,
     reactor,
@@ -132,5 +150,6 @@ function populate(
     board,
     keepAliveMs,
     seed,
+    level,
   });
 }

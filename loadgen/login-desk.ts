@@ -10,11 +10,12 @@
 import { constants } from 'node:os';
 import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
-import type { Conn, Reactor } from '#core/socket/reactor.ts';
+import type { Conn } from '#core/socket/reactor.ts';
 import { CONNACK, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
 import type { LoginPacer } from '#loadgen/login-pacer.ts';
 import { PHASE, type RunControl } from '#loadgen/run-control.ts';
 import { type SourcePlan, sourceAddress, sourcePort } from '#loadgen/source-plan.ts';
+import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import type { UserPackets } from '#loadgen/user-packets.ts';
 import { TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
@@ -40,7 +41,7 @@ export interface LoginRoute {
 
 export interface LoginParts {
   clock: Clock;
-  reactor: Reactor;
+  reactor: ClientReactor;
   users: UserTable;
   /** 1 for each user of the whole population who is ready; shared by all workers. */
   present: Uint8Array;
@@ -119,7 +120,7 @@ export class LoginDesk {
   /** SUBACK, with the answer to the mailbox; a broker without receipts may refuse those. */
   subscribed(conn: Conn, user: number, mailboxCode: number): boolean {
     const { users, board, present, pacer, clock } = this.#parts;
-    if (mailboxCode === SUBACK_FAILURE) return this.#refused(conn, user, SUBACK_FAILURE);
+    if (mailboxCode >= SUBACK_FAILURE) return this.#refused(conn, user, mailboxCode);
     const nowUs = clock.monoUs();
     pacer.succeeded(nowUs, (users.ms(nowUs) - users.sinceMs[user]!) * 1000);
     users.state[user] = USER.ready;

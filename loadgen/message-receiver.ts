@@ -4,11 +4,12 @@
 // Cost: about 1 us a message; no allocation.
 
 import type { Clock } from '#core/clock/clock.ts';
-import type { Conn, Reactor } from '#core/socket/reactor.ts';
+import type { Conn } from '#core/socket/reactor.ts';
 import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { encodePuback } from '#core/wire/mqtt/encode.ts';
 import type { FlightTable } from '#loadgen/flight-table.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
+import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import { MessageHeader } from '#loadgen/user-packets.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
@@ -16,7 +17,8 @@ const LETTER_R = 0x72;
 
 export class MessageReceiver {
   readonly #clock: Clock;
-  readonly #reactor: Reactor;
+  readonly #reactor: ClientReactor;
+  readonly #level: number;
   readonly #flights: FlightTable;
   readonly #timings: Timings;
   readonly #board: Board;
@@ -26,12 +28,14 @@ export class MessageReceiver {
 
   constructor(
     clock: Clock,
-    reactor: Reactor,
+    reactor: ClientReactor,
     flights: FlightTable,
     timings: Timings,
     board: Board,
     run: number,
+    level: number,
   ) {
+    this.#level = level;
     this.#clock = clock;
     this.#reactor = reactor;
     this.#flights = flights;
@@ -43,7 +47,7 @@ export class MessageReceiver {
   /** Takes a PUBLISH (its head at least); false when it is none. */
   publish(conn: Conn, bytes: Uint8Array, start: number, end: number): boolean {
     const fields = this.#fields;
-    if (decodePublish(bytes, start, end, fields) !== 0) return false;
+    if (decodePublish(bytes, start, end, fields, this.#level) !== 0) return false;
     if (fields.qos === 1) {
       encodePuback(this.#puback, 0, fields.packetId);
       // Refused only when 64 KiB of acknowledgements wait: the broker then sends again, which is

@@ -53,6 +53,7 @@ function setUp(users: number, ratePerS: number, endS: number) {
     users: table,
     present: new Uint8Array(users).fill(1),
     packets: new UserPackets({
+      level: 4,
       keepAliveS: 60,
       receipts: true,
       payloadBytes: 64,

@@ -9,12 +9,12 @@
 // Cost: about 1 us a message beside the reactor; no allocation.
 
 import type { Clock } from '#core/clock/clock.ts';
-import type { Reactor } from '#core/socket/reactor.ts';
 import { ArrivalCursor, type ArrivalPlan, receiverOf, senderOf } from '#loadgen/arrivals.ts';
 import type { FlightTable } from '#loadgen/flight-table.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import type { RateSchedule } from '#loadgen/rate-schedule.ts';
 import type { RunControl } from '#loadgen/run-control.ts';
+import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import type { UserPackets } from '#loadgen/user-packets.ts';
 import { USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
@@ -37,7 +37,7 @@ const HELD_RETRY_US = 1000;
 
 export interface MessageSenderParts {
   clock: Clock;
-  reactor: Reactor;
+  reactor: ClientReactor;
   users: UserTable;
   /** 1 for each user of the whole population who is ready; shared by all workers. */
   present: Uint8Array;

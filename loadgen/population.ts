@@ -12,7 +12,7 @@ import { assert } from '#core/assert.ts';
 import type { CloseReason, Conn, ReactorHandler } from '#core/socket/reactor.ts';
 import { decodeSuback, SubackFields } from '#core/wire/mqtt/decode-acknowledge.ts';
 import { bodyStart } from '#core/wire/mqtt/frame.ts';
-import { PACKET } from '#core/wire/mqtt/packet.ts';
+import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
 import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
 import type { MessageSender } from '#loadgen/message-sender.ts';
@@ -40,6 +40,8 @@ export interface PopulationParts extends LoginParts {
   /** Keep-alive told to the server, ms; 0 = none. */
   keepAliveMs: number;
   seed: number;
+  /** Protocol level of MQTT. */
+  level: number;
 }
 
 export class Population implements ReactorHandler {
@@ -138,7 +140,7 @@ export class Population implements ReactorHandler {
       case PACKET.publish:
         return receiver.publish(conn, bytes, start, end) || this.#malformed(conn);
       case PACKET.puback:
-        board[BOARD.acked]!++;
+        if (!isRefused(bytes, start)) board[BOARD.acked]!++;
         if (users.unacked[user]! > 0) users.unacked[user]!--;
         return true;
       case PACKET.connack:
@@ -149,6 +151,9 @@ export class Population implements ReactorHandler {
       case PACKET.pingresp:
         users.pinging[user] = 0;
         return true;
+      case PACKET.disconnect:
+        // MQTT 5: the server says why it is about to close.
+        return this.#parts.level === PROTOCOL_LEVEL_5 || this.#malformed(conn);
       default:
         return this.#malformed(conn);
     }
@@ -157,7 +162,7 @@ export class Population implements ReactorHandler {
   #subscribed(conn: Conn, user: number, bytes: Uint8Array, start: number, end: number): boolean {
     const { users, reactor } = this.#parts;
     const isExpected = users.state[user] === USER.loggedIn;
-    if (!isExpected || decodeSuback(bytes, start, end, this.#suback) !== 0) {
+    if (!isExpected || decodeSuback(bytes, start, end, this.#suback, this.#parts.level) !== 0) {
       return this.#malformed(conn);
     }
     if (!this.#desk.subscribed(conn, user, bytes[this.#suback.codesStart]!)) return false;
@@ -231,4 +236,9 @@ export class Population implements ReactorHandler {
     board[BOARD.left]!++;
     reactor.abort(conn);
   }
+}
+
+/** Whether a PUBACK says no: with MQTT 5 it may have a reason code behind its packet id. */
+function isRefused(bytes: Uint8Array, start: number): boolean {
+  return bytes[start + 1]! > 2 && bytes[start + 4]! >= REASON.unspecified;
 }

@@ -5,11 +5,18 @@ import { lookup } from 'node:dns/promises';
 import { WsarError } from '#core/errors.ts';
 import { isLoopback, parseIpv4 } from '#core/host/ipv4.ts';
 
+/** What the scheme of a target says. */
+export const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss', 'tcp', 'http', 'https'] as const;
+export type Scheme = (typeof SCHEMES)[number];
+
 export interface Target {
   /** As people know it: 'mqtt://127.0.0.1:1883'. */
   text: string;
+  scheme: Scheme;
   host: string;
   port: number;
+  /** '' when none was given; with a leading '/' else. */
+  path: string;
 }
 
 export interface ResolvedTarget extends Target {
@@ -18,28 +25,49 @@ export interface ResolvedTarget extends Target {
   isLoopback: boolean;
 }
 
-const MQTT_PORT = 1883;
+/** Ports that the schemes stand for; raw TCP has none. */
+const PORTS: Record<Scheme, number> = {
+  mqtt: 1883,
+  mqtts: 8883,
+  ws: 80,
+  wss: 443,
+  tcp: 0,
+  http: 80,
+  https: 443,
+};
 
 /** 'mqtt://HOST[:PORT]' to its parts. Throws WSAR_ERR_USAGE. */
 export function parseTarget(text: string): Target {
-  const match = /^mqtt:\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?\/?$/.exec(text);
-  const port = Number(match?.[2] ?? MQTT_PORT);
-  if (match === null || port < 1 || port > 65_535) {
+  const match = /^([a-z]+):\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(\/[!-~]*)?$/.exec(
+    text,
+  );
+  const scheme = SCHEMES.find((known) => known === match?.[1]);
+  const path = match?.[4] === '/' ? '' : (match?.[4] ?? '');
+  const hasPath = scheme === 'ws' || scheme === 'wss' || scheme?.startsWith('http');
+  if (match === null || scheme === undefined || (path !== '' && !hasPath)) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `'${text}' is no target`,
-      'write it like mqtt://127.0.0.1:1883 (plain MQTT; no user, no TLS)',
+      'write it like mqtt://127.0.0.1:1883, mqtts://, ws://HOST:PORT/PATH, tcp://HOST:PORT or http://; no user',
     );
   }
-  const host = match[1]!;
+  const port = Number(match[3] ?? PORTS[scheme]);
+  if (port < 1 || port > 65_535) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is no target: it has no port`,
+      `write it like ${scheme}://127.0.0.1:7000`,
+    );
+  }
+  const host = match[2]!;
   if (host.startsWith('[')) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `'${text}' is an IPv6 address, and source addresses are planned in IPv4`,
-      'name the target by an IPv4 address, for example mqtt://127.0.0.1:1883',
+      `name the target by an IPv4 address, for example ${scheme}://127.0.0.1:${port}`,
     );
   }
-  return { text: `mqtt://${host}:${port}`, host, port };
+  return { text: `${scheme}://${host}:${port}${path}`, scheme, host, port, path };
 }
 
 /**

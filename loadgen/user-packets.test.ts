@@ -23,6 +23,7 @@ const users = fc.integer({ min: 0, max: USERS_MAX - 1 });
 
 test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and receipts', () => {
   const packets = new UserPackets({
+    level: 4,
     keepAliveS: 60,
     receipts: true,
     payloadBytes: 64,
@@ -53,6 +54,7 @@ test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and rece
 
 test('a second population has users of its own', () => {
   const packets = new UserPackets({
+    level: 4,
     keepAliveS: 60,
     receipts: true,
     payloadBytes: 64,
@@ -69,6 +71,7 @@ test('a second population has users of its own', () => {
 
 test('without receipts only the mailbox is subscribed', () => {
   const packets = new UserPackets({
+    level: 4,
     keepAliveS: 0,
     receipts: false,
     payloadBytes: 64,
@@ -96,6 +99,7 @@ test('a message says where it goes, and its payload comes back as it was written
       (sender, receiver, packetId, index, dueUs, payloadBytes) => {
         const run = 0xfedcba98;
         const packets = new UserPackets({
+          level: 4,
           keepAliveS: 60,
           receipts: true,
           payloadBytes,
@@ -130,6 +134,7 @@ test('strange payloads are not ours', () => {
 
 test('ping and disconnect are what the standard says', () => {
   const packets = new UserPackets({
+    level: 4,
     keepAliveS: 60,
     receipts: true,
     payloadBytes: 64,

@@ -22,6 +22,13 @@ import {
   encodeSubscribe,
   publishLength,
 } from '#core/wire/mqtt/encode.ts';
+import {
+  encodeConnect5,
+  encodePublish5,
+  encodeSubscribe5,
+  publishLength5,
+} from '#core/wire/mqtt/encode-5.ts';
+import { PROTOCOL_LEVEL_5 } from '#core/wire/mqtt/packet.ts';
 
 /** Payload header, and so the smallest payload. */
 export const PAYLOAD_BYTES_MIN = 36;
@@ -43,6 +50,8 @@ export function uidOf(user: number): string {
 }
 
 export interface UserPacketOptions {
+  /** Protocol level of MQTT: 4 = 3.1.1, 5 = 5.0. */
+  level: number;
   keepAliveS: number;
   /** Whether users subscribe to their receipts too. */
   receipts: boolean;
@@ -71,6 +80,8 @@ export class UserPackets {
   readonly #publishUid: number;
   readonly #publishView: DataView;
   readonly #packetIdAt: number;
+  /** From the packet id to the payload: 2, and 1 for the properties that MQTT 5 counts. */
+  readonly #payloadAt: number;
 
   constructor(options: UserPacketOptions) {
     this.#uidOffset = options.uidOffset;
@@ -78,22 +89,10 @@ export class UserPackets {
     this.#loginUids = placeholders(this.login);
     const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
     const payload = payloadTemplate(options);
-    this.publish = new Uint8Array(publishLength(topic.length, 1, payload.length));
-    encodePublish(
-      this.publish,
-      0,
-      topic,
-      topic.length,
-      1,
-      1,
-      false,
-      false,
-      payload,
-      0,
-      payload.length,
-    );
+    this.publish = publishTemplate(options.level, topic, payload);
     this.#publishUid = placeholders(this.publish)[0]!;
     this.#packetIdAt = this.#publishUid + UID_DIGITS;
+    this.#payloadAt = this.publish.length - payload.length - this.#packetIdAt;
     this.#publishView = new DataView(this.publish.buffer, this.#packetIdAt);
     this.ping = new Uint8Array(2);
     encodePingreq(this.ping, 0);
@@ -119,11 +118,12 @@ export class UserPackets {
   ): void {
     writeUid(this.publish, this.#publishUid, this.#uidOffset + receiver);
     const view = this.#publishView;
+    const at = this.#payloadAt;
     view.setUint16(0, packetId);
-    view.setFloat64(2 + 8, index, true);
-    view.setFloat64(2 + 16, intendedUs, true);
-    view.setFloat64(2 + 24, sentUs, true);
-    view.setUint32(2 + 32, sender, true);
+    view.setFloat64(at + 8, index, true);
+    view.setFloat64(at + 16, intendedUs, true);
+    view.setFloat64(at + 24, sentUs, true);
+    view.setUint32(at + 32, sender, true);
   }
 }
 
@@ -155,15 +155,29 @@ export class MessageHeader {
   }
 }
 
-function loginTemplate({ keepAliveS, receipts }: UserPacketOptions): Uint8Array {
+function loginTemplate({ level, keepAliveS, receipts }: UserPacketOptions): Uint8Array {
   const out = new Uint8Array(256);
-  const connectEnd = encodeConnect(out, 0, {
-    clientId: PLACEHOLDER,
-    keepAliveS,
-    cleanSession: true,
-  });
+  const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession: true };
   const filters = receipts ? [`m/${PLACEHOLDER}`, `r/${PLACEHOLDER}`] : [`m/${PLACEHOLDER}`];
-  return out.slice(0, encodeSubscribe(out, connectEnd, SUBSCRIBE_PACKET_ID, filters, 1));
+  const id = SUBSCRIBE_PACKET_ID;
+  if (level === PROTOCOL_LEVEL_5) {
+    const options = filters.map((filter) => ({ filter, qos: 1 }));
+    return out.slice(0, encodeSubscribe5(out, encodeConnect5(out, 0, login), id, options));
+  }
+  return out.slice(0, encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1));
+}
+
+function publishTemplate(level: number, topic: Uint8Array, payload: Uint8Array): Uint8Array {
+  const [size, id] = [topic.length, 1];
+  if (level === PROTOCOL_LEVEL_5) {
+    const out = new Uint8Array(publishLength5(size, 1, 0, payload.length));
+    const end = payload.length;
+    encodePublish5(out, 0, topic, size, 1, id, false, false, undefined, payload, 0, end);
+    return out;
+  }
+  const out = new Uint8Array(publishLength(size, 1, payload.length));
+  encodePublish(out, 0, topic, size, 1, id, false, false, payload, 0, payload.length);
+  return out;
 }
 
 function payloadTemplate({ payloadBytes, run }: UserPacketOptions): Uint8Array {

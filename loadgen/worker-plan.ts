@@ -12,6 +12,7 @@ import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
+import type { WirePlan } from '#loadgen/wire-plan.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
 
 /** Rate that the flight table is made for at least: a knob may raise the one that was asked for. */
@@ -25,6 +26,7 @@ export interface WorkerPlan {
   /** Engine stack only: this worker's device. */
   stack: StackPart | undefined;
   route: LoginRoute;
+  wire: WirePlan;
   plan: ArrivalPlan;
   /** Number of this run, u32. */
   run: number;
@@ -82,6 +84,7 @@ export function planWorkers(
       engine: options.engine,
       stack: stack?.parts[index],
       route: { targetAddress: target.address, targetPort: target.port, sources },
+      wire: options.wire,
       plan: { seed: options.seed, process: options.process, users: connections },
       run,
       uidOffset: options.firstUser,

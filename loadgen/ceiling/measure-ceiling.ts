@@ -12,6 +12,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '#core/clock/clock.ts';
 import { parseIpv4 } from '#core/host/ipv4.ts';
 import { wake } from '#core/socket/waker.ts';
+import { PROTOCOL_LEVEL_3_1_1 } from '#core/wire/mqtt/packet.ts';
 import type { NullServerPlan, NullServerReady } from '#loadgen/ceiling/null-server-worker.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { planRoute } from '#loadgen/load-route.ts';
@@ -21,6 +22,7 @@ import type { SearchResult } from '#loadgen/rate-search.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
+import type { WirePlan } from '#loadgen/wire-plan.ts';
 
 /** Users of the measurement: enough to spread, few enough to be in at once. */
 const USERS_MAX = 1000;
@@ -33,6 +35,15 @@ const RESOLUTION = 1.25;
 const DURATION_MS = 30_000;
 /** A rate holds while messages come through at all; the lateness rule is judged with it. */
 const RULE = 'latency.p50 < 1s';
+
+/** Whatever the run to come speaks: what lies below MQTT costs more, so the ceiling is an upper bound. */
+const PLAIN: WirePlan = {
+  text: 'mqtt 3.1.1',
+  level: PROTOCOL_LEVEL_3_1_1,
+  echo: undefined,
+  webSocket: undefined,
+  tls: undefined,
+};
 
 export interface Ceiling {
   ratePerS: number;
@@ -72,12 +83,13 @@ async function search(
 ): Promise<{ ratePerS: number; limitedBy: SearchResult['limitedBy'] }> {
   const text = `mqtt://127.0.0.1:${port}`;
   const target: ResolvedTarget = {
-    ...{ text, host: '127.0.0.1', port },
+    ...{ text, scheme: 'mqtt' as const, host: '127.0.0.1', port, path: '' },
     ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
   };
   const options: LoadOptions = {
     ...given,
     target,
+    wire: PLAIN,
     connections: users,
     workers: Math.min(users, given.workers),
     ratePerS: START_PER_S,

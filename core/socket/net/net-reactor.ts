@@ -8,10 +8,12 @@
 
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
+import { TLSSocket } from 'node:tls';
 import { assert } from '#core/assert.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { NetConnection } from '#core/socket/net/net-connection.ts';
 import { NetListener } from '#core/socket/net/net-listener.ts';
+import { type TlsConnect, wrapInTls } from '#core/socket/net/tls-connect.ts';
 import {
   CLOSE_REASON,
   type CloseReason,
@@ -39,6 +41,7 @@ export class NetReactor implements Reactor {
   );
   readonly waker: Waker;
   readonly #settings: ReactorSettings;
+  readonly #tls: TlsConnect | undefined;
   readonly #wakerEnd = new WakerEnd('net', -1);
   readonly #wheel: TimerWheel;
   readonly #connections: (NetConnection | undefined)[] = [];
@@ -58,8 +61,10 @@ export class NetReactor implements Reactor {
   #resolveEmpty: (() => void) | undefined;
   #failure: { error: unknown } | undefined;
 
-  constructor(settings: ReactorSettings) {
+  /** `tls`: connections made here speak it, and `onConnect` comes after their handshake. */
+  constructor(settings: ReactorSettings, tls?: TlsConnect) {
     this.#settings = settings;
+    this.#tls = tls;
     this.capacity = settings.capacity;
     this.waker = this.#wakerEnd.waker;
     this.#wheel = new TimerWheel(settings.capacity, nowMs());
@@ -86,9 +91,10 @@ export class NetReactor implements Reactor {
       this.#count(STAT.connectRefused, 1);
       return -1;
     }
-    const socket = new Socket({ allowHalfOpen: true }).setNoDelay(true);
+    const carrier = new Socket({ allowHalfOpen: true }).setNoDelay(true);
+    const socket = this.#tls === undefined ? carrier : wrapInTls(carrier, this.#tls);
     const connection = this.#register(conn, socket);
-    socket.once('connect', () =>
+    socket.once(socket === carrier ? 'connect' : 'secureConnect', () =>
       this.#event(() => {
         connection.announced = true;
         this.#count(STAT.connected, 1);
@@ -100,7 +106,7 @@ export class NetReactor implements Reactor {
     this.#whenRunning(() => {
       if (connection.reason !== CLOSE_REASON.orderly) return;
       const { localAddress, localPort } = options;
-      socket.connect({
+      carrier.connect({
         host: formatAddress(options.remoteAddress),
         port: options.remotePort,
         ...(localAddress ? { localAddress: formatAddress(localAddress) } : {}),
@@ -490,7 +496,9 @@ function isDelivering(connection: NetConnection): boolean {
  */
 function resetSocket({ announced, socket }: NetConnection): void {
   const isShuttingDown = socket.writableEnded && !socket.writableFinished;
-  if (announced && !isShuttingDown) socket.resetAndDestroy();
+  // The handle below TLS belongs to another socket: that one is closed, with FIN.
+  const isPlain = !(socket instanceof TLSSocket);
+  if (announced && isPlain && !isShuttingDown) socket.resetAndDestroy();
   else socket.destroy();
 }
 

@@ -1,0 +1,36 @@
+// What users of a population need of a reactor. The engines of core/socket give it, and so do the layers
+// that stand between a population and its reactor (WebSocket, echo protocols): each is a reactor to the
+// one above and a handler to the one below.
+
+import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+
+export type ClientReactor = Pick<
+  Reactor,
+  | 'capacity'
+  | 'connections'
+  | 'connect'
+  | 'send'
+  | 'endOutput'
+  | 'close'
+  | 'abort'
+  | 'setDeadline'
+  | 'stop'
+>;
+
+/** A layer: told once what is below and what is above it, in this order. */
+export interface TransportLayer extends ClientReactor, ReactorHandler {
+  setLower(lower: ClientReactor): void;
+  setUpper(upper: ReactorHandler): void;
+}
+
+/** Links layers, lowest first; returns who handles the reactor's events and what the top may use. */
+export function linkLayers(
+  layers: readonly TransportLayer[],
+  top: (reactor: ClientReactor) => ReactorHandler,
+  bottom: ClientReactor,
+): ReactorHandler {
+  for (const [index, layer] of layers.entries()) layer.setLower(layers[index - 1] ?? bottom);
+  const handler = top(layers.at(-1) ?? bottom);
+  for (const [index, layer] of layers.entries()) layer.setUpper(layers[index + 1] ?? handler);
+  return layers[0] ?? handler;
+}
