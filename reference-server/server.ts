@@ -15,7 +15,8 @@ import { WsarError } from '#core/errors.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { wake } from '#core/socket/waker.ts';
-import type { AccessRules } from '#reference-server/access/access-rules.ts';
+import type { Access } from '#reference-server/access/access-options.ts';
+import { PasswordService } from '#reference-server/access/password-service.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
@@ -42,7 +43,7 @@ export interface ServerOptions {
   engine: EngineName | 'auto';
   limits: ServerLimits;
   settings: WorkerSettings;
-  access: AccessRules;
+  access: Access;
 }
 
 /** What the main thread can read of one worker, live. */
@@ -70,6 +71,7 @@ export class Server {
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
   readonly #front: Front | undefined;
+  readonly #passwords: PasswordService | undefined;
   readonly #crew: Crew[];
   readonly #control: WorkerControl;
   readonly #wakers: Waker[];
@@ -77,12 +79,14 @@ export class Server {
   private constructor(
     ports: readonly number[],
     front: Front | undefined,
+    passwords: PasswordService | undefined,
     crew: Crew[],
     created: Created[],
     control: WorkerControl,
   ) {
     this.ports = ports;
     this.#front = front;
+    this.#passwords = passwords;
     this.#crew = crew;
     this.#control = control;
     this.#wakers = created.map(({ waker }) => waker);
@@ -113,15 +117,18 @@ export class Server {
       if (carrier === 'tcp' && workers > 1 && port !== 0) await assertPortFree(host, port);
     }
     const control = WorkerControl.create(workers, options.settings);
-    const crew = startCrew(options, control);
+    const { passwords } = options.access;
+    const service = passwords && new PasswordService(passwords);
+    const crew = startCrew(options, control, service);
     try {
       const created = await Promise.all(crew.map((member) => hear(member, 'created')));
       const { ports, front } = await openListeners(options, (host, port, prelude) =>
         listenWith(crew, host, port, prelude),
       );
       const wakers = created.map(({ waker }) => waker);
+      service?.serve(wakers);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      return new Server(ports, front, crew, created, control);
+      return new Server(ports, front, service, crew, created, control);
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));
@@ -145,6 +152,7 @@ export class Server {
   /** Closes every connection and ends the workers. Their figures stay readable. */
   async stop(): Promise<void> {
     await this.#front?.stop();
+    this.#passwords?.close();
     this.#control.stop();
     this.#wakeAll();
     // One that died has been reported by `failed`.
@@ -176,7 +184,11 @@ async function listenWith(
   return port;
 }
 
-function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
+function startCrew(
+  options: ServerOptions,
+  control: WorkerControl,
+  service: PasswordService | undefined,
+): Crew[] {
   const { workers, engine } = options;
   const links = Array.from({ length: workers }, (_, from) =>
     Array.from({ length: workers }, (_, to) =>
@@ -187,6 +199,7 @@ function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
   const limits = workerLimits(options.limits, workers);
   return Array.from({ length: workers }, (_, self) => {
     const stats = createWorkerStats();
+    const passwordPort = service?.addWorker();
     const birth: WorkerBirth = {
       self,
       engine,
@@ -194,13 +207,18 @@ function startCrew(options: ServerOptions, control: WorkerControl): Crew[] {
       hashSeed,
       control: control.memory,
       stats,
-      access: options.access,
+      access: options.access.rules,
+      passwordPort,
       origins: options.origins,
       outgoing: links[self]!,
       incoming: links.map((row) => row[self]),
     };
     const url = new URL('./worker/serve-worker.ts', import.meta.url);
-    const thread = new Worker(url, { workerData: birth, name: `serve-${self}` });
+    const thread = new Worker(url, {
+      workerData: birth,
+      transferList: passwordPort === undefined ? [] : [passwordPort],
+      name: `serve-${self}`,
+    });
     const exited = once(thread, 'exit').then(() => {});
     exited.catch(() => {});
     return { thread, stats, exited };

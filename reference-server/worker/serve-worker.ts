@@ -7,6 +7,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
+import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
@@ -34,7 +35,17 @@ async function work(birth: WorkerBirth): Promise<void> {
     onWake: () => obey(self, control, home, reactor),
     onTurn: () => home.publishGauges(),
   });
-  const transports = new Transports(edge, {
+  const { login } = birth.access;
+  const gate =
+    login &&
+    new LoginGate(edge, {
+      rules: login,
+      connections: limits.connectionsMax,
+      connectBytesMax: limits.connectBytesMax,
+      stats,
+      port: birth.passwordPort,
+    });
+  const transports = new Transports(gate ?? edge, {
     connections: limits.connectionsMax,
     outputBytesMax: limits.outputBytesMax,
     origins: birth.origins,
@@ -57,6 +68,7 @@ async function work(birth: WorkerBirth): Promise<void> {
   home.injectedUs = control.wished.injectedUs;
   transports.attach(reactor);
   edge.attach(transports);
+  gate?.attach(transports, (conn) => transports.certifiedName(conn));
   exchange.join(edge, home);
   const { engine, waker, stats: reactorStats } = reactor;
   const mailboxLengths = home.mailboxes.length;

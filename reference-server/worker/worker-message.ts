@@ -1,6 +1,7 @@
 // What the main thread and a worker tell each other before the worker's reactor runs. Afterwards the
 // worker's thread belongs to its reactor and no message is read; then there is shared memory only.
 
+import type { MessagePort } from 'node:worker_threads';
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
@@ -18,6 +19,8 @@ export interface WorkerBirth {
   control: SharedArrayBuffer;
   stats: WorkerStats;
   access: AccessRules;
+  /** To the service that looks at passwords; undefined without a password file. */
+  passwordPort: MessagePort | undefined;
   /** Pages that browsers may come from. */
   origins: readonly string[];
   outgoing: (SharedArrayBuffer | undefined)[];
