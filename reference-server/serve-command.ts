@@ -6,7 +6,7 @@ import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
-import { CONFORMANCE, OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
+import { ACCESS_OPTIONS, readAccess } from '#reference-server/access/access-options.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
@@ -21,6 +21,7 @@ const MAILBOX_MESSAGES_MAX = 1_000_000;
 
 const OPTIONS: OptionSpec[] = [
   ...LISTENER_OPTIONS,
+  ...ACCESS_OPTIONS,
   {
     flags: '--workers <n>',
     help: 'reactor threads (default: one a core)',
@@ -28,17 +29,8 @@ const OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--engine <name>',
-    help: "'ring', 'net' or 'auto' (default)",
-    parse: parseOneOf('ring', 'net', 'auto'),
-  },
-  {
-    flags: '--lab',
-    help: 'a server for a lab: anonymous logins, refuses every address but loopback',
-  },
-  {
-    flags: '--profile <name>',
-    help: "'conformance': anonymous, every topic; for foreign test suites, on loopback only",
-    parse: parseOneOf('conformance'),
+    help: "'ring', 'epoll', 'net' or 'auto' (default)",
+    parse: parseOneOf('ring', 'epoll', 'net', 'auto'),
   },
   {
     flags: '--connections <n>',
@@ -93,9 +85,9 @@ async function run(context: CommandContext): Promise<ExitCode> {
 
 /** The checked command line. Throws WSAR_ERR_USAGE. */
 export function readOptions(given: Record<string, unknown>): ServerOptions {
-  const isConformance = given['profile'] === 'conformance';
-  const purpose = given['lab'] === true ? 'lab' : isConformance ? 'conformance' : undefined;
-  const listening = readListening(given, purpose, false);
+  const access = readAccess(given);
+  const hasLogin = access.rules.login !== undefined;
+  const listening = readListening(given, access.purpose, hasLogin);
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
@@ -104,7 +96,6 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
   };
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
-  const access = isConformance ? CONFORMANCE : OWN_MAILBOX;
   return { ...listening, workers, engine, limits: readLimits(given), settings, access };
 }
 

@@ -9,14 +9,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { CloseReason, Conn, Reactor, ReactorHandler } from '#core/socket/reactor.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
-import type { EdgeReactor } from '#reference-server/edge/edge.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
-import type { Prelude } from '#reference-server/transport/listener.ts';
-import {
-  PROXY_HEADER_BYTES_MAX,
-  readProxyHeader,
-} from '#reference-server/transport/proxy-header.ts';
-import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
 import {
   CLOSE_CODE,
   FRAME_HEAD_BYTES_MAX,
@@ -25,7 +17,15 @@ import {
   putFrameHead,
   putPong,
   WebSocketFrames,
-} from '#reference-server/transport/web-socket-frames.ts';
+} from '#core/wire/websocket/frames.ts';
+import type { EdgeReactor } from '#reference-server/edge/edge.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import type { Prelude } from '#reference-server/transport/listener.ts';
+import {
+  PROXY_HEADER_BYTES_MAX,
+  readProxyHeader,
+} from '#reference-server/transport/proxy-header.ts';
+import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
 
 /** Connections whose prelude has come in part. */
 const PENDING_MAX = 16_384;
@@ -78,7 +78,7 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   /** What the listener expects that the reactor gives this number. */
   expect(listener: number, prelude: Prelude): void {
     this.#preludes[listener] = prelude;
-    if (prelude.webSocket) this.#frames ??= new WebSocketFrames(this.#connections);
+    if (prelude.webSocket) this.#frames ??= new WebSocketFrames(this.#connections, 'client');
   }
 
   /** Common name of the client's certificate, as the front or a proxy verified it. */

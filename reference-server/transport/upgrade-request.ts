@@ -9,12 +9,11 @@
 // A request with an Origin comes from a page in a browser, and any page on the web can reach a port of the
 // loopback interface that way: only listed origins may.
 
-import { createHash } from 'node:crypto';
+import { acceptFor } from '#core/wire/websocket/client-handshake.ts';
 
 /** The longest line that matters and the longest request. */
 const LINE_BYTES_MAX = 512;
 const REQUEST_BYTES_MAX = 4096;
-const MAGIC = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** The second is what clients of MQTT 3.1 used to ask for. */
 const PROTOCOLS = ['mqtt', 'mqttv3.1'];
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -80,9 +79,7 @@ export class UpgradeRequest {
   get answer(): string {
     if (this.status === 101) {
       const key = this.#fields.get('sec-websocket-key')!;
-      const accept = createHash('sha1')
-        .update(key + MAGIC)
-        .digest('base64');
+      const accept = acceptFor(key);
       return (
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
         `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${this.#protocol()}\r\n\r\n`

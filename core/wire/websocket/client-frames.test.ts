@@ -11,7 +11,7 @@ import {
   putFrameHead,
   putPong,
   WebSocketFrames,
-} from '#reference-server/transport/web-socket-frames.ts';
+} from '#core/wire/websocket/frames.ts';
 
 const CONN = 1;
 
@@ -49,7 +49,7 @@ class Collector implements FrameSink {
 
 /** Feeds `stream` in pieces that end at `cuts`; the result is the first code that is not 0. */
 function feed(stream: Buffer, cuts: number[], sink: FrameSink): number {
-  const frames = new WebSocketFrames(2);
+  const frames = new WebSocketFrames(2, 'client');
   frames.open(CONN);
   const ends = [...new Set([...cuts.map((cut) => cut % (stream.length + 1)), stream.length])];
   let start = 0;
