@@ -2,6 +2,11 @@
 // workers, because users and connections are spread by hash. Nothing here is memory that is spent:
 // tables are reserved and cost what is touched.
 
+import {
+  type BrokerLimits,
+  DEFAULT_BROKER_LIMITS,
+  workerBrokerLimits,
+} from '#reference-server/broker/broker-limits.ts';
 import type { MailboxLimits } from '#reference-server/mailbox/mailboxes.ts';
 
 const KIB = 1024;
@@ -24,6 +29,8 @@ export interface ServerLimits {
   /** Sent and not accepted, one receiver. */
   windowMessagesMax: number;
   windowBytesMax: number;
+  /** How often a message may be the first that a connection left unaccepted; then it is parked. */
+  redeliveriesMax: number;
   /** Largest packet of a client that has logged in; larger ones close its connection. */
   packetBytesMax: number;
   /** Largest packet before login: a CONNECT. */
@@ -46,6 +53,10 @@ export interface ServerLimits {
   linkBacklogBytesSoftMax: number;
   /** Frames waiting for another worker beyond which messages are refused. */
   linkBacklogBytesMax: number;
+  /** Longest keep-alive; MQTT 5 clients that ask for more or for none are told so. 0 = as they like. */
+  keepAliveMaxS: number;
+  /** Of the general lane. */
+  broker: BrokerLimits;
 }
 
 const PACKET_BYTES_MAX = 64 * KIB;
@@ -63,6 +74,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   mailboxBytesMax: MIB,
   windowMessagesMax: 20,
   windowBytesMax: WINDOW_BYTES_MAX,
+  redeliveriesMax: 5,
   packetBytesMax: PACKET_BYTES_MAX,
   connectBytesMax: 4 * KIB,
   loginTimeoutMs: 5000,
@@ -77,6 +89,8 @@ export const DEFAULT_LIMITS: ServerLimits = {
   outputBytesTotalMax: 512 * MIB,
   linkBacklogBytesSoftMax: MIB,
   linkBacklogBytesMax: 16 * MIB,
+  keepAliveMaxS: 1200,
+  broker: DEFAULT_BROKER_LIMITS,
 };
 
 /** The share of one of `workers` workers: a quarter more than even where the hash decides. */
@@ -90,6 +104,7 @@ export function workerLimits(limits: ServerLimits, workers: number): ServerLimit
     messagesMax: Math.ceil(limits.messagesMax / workers),
     messageBytesMax: Math.ceil(limits.messageBytesMax / workers),
     partialBytesMax: Math.ceil(limits.partialBytesMax / workers),
+    broker: workerBrokerLimits(limits.broker, workers),
     outputBytesTotalMax: Math.max(limits.outputBytesMax, limits.outputBytesTotalMax / workers),
   };
 }
@@ -103,5 +118,6 @@ export function mailboxLimits(limits: ServerLimits): MailboxLimits {
     mailboxBytesMax: limits.mailboxBytesMax,
     windowMessagesMax: limits.windowMessagesMax,
     windowBytesMax: limits.windowBytesMax,
+    redeliveriesMax: limits.redeliveriesMax,
   };
 }

@@ -17,6 +17,7 @@ import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { wake } from '#core/socket/waker.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
 import { PasswordService } from '#reference-server/access/password-service.ts';
+import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
@@ -196,6 +197,7 @@ function startCrew(
     ),
   );
   const hashSeed = randomInt(0x1_0000_0000);
+  const interest = createInterest(workers);
   const limits = workerLimits(options.limits, workers);
   return Array.from({ length: workers }, (_, self) => {
     const stats = createWorkerStats();
@@ -208,6 +210,7 @@ function startCrew(
       control: control.memory,
       stats,
       access: options.access.rules,
+      interest,
       passwordPort,
       origins: options.origins,
       outgoing: links[self]!,

@@ -1,61 +1,89 @@
 // What a client may send, packet by packet: decodes, checks what the standard allows at this point, and
 // hands it to the user's home or answers at once. Returns 0, or -1 - cause when the connection must end.
 //
-// Topics: 'm/<uid>' is the mailbox of a user. A message to any other topic has no possible subscriber,
-// because nobody may subscribe to more than the own mailbox and receipts: it is acknowledged and
-// forgotten, as brokers do, and counted.
+// Two lanes. A PUBLISH with QoS 0 or 1 to 'm/<uid>' goes straight to the receiver's home, PUBACK to the
+// mailbox, PINGREQ is answered here: no string and no object. Everything else is checked here and goes
+// to the user's own home as it is, where the broker knows topics, sessions and QoS 2.
+//
+// Where only mailboxes are open (AccessRules 'own'), a message to a topic that nobody may subscribe to is
+// acknowledged and forgotten in MQTT 3, as brokers do, and refused in MQTT 5; both are counted.
 
-import { randomBytes } from 'node:crypto';
-import { decodePacketId, emptyBodyFlaw } from '#core/wire/mqtt/decode-acknowledge.ts';
-import { ConnectFields, decodeConnect } from '#core/wire/mqtt/decode-connect.ts';
+import {
+  AcknowledgeFields,
+  decodeAcknowledge,
+  decodePacketId,
+  emptyBodyFlaw,
+} from '#core/wire/mqtt/decode-acknowledge.ts';
+import { DisconnectFields, decodeDisconnect } from '#core/wire/mqtt/decode-disconnect.ts';
 import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { decodeSubscribe, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
-import { encodeConnack, encodePingresp, encodePuback } from '#core/wire/mqtt/encode.ts';
-import { CONNACK, PACKET, PROTOCOL_LEVEL_3_1_1 } from '#core/wire/mqtt/packet.ts';
+import { encodePingresp, encodePuback } from '#core/wire/mqtt/encode.ts';
+import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
+import {
+  FLAW,
+  PACKET,
+  PROTOCOL_LEVEL_3_1_1,
+  PROTOCOL_LEVEL_5,
+  REASON,
+} from '#core/wire/mqtt/packet.ts';
+import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import { topicNameFlaw } from '#core/wire/mqtt/text.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
+import { Aliases } from '#reference-server/edge/aliases.ts';
+import { ClientLogin } from '#reference-server/edge/client-login.ts';
 import type { Connections } from '#reference-server/edge/connections.ts';
-import { STATE } from '#reference-server/edge/connections.ts';
+import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
 import type { SenderReference } from '#reference-server/mailbox/mailboxes.ts';
 import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const INBOX_PREFIX = 0x6d;
+const GROUP_PREFIX = 0x67;
+const PRESENCE_PREFIX = 0x70;
 const SLASH = 0x2f;
-const PLUS = 0x2b;
-const HASH = 0x23;
 
 /** Sends an answer of this edge on a connection. */
 export type Answer = (conn: number, bytes: Uint8Array, end: number) => void;
 
+export interface ClientPacketsOptions {
+  connections: Connections;
+  exchange: Exchange;
+  stats: WorkerStats;
+  hashSeed: number;
+  limits: ServerLimits;
+  access: AccessRules;
+  answer: Answer;
+}
+
 export class ClientPackets {
+  readonly login: ClientLogin;
   readonly #connections: Connections;
   readonly #exchange: Exchange;
   readonly #stats: WorkerStats;
   readonly #hashSeed: number;
+  readonly #isOwnOnly: boolean;
   readonly #answer: Answer;
-  readonly #connect = new ConnectFields();
+  readonly #aliases: Aliases;
   readonly #publish = new PublishFields();
   readonly #subscribe = new SubscribeFields();
+  readonly #acknowledge = new AcknowledgeFields();
+  readonly #disconnect = new DisconnectFields();
   readonly #sender: SenderReference = { worker: 0, row: 0, generation: 0, packetId: 0 };
   readonly #out = new Uint8Array(16);
-  readonly #uidPrefix = `auto-${randomBytes(6).toString('hex')}-`;
-  #uidsGiven = 0;
 
-  constructor(
-    connections: Connections,
-    exchange: Exchange,
-    stats: WorkerStats,
-    hashSeed: number,
-    answer: Answer,
-  ) {
-    this.#connections = connections;
-    this.#exchange = exchange;
-    this.#stats = stats;
-    this.#hashSeed = hashSeed;
-    this.#answer = answer;
+  constructor(options: ClientPacketsOptions) {
+    this.#connections = options.connections;
+    this.#exchange = options.exchange;
+    this.#stats = options.stats;
+    this.#hashSeed = options.hashSeed;
+    this.#isOwnOnly = options.access.topics === 'own';
+    this.#answer = options.answer;
+    this.#aliases = new Aliases(options.limits);
+    this.login = new ClientLogin(options);
   }
 
   /** Handles the whole packet in [start, end). */
@@ -63,87 +91,96 @@ export class ClientPackets {
     const type = bytes[start]! >>> 4;
     if (this.#connections.state[conn] === STATE.connecting) {
       return type === PACKET.connect
-        ? this.#handleConnect(conn, bytes, start, end)
+        ? this.login.connect(conn, bytes, start, end)
         : ends(CLOSE_CAUSE.connectExpected);
     }
-    if (type === PACKET.publish) return this.#handlePublish(conn, bytes, start, end);
-    if (type === PACKET.puback) return this.#handlePuback(conn, bytes, start, end);
-    if (type === PACKET.pingreq) {
-      if (emptyBodyFlaw(bytes, start, end) !== 0) return ends(CLOSE_CAUSE.trailing);
-      this.#answer(conn, this.#out, encodePingresp(this.#out, 0));
-      return 0;
+    switch (type) {
+      case PACKET.publish:
+        return this.#handlePublish(conn, bytes, start, end);
+      case PACKET.puback:
+      case PACKET.pubrec:
+      case PACKET.pubrel:
+      case PACKET.pubcomp:
+        return this.#handleAcknowledge(conn, bytes, start, end);
+      case PACKET.pingreq:
+        if (emptyBodyFlaw(bytes, start, end) !== 0) return ends(CLOSE_CAUSE.trailing);
+        this.#answer(conn, this.#out, encodePingresp(this.#out, 0));
+        return 0;
+      case PACKET.subscribe:
+      case PACKET.unsubscribe:
+        return this.#handleSubscription(conn, bytes, start, end);
+      case PACKET.disconnect:
+        return this.#handleDisconnect(conn, bytes, start, end);
+      case PACKET.connect:
+        return ends(CLOSE_CAUSE.connectTwice);
+      case PACKET.pingresp:
+        if (emptyBodyFlaw(bytes, start, end) !== 0) return ends(CLOSE_CAUSE.trailing);
+        return ends(CLOSE_CAUSE.unexpectedPacket);
+      default:
+        return ends(CLOSE_CAUSE.unexpectedPacket);
     }
-    if (type === PACKET.subscribe || type === PACKET.unsubscribe) {
-      return this.#handleSubscription(conn, bytes, start, end);
-    }
-    if (type === PACKET.disconnect) {
-      const flaw = emptyBodyFlaw(bytes, start, end);
-      return ends(flaw === 0 ? CLOSE_CAUSE.disconnect : causeOfFlaw(flaw));
-    }
-    return ends(type === PACKET.connect ? CLOSE_CAUSE.connectTwice : CLOSE_CAUSE.unexpectedPacket);
   }
 
-  #handleConnect(conn: number, bytes: Uint8Array, start: number, end: number): number {
-    const fields = this.#connect;
-    const flaw = decodeConnect(bytes, start, end, fields);
-    if (flaw !== 0) return ends(causeOfFlaw(flaw));
-    if (fields.level !== PROTOCOL_LEVEL_3_1_1) {
-      return this.#refuse(conn, CONNACK.protocolRefused, CLOSE_CAUSE.protocolLevel);
-    }
-    this.#connections.keepAliveS[conn] = fields.keepAliveS;
-    const { clientIdStart, clientIdEnd } = fields;
-    if (clientIdStart === clientIdEnd && fields.cleanSession) {
-      // Who has no name gets one; without a session to keep, nobody needs to know it [MQTT-3.1.3-6].
-      const uid = Buffer.from(`${this.#uidPrefix}${this.#uidsGiven++}`);
-      this.#login(conn, uid, 0, uid.length);
-      return 0;
-    }
-    if (!isUid(bytes, clientIdStart, clientIdEnd)) {
-      return this.#refuse(conn, CONNACK.clientIdRefused, CLOSE_CAUSE.clientId);
-    }
-    this.#login(conn, bytes, clientIdStart, clientIdEnd);
-    return 0;
+  /** The connection is gone: nothing of it is kept. */
+  forget(conn: number): void {
+    this.#aliases.forget(conn);
+    this.login.forget(conn);
   }
 
-  #login(conn: number, bytes: Uint8Array, start: number, end: number): void {
-    const connections = this.#connections;
-    const hash = uidHash(bytes, start, end, this.#hashSeed);
-    const home = homeOf(hash, this.#exchange.workers);
-    connections.state[conn] = STATE.loggingIn;
-    connections.home[conn] = home;
-    const generation = connections.generation[conn]!;
-    const { cleanSession } = this.#connect;
-    this.#exchange.login(home, conn, generation, cleanSession, bytes, start, end);
+  #levelOf(conn: number): number {
+    return (this.#connections.flags[conn]! & CONN_FLAG.v5) === 0
+      ? PROTOCOL_LEVEL_3_1_1
+      : PROTOCOL_LEVEL_5;
   }
 
   #handlePublish(conn: number, bytes: Uint8Array, start: number, end: number): number {
     const fields = this.#publish;
-    const flaw =
-      decodePublish(bytes, start, end, fields) ||
-      topicNameFlaw(bytes, fields.topicStart, fields.topicEnd);
+    const level = this.#levelOf(conn);
+    const flaw = decodePublish(bytes, start, end, fields, level);
     if (flaw !== 0) return ends(causeOfFlaw(flaw));
-    if (fields.qos === 2) return ends(CLOSE_CAUSE.qos2);
-    this.#stats[STAT.received]!++;
-    const uidStart = fields.topicStart + 2;
-    const uidLength = fields.topicEnd - uidStart;
-    const isInbox =
-      uidLength > 0 &&
-      uidLength <= UID_BYTES_MAX &&
-      bytes[uidStart - 2] === INBOX_PREFIX &&
-      bytes[uidStart - 1] === SLASH;
-    if (isInbox) this.#send(conn, bytes, uidStart);
-    else {
-      this.#stats[STAT.foreign]!++;
-      if (fields.qos === 1) {
-        this.#answer(conn, this.#out, encodePuback(this.#out, 0, fields.packetId));
-      }
+    if (level >= PROTOCOL_LEVEL_5 && fields.properties.has(PROPERTY.topicAlias)) {
+      return this.#handleAliased(conn, bytes);
     }
+    const { topicStart, topicEnd } = fields;
+    const topicFlaw = topicNameFlaw(bytes, topicStart, topicEnd);
+    if (topicFlaw !== 0) return ends(causeOfFlaw(topicFlaw));
+    const uidLength = topicEnd - topicStart - 2;
+    const isShort = uidLength > 0 && uidLength <= UID_BYTES_MAX;
+    const prefix = bytes[topicStart + 1] === SLASH ? bytes[topicStart]! : 0;
+    if (this.#isOwnOnly && fields.qos === 2) return ends(CLOSE_CAUSE.qos2);
+    this.#stats[STAT.received]!++;
+    if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
+      this.#send(conn, bytes, topicStart + 2);
+    else if (!this.#isOwnOnly || prefix === GROUP_PREFIX || prefix === PRESENCE_PREFIX) {
+      this.#hand(conn, bytes, start, end);
+    } else this.#forgetMessage(conn, level);
     return 0;
+  }
+
+  /** A topic alias is resolved here: what goes on has its topic and no alias. */
+  #handleAliased(conn: number, bytes: Uint8Array): number {
+    const length = this.#aliases.resolve(conn, bytes, this.#publish);
+    if (length < 0) {
+      return ends(length === FLAW.propertyValue ? CLOSE_CAUSE.topicAlias : causeOfFlaw(length));
+    }
+    return this.#handlePublish(conn, this.#aliases.bytes, 0, length);
+  }
+
+  /** No one may subscribe to this topic. */
+  #forgetMessage(conn: number, level: number): void {
+    const { qos, packetId } = this.#publish;
+    this.#stats[STAT.foreign]!++;
+    if (qos === 0) return;
+    const end =
+      level < PROTOCOL_LEVEL_5
+        ? encodePuback(this.#out, 0, packetId)
+        : encodeAcknowledge5(this.#out, 0, PACKET.puback, packetId, REASON.notAuthorized);
+    this.#answer(conn, this.#out, end);
   }
 
   /** Hands the message in `#publish` to its receiver's home. */
   #send(conn: number, bytes: Uint8Array, uidStart: number): void {
-    const { topicEnd, qos, packetId, payloadStart, payloadEnd } = this.#publish;
+    const { topicEnd, qos, packetId, propertiesStart, payloadEnd, properties } = this.#publish;
     const connections = this.#connections;
     const sender = this.#sender;
     sender.worker = connections.home[conn]!;
@@ -158,59 +195,80 @@ export class ClientPackets {
       if (qos === 0) this.#stats[STAT.dropped]!++;
       else {
         this.#stats[STAT.withheld]!++;
-        this.#exchange.withhold(this.#exchange.self, conn, generation);
+        this.#exchange.withhold(this.#exchange.self, conn, generation, packetId);
       }
       return;
     }
+    const hasProperties = properties.blockEnd > properties.blockStart;
+    const bodyStart = hasProperties ? propertiesStart : this.#publish.payloadStart;
     this.#exchange.publish(
       home,
       conn,
       generation,
       sender,
-      qos,
+      qos | (hasProperties ? PUBLISH_HAS_PROPERTIES : 0),
       hash,
       bytes,
       uidStart,
       topicEnd,
-      payloadStart,
+      bodyStart,
       payloadEnd,
     );
   }
 
-  #handlePuback(conn: number, bytes: Uint8Array, start: number, end: number): number {
-    const packetId = decodePacketId(bytes, start, end);
-    if (packetId < 0) return ends(causeOfFlaw(packetId));
+  #handleAcknowledge(conn: number, bytes: Uint8Array, start: number, end: number): number {
     const { home, row, rowGeneration } = this.#connections;
-    this.#exchange.acknowledge(home[conn]!, row[conn]!, rowGeneration[conn]!, packetId);
+    const isPuback = bytes[start]! >>> 4 === PACKET.puback;
+    const level = this.#levelOf(conn);
+    if (isPuback && level < PROTOCOL_LEVEL_5) {
+      const packetId = decodePacketId(bytes, start, end);
+      if (packetId < 0) return ends(causeOfFlaw(packetId));
+      this.#exchange.acknowledge(home[conn]!, row[conn]!, rowGeneration[conn]!, packetId, 0);
+      return 0;
+    }
+    const fields = this.#acknowledge;
+    const flaw = decodeAcknowledge(bytes, start, end, fields, level);
+    if (flaw !== 0) return ends(causeOfFlaw(flaw));
+    if (isPuback) {
+      const { packetId, reason } = fields;
+      this.#exchange.acknowledge(home[conn]!, row[conn]!, rowGeneration[conn]!, packetId, reason);
+    } else this.#hand(conn, bytes, start, end);
     return 0;
   }
 
   #handleSubscription(conn: number, bytes: Uint8Array, start: number, end: number): number {
-    const flaw = decodeSubscribe(bytes, start, end, this.#subscribe);
+    const flaw = decodeSubscribe(bytes, start, end, this.#subscribe, this.#levelOf(conn));
     if (flaw !== 0) return ends(causeOfFlaw(flaw));
-    const { home, row, rowGeneration } = this.#connections;
-    this.#exchange.subscription(home[conn]!, row[conn]!, rowGeneration[conn]!, bytes, start, end);
+    this.#hand(conn, bytes, start, end);
     return 0;
   }
 
-  /** CONNACK with a reason, then the end [MQTT-3.2.2-5]. */
-  #refuse(conn: number, returnCode: number, cause: number): number {
-    this.#stats[STAT.loginsRefused]!++;
-    this.#answer(conn, this.#out, encodeConnack(this.#out, 0, false, returnCode));
-    return ends(cause);
+  #handleDisconnect(conn: number, bytes: Uint8Array, start: number, end: number): number {
+    const fields = this.#disconnect;
+    const { flags } = this.#connections;
+    const flaw = decodeDisconnect(bytes, start, end, fields, this.#levelOf(conn));
+    // An unknown reason to go is no reason to be told so.
+    if (flaw !== 0) return ends(flaw === FLAW.returnCode ? CLOSE_CAUSE.ended : causeOfFlaw(flaw));
+    const expiryS = fields.properties.number(PROPERTY.sessionExpiry, -1);
+    // Who said that the session ends with the connection cannot change that at its end (5: 3.14.2.2.2).
+    if (expiryS > 0 && (flags[conn]! & CONN_FLAG.expires) === 0) {
+      return ends(CLOSE_CAUSE.sessionExpiry);
+    }
+    this.login.goodbye(conn, fields.reason !== REASON.disconnectWithWill, expiryS);
+    return ends(CLOSE_CAUSE.disconnect);
+  }
+
+  /** Gives a sound packet to the user's home. */
+  #hand(conn: number, bytes: Uint8Array, start: number, end: number): void {
+    const { home, row, rowGeneration } = this.#connections;
+    this.#exchange.packet(home[conn]!, row[conn]!, rowGeneration[conn]!, bytes, start, end);
   }
 }
+
+/** Beside the QoS of a publish frame: the body begins with the properties of MQTT 5. */
+export const PUBLISH_HAS_PROPERTIES = 4;
 
 /** The result of a packet that ends its connection. */
-function ends(cause: number): number {
+export function ends(cause: number): number {
   return -1 - cause;
-}
-
-/** Whether a client id can be part of a topic name, and fits the table of users. */
-function isUid(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end === start || end - start > UID_BYTES_MAX) return false;
-  for (let at = start; at < end; at++) {
-    if (bytes[at] === PLUS || bytes[at] === HASH) return false;
-  }
-  return true;
 }

@@ -22,6 +22,14 @@ export const CONN_FLAG = {
   paused: 2,
   /** A PUBACK was withheld: the deadline now ends the connection. */
   withheld: 4,
+  /** Speaks MQTT 5. */
+  v5: 8,
+  /** Its keep-alive is ours, which CONNACK tells. */
+  keepAliveChanged: 16,
+  /** Its session outlives the connection. */
+  expires: 32,
+  /** Speaks MQTT 3.1, whose CONNACK says nothing of a session. */
+  v31: 64,
 } as const;
 
 export const NO_CAUSE = 255;

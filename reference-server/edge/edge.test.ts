@@ -482,7 +482,7 @@ test('each kind of malformed input closes its own connection with its own cause'
     ['firstByte', [...login, 0xf1, 0]],
     ['unexpectedPacket', [...login, 0xf0, 0]],
     ['unexpectedPacket', [...login, 0x20, 2, 0, 0]],
-    ['unexpectedPacket', [...login, 0x62, 2, 0, 1]],
+    ['unexpectedPacket', [...login, 0xd0, 0]],
     ['lengthOverlong', [0x10, 0x80, 0x80, 0x80, 0x80, 1]],
     ['tooLarge', [0x10, 0xff, 0x7f]],
     ['tooLarge', [...login, 0x30, 0xff, 0xff, 0x7f]],
@@ -503,7 +503,7 @@ test('each kind of malformed input closes its own connection with its own cause'
     ['noFilter', [...login, 0x82, 2, 0, 1]],
     ['qos2', [...login, 0x34, 5, 0, 1, 97, 0, 1]],
     ['protocolLevel', connect(6, 2, 0, 1, 120)],
-    ['protocolLevel', [0x10, 14, 0, 6, 77, 81, 73, 115, 100, 112, 3, 2, 0, 0, 0, 0]],
+    ['protocolLevel', [0x10, 14, 0, 6, 77, 81, 73, 115, 100, 112, 4, 2, 0, 0, 0, 0]],
     ['disconnect', [...login, 0xe0, 0]],
   ];
   const cluster = simulateCluster(2);

@@ -17,20 +17,23 @@ import {
   type Reactor,
   type ReactorHandler,
 } from '#core/socket/reactor.ts';
-import { encodeConnack } from '#core/wire/mqtt/encode.ts';
+import { encodeAcknowledge5, encodeReason5 } from '#core/wire/mqtt/encode-5.ts';
 import { announcedLength, frameLength } from '#core/wire/mqtt/frame.ts';
-import { CONNACK } from '#core/wire/mqtt/packet.ts';
+import { CONNACK, PACKET, REASON } from '#core/wire/mqtt/packet.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { ClientPackets } from '#reference-server/edge/client-packets.ts';
 import { CONN_FLAG, Connections, NO_CAUSE, STATE } from '#reference-server/edge/connections.ts';
 import { PartialPackets } from '#reference-server/edge/partial-packets.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
+import { CLOSE_CAUSE, causeOfFlaw, reasonOfCause } from '#reference-server/stats/close-cause.ts';
 import { STAT, STAT_CLOSED, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 /** How often throttled connections are looked at, us. */
 const THROTTLE_PERIOD_US = 20_000;
+/** How often wills and sessions that wait for their time are looked at, us. */
+const TIMER_PERIOD_US = 100_000;
 /** How long a worker whose link was full waits for the other to read, us. */
 const LINK_RETRY_US = 200;
 
@@ -40,10 +43,11 @@ export interface EdgeOptions {
   stats: WorkerStats;
   clock: Clock;
   hashSeed: number;
+  access: AccessRules;
   /** Called on every wake of the reactor: somebody outside changed something. */
   onWake: () => void;
-  /** Called at the end of every turn. */
-  onTurn: () => void;
+  /** Called at the end of every turn; true when something waits for its time. */
+  onTurn: () => boolean;
 }
 
 /** What the edge asks of the reactor, or of what stands before it (transport/transports.ts). */
@@ -61,7 +65,7 @@ export class Edge implements ReactorHandler {
   readonly #clock: Clock;
   readonly #packets: ClientPackets;
   readonly #wakeCall: () => void;
-  readonly #turnCall: () => void;
+  readonly #turnCall: () => boolean;
   #reactor!: EdgeReactor;
   /** Connections that are behind with their output or feed a link that is; see `CONN_FLAG.listed`. */
   readonly #throttled: Int32Array;
@@ -86,13 +90,11 @@ export class Edge implements ReactorHandler {
     this.connections = new Connections(limits.connectionsMax);
     this.partials = new PartialPackets(limits.connectionsMax, limits.partialBytesMax);
     this.#throttled = new Int32Array(limits.connectionsMax);
-    this.#packets = new ClientPackets(
-      this.connections,
-      exchange,
-      stats,
-      options.hashSeed,
-      (conn, bytes, end) => this.#answer(conn, bytes, end),
-    );
+    this.#packets = new ClientPackets({
+      ...options,
+      connections: this.connections,
+      answer: (conn, bytes, end) => this.#answer(conn, bytes, end),
+    });
   }
 
   /** The reactor that calls this handler; before it runs. */
@@ -132,6 +134,7 @@ export class Edge implements ReactorHandler {
   onClose(conn: number, reason: CloseReason): void {
     const { state, cause } = this.connections;
     if (state[conn] === STATE.online) this.#logout(conn);
+    this.#packets.forget(conn);
     let ended = cause[conn]!;
     if (ended === NO_CAUSE) {
       ended = reason === CLOSE_REASON.stopped ? CLOSE_CAUSE.stopped : CLOSE_CAUSE.reset;
@@ -174,9 +177,10 @@ export class Edge implements ReactorHandler {
     const behindBytes = this.#exchange.flush();
     this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
-    this.#turnCall();
+    const hasTimers = this.#turnCall();
     if (behindBytes > 0) return LINK_RETRY_US;
-    return this.#throttledCount > 0 ? THROTTLE_PERIOD_US : Number.POSITIVE_INFINITY;
+    if (this.#throttledCount > 0) return THROTTLE_PERIOD_US;
+    return hasTimers ? TIMER_PERIOD_US : Number.POSITIVE_INFINITY;
   }
 
   // What homes ask for.
@@ -195,12 +199,13 @@ export class Edge implements ReactorHandler {
       connections.state[conn] === STATE.loggingIn && connections.generation[conn] === generation;
     if (!isWaiting) {
       // The client left while its home was asked.
-      if (row >= 0) this.#exchange.logout(home, row, rowGeneration, conn, generation);
+      if (row >= 0) this.#exchange.logout(home, row, rowGeneration, conn, generation, 0, -1);
       return;
     }
-    const end = encodeConnack(this.#out, 0, isPresent, returnCode);
+    const { login } = this.#packets;
+    const end = login.answer(conn, returnCode, isPresent);
     if (returnCode !== CONNACK.accepted) {
-      this.#answer(conn, this.#out, end);
+      this.#answer(conn, login.bytes, end);
       this.#end(conn, CLOSE_CAUSE.usersFull);
       return;
     }
@@ -209,20 +214,38 @@ export class Edge implements ReactorHandler {
     connections.rowGeneration[conn] = rowGeneration;
     // One and a half times the keep-alive [MQTT-3.1.2-24]; 0 clears the deadline of the login.
     this.#reactor.setDeadline(conn, connections.keepAliveS[conn]! * 1500);
-    this.#answer(conn, this.#out, end);
+    this.#answer(conn, login.bytes, end);
     this.#handleKept(conn);
   }
 
-  /** The user logged in elsewhere; its home has already forgotten this connection. */
-  kick(conn: number, generation: number): void {
+  /**
+   * The home wants the connection to end. `takenOver`: the user logged in elsewhere and the home has
+   * already forgotten this connection.
+   */
+  kick(conn: number, generation: number, cause: number): void {
     if (!this.connections.isOnline(conn, generation)) return;
-    this.#shut(conn, CLOSE_CAUSE.takenOver, this.#reactor.outputBytes(conn) > 0);
+    if (cause !== CLOSE_CAUSE.takenOver) {
+      this.#end(conn, cause);
+      return;
+    }
+    const isBehind = this.#reactor.outputBytes(conn) > 0;
+    if (!isBehind) this.#explain(conn, cause);
+    this.#shut(conn, cause, isBehind);
   }
 
-  /** A message was not stored: no PUBACK comes, and after a grace the connection ends. */
-  withhold(conn: number, generation: number): void {
+  /**
+   * A message was not stored. MQTT 5 says so; in MQTT 3 no PUBACK comes, and after a grace the
+   * connection ends.
+   */
+  withhold(conn: number, generation: number, packetId: number): void {
     const { connections } = this;
     if (!connections.isOnline(conn, generation)) return;
+    if ((connections.flags[conn]! & CONN_FLAG.v5) !== 0) {
+      const { quotaExceeded } = REASON;
+      const end = encodeAcknowledge5(this.#out, 0, PACKET.puback, packetId, quotaExceeded);
+      this.#answer(conn, this.#out, end);
+      return;
+    }
     if ((connections.flags[conn]! & CONN_FLAG.withheld) !== 0) return;
     connections.flags[conn]! |= CONN_FLAG.withheld;
     this.#reactor.setDeadline(conn, this.#limits.withheldGraceMs);
@@ -257,7 +280,7 @@ export class Edge implements ReactorHandler {
       const length = frameLength(bytes, at, end, this.#packetBytesMax(conn));
       if (length === 0) break;
       if (length < 0) {
-        this.#end(conn, causeOfFlaw(length));
+        this.#end(conn, causeOfFlaw(length), bytes[at]!);
         break;
       }
       this.#handle(conn, bytes, at, at + length);
@@ -268,7 +291,7 @@ export class Edge implements ReactorHandler {
 
   #handle(conn: number, bytes: Uint8Array, start: number, end: number): void {
     const result = this.#packets.handle(conn, bytes, start, end);
-    if (result < 0) this.#end(conn, -1 - result);
+    if (result < 0) this.#end(conn, -1 - result, bytes[start]!);
   }
 
   /** Adds to the packet whose beginning is kept until it is whole, then handles it; returns where the next begins. */
@@ -282,7 +305,7 @@ export class Edge implements ReactorHandler {
       const bytesMax = this.#packetBytesMax(conn);
       const length = announcedLength(partials.bytes, start, start + have, bytesMax);
       if (length < 0) {
-        this.#end(conn, causeOfFlaw(length));
+        this.#end(conn, causeOfFlaw(length), partials.bytes[start]!);
         return end;
       }
       if (length === have) {
@@ -414,13 +437,26 @@ export class Edge implements ReactorHandler {
     this.#reactor.resumeReceive(conn);
   }
 
-  /** Ends a connection, and its user's login if there was one. */
-  #end(conn: number, cause: number): void {
+  /** Ends a connection, and its user's login if there was one; `firstByte` of the packet that caused it. */
+  #end(conn: number, cause: number, firstByte = 0): void {
     const { state } = this.connections;
     if (state[conn] === STATE.closing) return;
-    if (state[conn] === STATE.online) this.#logout(conn);
     // A peer that is silent or does not read would not read what is queued either.
-    this.#shut(conn, cause, cause === CLOSE_CAUSE.keepAlive || cause === CLOSE_CAUSE.outputFull);
+    const isAbort = cause === CLOSE_CAUSE.keepAlive || cause === CLOSE_CAUSE.outputFull;
+    if (state[conn] === STATE.online) {
+      if (!isAbort) this.#explain(conn, cause, firstByte);
+      this.#logout(conn);
+    }
+    this.#shut(conn, cause, isAbort);
+  }
+
+  /** Tells a client of MQTT 5 why (5: 4.13); best effort. */
+  #explain(conn: number, cause: number, firstByte = 0): void {
+    if ((this.connections.flags[conn]! & CONN_FLAG.v5) === 0) return;
+    const reason = reasonOfCause(cause, firstByte);
+    if (reason === 0) return;
+    const end = encodeReason5(this.#out, 0, PACKET.disconnect, reason);
+    this.#reactor.send(conn, this.#out, 0, end);
   }
 
   #shut(conn: number, cause: number, isAbort: boolean): void {
@@ -437,8 +473,16 @@ export class Edge implements ReactorHandler {
 
   #logout(conn: number): void {
     const { home, row, rowGeneration, generation } = this.connections;
-    const user = row[conn]!;
-    this.#exchange.logout(home[conn]!, user, rowGeneration[conn]!, conn, generation[conn]!);
+    const said = this.#packets.login.takeGoodbye(conn);
+    this.#exchange.logout(
+      home[conn]!,
+      row[conn]!,
+      rowGeneration[conn]!,
+      conn,
+      generation[conn]!,
+      said.flags,
+      said.expiryS,
+    );
   }
 
   #nowTenths(): number {

@@ -11,6 +11,8 @@ import {
   encodePublish,
   encodeSubscribe,
 } from '#core/wire/mqtt/encode.ts';
+import { OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
+import { createInterest } from '#reference-server/broker/peers.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
@@ -38,9 +40,10 @@ function build(connectionsMax: number, usersMax: number) {
     limits,
     stats,
   });
-  const options = { limits, exchange, stats, clock: systemClock, hashSeed: 5 };
+  const shared = { hashSeed: 5, access: OWN_MAILBOX, interest: createInterest(1) };
+  const options = { limits, exchange, stats, clock: systemClock, ...shared };
   const home = new Home(options);
-  const edge = new Edge({ ...options, onWake: () => {}, onTurn: () => home.publishGauges() });
+  const edge = new Edge({ ...options, onWake: () => {}, onTurn: () => home.endTurn() });
   const reactor = new StillReactor();
   edge.attach(reactor);
   exchange.join(edge, home);

@@ -6,6 +6,9 @@
 // while the receiver's window has room; `acknowledge` removes and overwrites it and sends a receipt to
 // the sender's home (second check mark).
 //
+// Own mailbox and receipts of a user are bits here; whatever else it does (other topics, wills, QoS 2,
+// sessions that expire) is the broker's, which makes an object for it when it is needed.
+//
 // Sessions [MQTT-3.1.2-4 .. -6]: a persistent one keeps subscriptions and mailbox while its user is away;
 // a clean one loses both when it begins and when it ends. A user that was only ever written to is a
 // stranger: its mailbox waits for the first login.
@@ -13,37 +16,38 @@
 // No call allocates. Memory: 75 bytes a user with a short uid, 36 bytes a connection (edge/memory.test.ts).
 
 import type { Clock } from '#core/clock/clock.ts';
-import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
+import { encodePuback, encodePublish } from '#core/wire/mqtt/encode.ts';
+import { encodePublish5 } from '#core/wire/mqtt/encode-5.ts';
 import {
-  encodePuback,
-  encodePublish,
-  encodeSuback,
-  encodeUnsuback,
-} from '#core/wire/mqtt/encode.ts';
-import { CONNACK, PACKET, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
+  CONNACK,
+  PACKET,
+  PROTOCOL_LEVEL_3_1_1,
+  PROTOCOL_LEVEL_5,
+  REASON,
+} from '#core/wire/mqtt/packet.ts';
+import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
+import { Broker, type SessionHost } from '#reference-server/broker/broker.ts';
+import type { Message } from '#reference-server/broker/message.ts';
+import { Peers } from '#reference-server/broker/peers.ts';
+import { GENERAL_PACKET_ID_MAX, type Session } from '#reference-server/broker/session.ts';
+import { PUBLISH_HAS_PROPERTIES } from '#reference-server/edge/client-packets.ts';
+import { MailPackets } from '#reference-server/home/mail-packets.ts';
+import { RECEIPT_BYTES_MAX, writeReceipt } from '#reference-server/home/receipt-text.ts';
+import { SubscriptionDesk } from '#reference-server/home/subscription-desk.ts';
+import { homeOf } from '#reference-server/home/uid-hash.ts';
+import { USER, UserState } from '#reference-server/home/user-state.ts';
 import { UID_BYTES_MAX, UserTable } from '#reference-server/home/user-table.ts';
 import { mailboxLimits, type ServerLimits } from '#reference-server/limits.ts';
 import { Mailboxes, type SenderReference } from '#reference-server/mailbox/mailboxes.ts';
+import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
-import { OUTPUT } from '#reference-server/worker/frame-type.ts';
-
-/** Bits of a user's flags. */
-const ONLINE = 1;
-const PERSISTENT = 2;
-/** Subscribed to m/<own uid>. */
-const INBOX = 4;
-/** That subscription's QoS is 1. */
-const INBOX_QOS1 = 8;
-/** Subscribed to r/<own uid>. */
-const RECEIPTS = 16;
-/** Written to, never logged in. */
-const STRANGER = 32;
+import { LOGIN, LOGOUT, OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 const INBOX_PREFIX = 0x6d;
 const RECEIPT_PREFIX = 0x72;
 const SLASH = 0x2f;
-const SPACE = 0x20;
 /** 'm/' or 'r/' before the uid. */
 const PREFIX_BYTES = 2;
 const PUBLISH_OVERHEAD_MAX = 5 + 2 + PREFIX_BYTES + UID_BYTES_MAX + 2;
@@ -55,11 +59,15 @@ export interface HomeOptions {
   clock: Clock;
   /** Secret of the uid hash, the same in all workers. */
   hashSeed: number;
+  access: AccessRules;
+  /** Counters of who is interested in what, shared by all workers; see broker/peers.ts. */
+  interest: SharedArrayBuffer;
 }
 
-export class Home {
+export class Home implements SessionHost {
   readonly users: UserTable;
   readonly mailboxes: Mailboxes;
+  readonly broker: Broker;
   /** Knob inject.cpu_us: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
   readonly #exchange: Exchange;
@@ -69,17 +77,17 @@ export class Home {
   #strangers = 0;
   #online = 0;
 
-  readonly #flags: Uint8Array;
-  readonly #worker: Uint8Array;
-  readonly #conn: Int32Array;
-  readonly #connGeneration: Uint32Array;
+  readonly #state: UserState;
 
   readonly #out: Uint8Array;
   readonly #inboxTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
   readonly #receiptTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
-  readonly #receipt = new Uint8Array(UID_BYTES_MAX + 8);
-  readonly #codes: Uint8Array;
-  readonly #fields = new SubscribeFields();
+  readonly #receipt = new Uint8Array(RECEIPT_BYTES_MAX);
+  readonly #desk: SubscriptionDesk;
+  readonly #peers: Peers;
+  readonly #nowMs: () => number;
+  readonly #mail: MailPackets;
+  readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
   /** Row that `pump` works on: what it causes in this thread must not start it again. */
   #pumping = -1;
 
@@ -91,60 +99,85 @@ export class Home {
     this.#strangersMax = Math.floor(limits.usersMax * limits.strangersRatioMax);
     this.users = new UserTable(limits.usersMax, options.hashSeed);
     this.mailboxes = new Mailboxes(mailboxLimits(limits));
-    this.#flags = new Uint8Array(limits.usersMax);
-    this.#worker = new Uint8Array(limits.usersMax);
-    this.#conn = new Int32Array(limits.usersMax);
-    this.#connGeneration = new Uint32Array(limits.usersMax);
+    this.#state = new UserState(limits.usersMax);
     this.#out = new Uint8Array(limits.packetBytesMax + PUBLISH_OVERHEAD_MAX);
-    // The shortest filter with its QoS takes four bytes of a SUBSCRIBE.
-    this.#codes = new Uint8Array(limits.packetBytesMax >>> 2);
+    this.#nowMs = () => options.clock.monoUs() / 1000;
+    this.#mail = new MailPackets(limits.packetBytesMax);
+    this.#peers = new Peers(options);
+    this.broker = new Broker({
+      ...options,
+      limits: limits.broker,
+      packetBytesMax: limits.packetBytesMax,
+      host: this,
+      peers: this.#peers,
+    });
+    this.#desk = new SubscriptionDesk({
+      limits,
+      isOwnOnly: options.access.topics === 'own',
+      users: this.users,
+      state: this.#state,
+      broker: this.broker,
+      stats: options.stats,
+      obtain: (row) => this.#obtain(row),
+    });
   }
 
-  /** A connection of edge `worker` logs in as the uid in [start, end) of `bytes`. */
+  /**
+   * A connection of edge `worker` logs in as the uid in [uidStart, uidEnd) of `uid`; `wishes` are LOGIN
+   * flags, [start, end) of `packet` is its CONNECT when that says more.
+   */
   login(
     worker: number,
     conn: number,
     connGeneration: number,
-    clean: boolean,
-    bytes: Uint8Array,
+    wishes: number,
+    uid: Uint8Array,
+    uidStart: number,
+    uidEnd: number,
+    packet: Uint8Array,
     start: number,
     end: number,
   ): void {
-    const hash = this.users.hashOf(bytes, start, end);
-    let row = this.users.find(bytes, start, end, hash);
+    const clean = (wishes & LOGIN.clean) !== 0;
+    const isPersistent = (wishes & LOGIN.persistent) !== 0;
+    const isV5 = (wishes & LOGIN.v5) !== 0;
+    const hash = this.users.hashOf(uid, uidStart, uidEnd);
+    let row = this.users.find(uid, uidStart, uidEnd, hash);
+    if (row < 0) row = this.#addUser(uid, uidStart, uidEnd, hash, 0);
     if (row < 0) {
-      row = this.#addUser(bytes, start, end, hash, 0);
-      if (row < 0) {
-        this.#stats[STAT.loginsRefused]!++;
-        this.#exchange.loginAnswer(worker, conn, connGeneration, -1, 0, CONNACK.unavailable, false);
-        return;
-      }
+      this.#refuseLogin(worker, conn, connGeneration);
+      return;
     }
-    if ((this.#flags[row]! & ONLINE) !== 0) {
-      this.#exchange.kick(this.#worker[row]!, this.#conn[row]!, this.#connGeneration[row]!);
-      this.#goOffline(row);
-      if ((this.#flags[row]! & PERSISTENT) === 0) this.#discard(row);
-    }
-    const isPresent = !clean && (this.#flags[row]! & PERSISTENT) !== 0;
-    if ((this.#flags[row]! & STRANGER) !== 0) this.#strangers--;
+    if ((this.#state.flags[row]! & USER.online) !== 0) this.#takeOver(row);
+    const isPresent = !clean && (this.#state.flags[row]! & USER.persistent) !== 0;
+    if ((this.#state.flags[row]! & USER.stranger) !== 0) this.#strangers--;
     if (clean) this.#discard(row);
-    const kept = isPresent ? this.#flags[row]! : 0;
-    this.#flags[row] = (kept & ~STRANGER) | ONLINE | (clean ? 0 : PERSISTENT);
-    this.#worker[row] = worker;
-    this.#conn[row] = conn;
-    this.#connGeneration[row] = connGeneration;
+    const kept = isPresent ? this.#state.flags[row]! : 0;
+    const generation = this.users.generation(row);
+    const level = isV5 ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1;
+    const { broker } = this;
+    if (!broker.connected(row, generation, level, isPersistent, packet, start, end)) {
+      this.#state.flags[row] = kept & ~USER.stranger;
+      this.#refuseLogin(worker, conn, connGeneration);
+      if (!isPresent) this.#endUser(row);
+      return;
+    }
+    const hasSession = broker.session(row) !== undefined;
+    this.#state.flags[row] =
+      (kept & ~(USER.stranger | USER.v5 | USER.general | USER.persistent)) |
+      USER.online |
+      (isPersistent ? USER.persistent : 0) |
+      (isV5 ? USER.v5 : 0) |
+      (hasSession ? USER.general : 0);
+    this.#state.worker[row] = worker;
+    this.#state.conn[row] = conn;
+    this.#state.connGeneration[row] = connGeneration;
     this.#online++;
     this.#stats[STAT.logins]!++;
-    const generation = this.users.generation(row);
-    this.#exchange.loginAnswer(
-      worker,
-      conn,
-      connGeneration,
-      row,
-      generation,
-      CONNACK.accepted,
-      isPresent,
-    );
+    const { accepted } = CONNACK;
+    const { users } = this;
+    this.#exchange.loginAnswer(worker, conn, connGeneration, row, generation, accepted, isPresent);
+    if (hasSession && users.isCurrent(row, generation)) broker.resume(row);
     this.#pump(row);
   }
 
@@ -155,48 +188,39 @@ export class Home {
     worker: number,
     conn: number,
     connGeneration: number,
+    how: number,
+    expiryS: number,
   ): void {
-    if (!this.users.isCurrent(row, generation) || (this.#flags[row]! & ONLINE) === 0) return;
-    const isSame =
-      this.#worker[row] === worker &&
-      this.#conn[row] === conn &&
-      this.#connGeneration[row] === connGeneration;
-    if (!isSame) return;
-    this.#goOffline(row);
-    if ((this.#flags[row]! & PERSISTENT) !== 0) return;
-    this.#discard(row);
-    this.users.remove(row);
+    if (!this.users.isCurrent(row, generation) || (this.#state.flags[row]! & USER.online) === 0)
+      return;
+    if (!this.#state.isAt(row, worker, conn, connGeneration)) return;
+    if (expiryS > 0) this.#obtain(row);
+    if (this.#leave(row, (how & LOGOUT.dropWill) !== 0, expiryS)) return;
+    this.#endUser(row);
   }
 
-  /** A SUBSCRIBE or UNSUBSCRIBE of the user, already found sound. */
-  subscription(
-    row: number,
-    generation: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
+  /** A sound packet of the user that is neither for a mailbox nor answered by the edge. */
+  packet(row: number, generation: number, bytes: Uint8Array, start: number, end: number): void {
     if (!this.users.isCurrent(row, generation)) return;
-    const fields = this.#fields;
-    decodeSubscribe(bytes, start, end, fields);
-    const isSubscribe = bytes[start]! >>> 4 === PACKET.subscribe;
-    let count = 0;
-    while (nextFilter(bytes, end, fields)) {
-      const kind = this.#filterKind(row, bytes, fields.filterStart, fields.filterEnd);
-      if (isSubscribe) this.#codes[count] = this.#subscribe(row, kind, fields.qos);
-      else this.#flags[row]! &= ~kind;
-      count++;
+    const type = bytes[start]! >>> 4;
+    if (type === PACKET.subscribe || type === PACKET.unsubscribe) {
+      this.#subscription(row, bytes, start, end);
+      return;
     }
-    const length = isSubscribe
-      ? encodeSuback(this.#out, 0, fields.packetId, this.#codes, count)
-      : encodeUnsuback(this.#out, 0, fields.packetId);
-    this.#output(row, OUTPUT.answer, length);
-    this.#pump(row);
+    const session = this.#obtain(row);
+    if (session === undefined) this.expel(row, CLOSE_CAUSE.usersFull);
+    else this.broker.packet(session, bytes, start, end);
+  }
+
+  /** A message that another worker has routed to the sessions here. */
+  routed(version: number, bytes: Uint8Array, start: number, end: number): void {
+    this.broker.routed(this.#peers.read(bytes, start, end, this.#nowMs()), version);
   }
 
   /**
    * A message for the uid in [uidStart, uidEnd) of `bytes`, from connection `conn` of edge `worker`.
-   * QoS 1 is stored and acknowledged, or refused and its PUBACK withheld; QoS 0 goes to who is there.
+   * QoS 1 is stored and acknowledged, or refused and its PUBACK withheld; QoS 0 goes to who is there. The
+   * body begins with properties when `qos` says so (PUBLISH_HAS_PROPERTIES).
    */
   publish(
     worker: number,
@@ -208,37 +232,55 @@ export class Home {
     bytes: Uint8Array,
     uidStart: number,
     uidEnd: number,
-    payloadStart: number,
-    payloadEnd: number,
+    bodyStart: number,
+    bodyEnd: number,
   ): void {
     let row = this.users.find(bytes, uidStart, uidEnd, hash);
-    if (qos === 0) {
-      this.#publishUnstored(row, bytes, payloadStart, payloadEnd);
+    const hasProperties = (qos & PUBLISH_HAS_PROPERTIES) !== 0;
+    if ((qos & 3) === 0) {
+      this.#publishUnstored(row, bytes, bodyStart, bodyEnd, hasProperties);
       return;
     }
     if (row < 0 && this.#strangers < this.#strangersMax) {
-      row = this.#addUser(bytes, uidStart, uidEnd, hash, STRANGER);
+      row = this.#addUser(bytes, uidStart, uidEnd, hash, USER.stranger);
       if (row >= 0) this.#strangers++;
     }
-    if (row < 0 || this.mailboxes.put(row, bytes, payloadStart, payloadEnd, sender) < 0) {
+    const expiresS = hasProperties
+      ? this.#mail.expiresS(bytes, bodyStart, bodyEnd, this.#nowMs())
+      : 0;
+    const { mailboxes } = this;
+    const isStored =
+      row >= 0 &&
+      mailboxes.put(row, bytes, bodyStart, bodyEnd, sender, hasProperties, expiresS) >= 0;
+    if (!isStored) {
       this.#stats[STAT.withheld]!++;
-      this.#exchange.withhold(worker, conn, connGeneration);
+      if (conn >= 0) this.#exchange.withhold(worker, conn, connGeneration, sender.packetId);
       return;
     }
     this.#stats[STAT.enqueued]!++;
-    const length = encodePuback(this.#out, 0, sender.packetId);
-    this.#exchange.output(worker, conn, connGeneration, OUTPUT.answer, this.#out, 0, length);
+    if (conn >= 0) {
+      const length = encodePuback(this.#out, 0, sender.packetId);
+      this.#exchange.output(worker, conn, connGeneration, OUTPUT.answer, this.#out, 0, length);
+    }
     this.#pump(row);
   }
 
   /** The receiver accepted the delivery with this packet id. */
-  acknowledge(row: number, generation: number, packetId: number): void {
+  acknowledge(row: number, generation: number, packetId: number, reason: number): void {
+    if (packetId <= GENERAL_PACKET_ID_MAX) {
+      this.#acknowledgeGeneral(row, generation, packetId, reason);
+      return;
+    }
     if (!this.users.isCurrent(row, generation) || !this.mailboxes.accept(row, packetId)) {
       this.#stats[STAT.acksUnknown]!++;
       return;
     }
+    // A receiver that refuses a message has it off its list all the same (5: 4.3.2).
+    if (reason >= REASON.unspecified) this.#stats[STAT.rejected]!++;
     this.#accepted(row);
     this.#pump(row);
+    const session = this.#sessionOf(row);
+    if (session !== undefined) this.broker.queues.pump(session, this.#nowMs());
   }
 
   /** The `count` oldest deliveries without packet id have been written. */
@@ -250,129 +292,274 @@ export class Home {
 
   /** A message of this user was accepted; [start, end) says by whom and which. */
   receipt(row: number, generation: number, bytes: Uint8Array, start: number, end: number): void {
-    const wanted = ONLINE | RECEIPTS;
-    if (!this.users.isCurrent(row, generation) || (this.#flags[row]! & wanted) !== wanted) return;
-    const topicLength = this.#writeTopic(this.#receiptTopic, RECEIPT_PREFIX, row);
-    const length = encodePublish(
-      this.#out,
-      0,
-      this.#receiptTopic,
-      topicLength,
-      0,
-      0,
-      false,
-      false,
-      bytes,
-      start,
-      end,
-    );
+    const wanted = USER.online | USER.receipts;
+    if (!this.users.isCurrent(row, generation) || (this.#state.flags[row]! & wanted) !== wanted)
+      return;
+    const topic = this.#receiptTopic;
+    const size = this.#writeTopic(topic, RECEIPT_PREFIX, row);
+    const isV5 = (this.#state.flags[row]! & USER.v5) !== 0;
+    const length = isV5
+      ? encodePublish5(this.#out, 0, topic, size, 0, 0, false, false, undefined, bytes, start, end)
+      : encodePublish(this.#out, 0, topic, size, 0, 0, false, false, bytes, start, end);
     this.#output(row, OUTPUT.receipt, length);
   }
 
-  /** Writes the gauges for other threads; once a turn. */
+  /** At the end of a turn: timers of the broker, gauges for other threads. True while timers wait. */
+  endTurn(): boolean {
+    const hasTimers = this.broker.tick();
+    this.publishGauges();
+    return hasTimers;
+  }
+
   publishGauges(): void {
     const stats = this.#stats;
+    const { broker, mailboxes } = this;
     stats[STAT.sessions] = this.#online;
-    stats[STAT.queued] = this.mailboxes.messages;
-    stats[STAT.queuedBytes] = this.mailboxes.arena.usedBytes;
+    stats[STAT.queued] = mailboxes.messages;
+    stats[STAT.queuedBytes] = mailboxes.arena.usedBytes;
     stats[STAT.rowsTouched] = this.users.rowsTouched;
+    stats[STAT.parked] = mailboxes.parked;
+    stats[STAT.brokerSessions] = broker.sessionCount;
+    stats[STAT.subscriptions] = broker.subscriptions.count;
+    stats[STAT.retained] = broker.retained.count;
+    stats[STAT.brokerQueuedBytes] = broker.queues.bytes;
+    stats[STAT.retainedRefused] = broker.retained.refused;
+  }
+
+  // What the broker asks of its home.
+
+  isOnline(row: number): boolean {
+    return (this.#state.flags[row]! & USER.online) !== 0;
+  }
+
+  send(row: number, kind: number, bytes: Uint8Array, end: number): void {
+    const conn = this.#state.conn[row]!;
+    this.#exchange.output(
+      this.#state.worker[row]!,
+      conn,
+      this.#state.connGeneration[row]!,
+      kind,
+      bytes,
+      0,
+      end,
+    );
+  }
+
+  expel(row: number, cause: number): void {
+    this.#exchange.kick(
+      this.#state.worker[row]!,
+      this.#state.conn[row]!,
+      this.#state.connGeneration[row]!,
+      cause,
+    );
+  }
+
+  mailboxWindow(row: number): number {
+    return this.mailboxes.window(row);
+  }
+
+  forget(row: number, generation: number): void {
+    if (!this.users.isCurrent(row, generation) || this.isOnline(row)) return;
+    this.#endUser(row);
+  }
+
+  sendToMailbox(row: number, message: Message): void {
+    const { users } = this;
+    const { bytes, uidEnd, bodyEnd, hasProperties } = this.#mail.pack(message, this.#nowMs());
+    if (uidEnd === 0 || uidEnd > UID_BYTES_MAX) return;
+    const hash = users.hashOf(bytes, 0, uidEnd);
+    const sender = this.#sender;
+    sender.worker = this.#exchange.self;
+    sender.generation = users.generation(row);
+    const qos = Math.min(1, message.qos) | (hasProperties ? PUBLISH_HAS_PROPERTIES : 0);
+    const home = homeOf(hash, this.#exchange.workers);
+    this.#exchange.publish(home, -1, 0, sender, qos, hash, bytes, 0, uidEnd, uidEnd, bodyEnd);
   }
 
   #addUser(bytes: Uint8Array, start: number, end: number, hash: number, flags: number): number {
     const row = this.users.add(bytes, start, end, hash);
     if (row < 0) return row;
     this.mailboxes.open(row);
-    this.#flags[row] = flags;
+    this.#state.flags[row] = flags;
     return row;
   }
 
-  #goOffline(row: number): void {
-    this.#flags[row]! &= ~ONLINE;
+  #refuseLogin(worker: number, conn: number, connGeneration: number): void {
+    this.#stats[STAT.loginsRefused]!++;
+    this.#exchange.loginAnswer(worker, conn, connGeneration, -1, 0, CONNACK.unavailable, false);
+  }
+
+  /** The same user logs in again: the older connection ends [MQTT-3.1.4-3]. */
+  #takeOver(row: number): void {
+    this.expel(row, CLOSE_CAUSE.takenOver);
+    if (!this.#leave(row, false, -1)) this.#discard(row);
+  }
+
+  /** The user is away now; true when the session stays. */
+  #leave(row: number, dropsWill: boolean, expiryS: number): boolean {
+    this.#state.flags[row]! &= ~USER.online;
     this.#online--;
     this.mailboxes.rewind(row);
+    this.broker.disconnected(row, dropsWill, expiryS);
+    const isKept = expiryS !== 0 && (this.#state.flags[row]! & USER.persistent) !== 0;
+    const stays = this.broker.outlives(row) ?? isKept;
+    this.#state.flags[row]! = stays
+      ? this.#state.flags[row]! | USER.persistent
+      : this.#state.flags[row]! & ~USER.persistent;
+    return stays;
+  }
+
+  #endUser(row: number): void {
+    this.#discard(row);
+    this.users.remove(row);
   }
 
   #discard(row: number): void {
     const count = this.mailboxes.clear(row);
     this.#stats[STAT.discarded]! += count;
     this.#stats[STAT.dequeued]! += count;
+    this.broker.discard(row);
+    this.#state.flags[row]! &= ~USER.general;
   }
 
-  /** INBOX, RECEIPTS or 0 for a filter that is not this user's own. */
-  #filterKind(row: number, bytes: Uint8Array, start: number, end: number): number {
-    if (end - start <= PREFIX_BYTES || bytes[start + 1] !== SLASH) return 0;
-    if (!this.users.isUid(row, bytes, start + PREFIX_BYTES, end)) return 0;
-    if (bytes[start] === INBOX_PREFIX) return INBOX;
-    return bytes[start] === RECEIPT_PREFIX ? RECEIPTS : 0;
+  #sessionOf(row: number): Session | undefined {
+    return (this.#state.flags[row]! & USER.general) === 0 ? undefined : this.broker.session(row);
   }
 
-  /** Returns the code for SUBACK. */
-  #subscribe(row: number, kind: number, qos: number): number {
-    if (kind === 0) {
-      this.#stats[STAT.subscriptionsRefused]!++;
-      return SUBACK_FAILURE;
+  /** The user's session of the broker, made when there is none; undefined when there are too many. */
+  #obtain(row: number): Session | undefined {
+    const flags = this.#state.flags[row]!;
+    const level = (flags & USER.v5) === 0 ? PROTOCOL_LEVEL_3_1_1 : PROTOCOL_LEVEL_5;
+    const generation = this.users.generation(row);
+    const session = this.broker.obtain(row, generation, level, (flags & USER.persistent) !== 0);
+    if (session !== undefined) this.#state.flags[row]! |= USER.general;
+    return session;
+  }
+
+  #acknowledgeGeneral(row: number, generation: number, packetId: number, reason: number): void {
+    const session = this.users.isCurrent(row, generation) ? this.#sessionOf(row) : undefined;
+    if (session === undefined) {
+      this.#stats[STAT.acksUnknown]!++;
+      return;
     }
-    this.#flags[row]! |= kind;
-    if (kind === RECEIPTS) return 0;
-    if (qos === 0) this.#flags[row]! &= ~INBOX_QOS1;
-    else this.#flags[row]! |= INBOX_QOS1;
-    return qos === 0 ? 0 : 1;
+    this.broker.acknowledge(session, PACKET.puback, packetId, reason);
+    this.#pump(row);
   }
 
-  #publishUnstored(row: number, bytes: Uint8Array, start: number, end: number): void {
-    const wanted = ONLINE | INBOX;
-    if (row < 0 || (this.#flags[row]! & wanted) !== wanted) {
+  /** A SUBSCRIBE or UNSUBSCRIBE of the user, already found sound. */
+  #subscription(row: number, bytes: Uint8Array, start: number, end: number): void {
+    const desk = this.#desk;
+    const length = desk.handle(row, bytes, start, end);
+    this.send(row, OUTPUT.answer, desk.bytes, length);
+    const session = this.#sessionOf(row);
+    if (session !== undefined) {
+      for (const filter of desk.wantsRetained) this.broker.sendRetained(session, filter);
+    }
+    this.#pump(row);
+  }
+
+  #publishUnstored(
+    row: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    hasProperties: boolean,
+  ): void {
+    const wanted = USER.online | USER.inbox;
+    if (row < 0 || (this.#state.flags[row]! & wanted) !== wanted) {
       this.#stats[STAT.dropped]!++;
       return;
     }
-    const topicLength = this.#writeTopic(this.#inboxTopic, INBOX_PREFIX, row);
-    const length = encodePublish(
-      this.#out,
-      0,
-      this.#inboxTopic,
-      topicLength,
-      0,
-      0,
-      false,
-      false,
-      bytes,
-      start,
-      end,
-    );
-    this.#output(row, OUTPUT.message, length);
+    const length = this.#writeMail(row, 0, 0, false, bytes, start, end, hasProperties, 0);
+    if (length > 0) this.#output(row, OUTPUT.message, length);
+    else this.#stats[STAT.dropped]!++;
   }
 
   /** Sends what the window allows. */
   #pump(row: number): void {
-    const wanted = ONLINE | INBOX;
-    if ((this.#flags[row]! & wanted) !== wanted || this.#pumping === row) return;
+    const wanted = USER.online | USER.inbox;
+    if ((this.#state.flags[row]! & wanted) !== wanted || this.#pumping === row) return;
     this.#pumping = row;
     const { mailboxes } = this;
-    const qos = (this.#flags[row]! & INBOX_QOS1) === 0 ? 0 : 1;
+    const qos = (this.#state.flags[row]! & USER.inboxQos1) === 0 ? 0 : 1;
     const kind = qos === 0 ? OUTPUT.deliveryWithoutId : OUTPUT.delivery;
-    const topicLength = this.#writeTopic(this.#inboxTopic, INBOX_PREFIX, row);
+    const session = this.#sessionOf(row);
     // A send may find its connection dead and log the user out: then there is nobody to send to.
-    while ((this.#flags[row]! & wanted) === wanted) {
-      const node = mailboxes.take(row, qos === 0);
+    while ((this.#state.flags[row]! & wanted) === wanted) {
+      const windowMax =
+        session === undefined ? undefined : session.receiveMaximum - session.inflight.size;
+      const node = mailboxes.take(row, qos === 0, windowMax);
       if (node < 0) break;
+      const expiresS = mailboxes.expiresS(node);
       const isDup = mailboxes.isDup(node);
-      if (isDup) this.#stats[STAT.redelivered]!++;
-      const length = encodePublish(
-        this.#out,
-        0,
-        this.#inboxTopic,
-        topicLength,
-        qos,
-        mailboxes.packetId(node),
-        isDup,
-        false,
-        mailboxes.arena.bytes,
-        mailboxes.payloadStart(node),
-        mailboxes.payloadEnd(node),
-      );
-      this.#output(row, kind, length);
+      const packetId = mailboxes.packetId(node);
+      const length =
+        expiresS > 0 && expiresS * 1000 < this.#nowMs()
+          ? 0
+          : this.#writeMail(
+              row,
+              qos,
+              packetId,
+              isDup,
+              mailboxes.arena.bytes,
+              mailboxes.payloadStart(node),
+              mailboxes.payloadEnd(node),
+              mailboxes.hasProperties(node),
+              expiresS,
+            );
+      if (length === 0) this.#dropTaken(row, packetId, qos === 0);
+      else {
+        if (isDup) this.#stats[STAT.redelivered]!++;
+        this.#output(row, kind, length);
+      }
     }
     this.#pumping = -1;
+  }
+
+  /** What was just taken is worth nothing any more, or larger than the client takes: off the list. */
+  #dropTaken(row: number, packetId: number, isWithoutId: boolean): void {
+    const { mailboxes } = this;
+    if (isWithoutId) mailboxes.acceptWritten(row);
+    else mailboxes.accept(row, packetId);
+    this.#stats[STAT.expired]!++;
+    this.#stats[STAT.dequeued]!++;
+  }
+
+  /** Writes a PUBLISH to m/<uid> of this user into `#out`; 0 when it is larger than the client takes. */
+  #writeMail(
+    row: number,
+    qos: number,
+    packetId: number,
+    isDup: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    hasProperties: boolean,
+    expiresS: number,
+  ): number {
+    const topic = this.#inboxTopic;
+    const length = this.#writeTopic(topic, INBOX_PREFIX, row);
+    const out = this.#out;
+    if ((this.#state.flags[row]! & USER.v5) === 0) {
+      if (hasProperties) start += variableLength(bytes, start) + readVariable(bytes, start, end);
+      return encodePublish(out, 0, topic, length, qos, packetId, isDup, false, bytes, start, end);
+    }
+    const session = this.#sessionOf(row);
+    const size = this.#mail.write(
+      out,
+      topic,
+      length,
+      qos,
+      packetId,
+      isDup,
+      bytes,
+      start,
+      end,
+      hasProperties,
+      expiresS === 0 ? -1 : Math.max(0, expiresS - Math.floor(this.#nowMs() / 1000)),
+      session?.mailboxId ?? 0,
+    );
+    return session !== undefined && size > session.packetBytesMax ? 0 : size;
   }
 
   /** Counts the message that the mailbox has just removed, and tells its sender's home. */
@@ -382,26 +569,13 @@ export class Home {
     if (this.injectedUs > 0) this.#burn();
     const sender = this.mailboxes.accepted;
     if (sender.row < 0) return;
-    const { users } = this;
-    let at = 0;
-    for (let from = users.uidStart(row), end = users.uidEnd(row); from < end; from++) {
-      this.#receipt[at++] = users.uidBytes[from]!;
-    }
-    this.#receipt[at++] = SPACE;
-    at = writeDecimal(this.#receipt, at, sender.packetId);
-    this.#exchange.receipt(sender.worker, sender.row, sender.generation, this.#receipt, 0, at);
+    const text = this.#receipt;
+    const end = writeReceipt(text, this.users, row, sender.packetId);
+    this.#exchange.receipt(sender.worker, sender.row, sender.generation, text, 0, end);
   }
 
   #output(row: number, kind: number, length: number): void {
-    this.#exchange.output(
-      this.#worker[row]!,
-      this.#conn[row]!,
-      this.#connGeneration[row]!,
-      kind,
-      this.#out,
-      0,
-      length,
-    );
+    this.send(row, kind, this.#out, length);
   }
 
   /** Writes '<prefix>/<uid>'; returns its length. */
@@ -419,14 +593,4 @@ export class Home {
     const untilUs = this.#clock.monoUs() + this.injectedUs;
     while (this.#clock.monoUs() < untilUs);
   }
-}
-
-/** Writes a whole number below 100,000 in decimal digits; returns the new end. */
-function writeDecimal(out: Uint8Array, at: number, value: number): number {
-  let divisor = 1;
-  while (divisor * 10 <= value) divisor *= 10;
-  for (; divisor >= 1; divisor = Math.floor(divisor / 10)) {
-    out[at++] = 0x30 + (Math.floor(value / divisor) % 10);
-  }
-  return at;
 }

@@ -12,8 +12,13 @@
 // (the connection is gone) makes all unsent again: they keep their packet ids and are sent with DUP
 // and in the old order before anything new [MQTT-4.4.0-1, MQTT-4.6.0-1].
 //
+// A message that stands at the head of the window when its connection ends, again and again, is one that
+// its receiver cannot take: after `redeliveriesMax` times it is parked, and the mailbox goes on.
+//
+// Packet ids are 32768 to 65535; those below belong to the general lane (broker/session.ts).
+//
 // Bounds: messages and bytes a mailbox, nodes and arena in all; each refusal is told by its cause.
-// Cost: tens of nanoseconds a step; 28 bytes a user, 26 bytes and a block a message.
+// Cost: tens of nanoseconds a step; 28 bytes a user, 31 bytes and a block a message.
 
 import { assert } from '#core/assert.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
@@ -25,6 +30,13 @@ const SENT = 1;
 const DUP = 2;
 /** Was sent without packet id: accepted when it is written, by no PUBACK. */
 const WITHOUT_ID = 4;
+/** The body begins with the properties of MQTT 5. */
+const PROPERTIES = 8;
+
+/** Lowest packet id of a delivery. */
+export const MAILBOX_PACKET_ID_MIN = 0x8000;
+/** Parked messages that are kept; older ones make room. */
+const PARKED_MAX = 256;
 
 /** Why `put` refused. */
 export const REFUSAL = {
@@ -51,6 +63,8 @@ export interface MailboxLimits {
   windowMessagesMax: number;
   /** Most of their bytes; a single larger message may still go alone. */
   windowBytesMax: number;
+  /** How often a message may be the first of a window that a connection left behind. */
+  redeliveriesMax: number;
 }
 
 /** Who sent a message: a row of the home `worker`, valid while its generation holds; row -1 = nobody. */
@@ -68,6 +82,8 @@ export class Mailboxes {
   readonly length: Uint32Array<SharedArrayBuffer>;
   /** Messages in all mailboxes. */
   messages = 0;
+  /** Messages that were parked, ever. */
+  parked = 0;
   /** The sender of the message that `accept` or `acceptWritten` removed last. */
   readonly accepted: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
 
@@ -88,6 +104,12 @@ export class Mailboxes {
   readonly #senderPacketId: Uint16Array;
   readonly #packetId: Uint16Array;
   readonly #flags: Uint8Array;
+  /** Connections that left this message behind as their first. */
+  readonly #left: Uint8Array;
+  readonly #expiresS: Uint32Array;
+  #parkedHead = NONE;
+  #parkedTail = NONE;
+  #parkedKept = 0;
   #freeHead = NONE;
   #nodesTouched = 0;
 
@@ -112,6 +134,8 @@ export class Mailboxes {
     this.#senderPacketId = new Uint16Array(messagesMax);
     this.#packetId = new Uint16Array(messagesMax);
     this.#flags = new Uint8Array(messagesMax);
+    this.#left = new Uint8Array(messagesMax);
+    this.#expiresS = new Uint32Array(messagesMax);
   }
 
   /** A new user's mailbox is empty. */
@@ -122,13 +146,18 @@ export class Mailboxes {
     this.#lastPacketId[user] = 0;
   }
 
-  /** Stores a message; returns its node or a REFUSAL. */
+  /**
+   * Stores a message; returns its node or a REFUSAL. `hasProperties`: its body begins with the properties
+   * of MQTT 5; `expiresS`: second of the caller's clock after which it is worth nothing, 0 = never.
+   */
   put(
     user: number,
     payload: Uint8Array,
     start: number,
     end: number,
     sender: Readonly<SenderReference>,
+    hasProperties = false,
+    expiresS = 0,
   ): number {
     const size = end - start;
     const { mailboxMessagesMax, mailboxBytesMax, messagesMax } = this.limits;
@@ -147,22 +176,25 @@ export class Mailboxes {
     this.#senderWorker[node] = sender.worker;
     this.#senderPacketId[node] = sender.packetId;
     this.#packetId[node] = 0;
-    this.#flags[node] = 0;
+    this.#flags[node] = hasProperties ? PROPERTIES : 0;
+    this.#left[node] = 0;
+    this.#expiresS[node] = expiresS;
     this.#append(user, node, size);
     return node;
   }
 
   /**
    * The next message to send, now counted in the window, or -1 when all are sent or the window is full.
-   * `withoutId`: it goes to a QoS 0 subscription; `acceptWritten` will accept it.
+   * `withoutId`: it goes to a QoS 0 subscription; `acceptWritten` will accept it. `windowMax`: what this
+   * receiver allows, when that is less than the limit.
    */
-  take(user: number, withoutId: boolean): number {
+  take(user: number, withoutId: boolean, windowMax = this.limits.windowMessagesMax): number {
     const node = this.#unsent[user]!;
     if (node === NONE) return NONE;
     const size = this.#size[node]!;
     const window = this.#window[user]!;
     const { windowMessagesMax, windowBytesMax } = this.limits;
-    if (window >= windowMessagesMax) return NONE;
+    if (window >= windowMessagesMax || window >= windowMax) return NONE;
     if (window > 0 && this.#windowBytes[user]! + size > windowBytesMax) return NONE;
     if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user);
     this.#flags[node]! |= withoutId ? SENT | WITHOUT_ID : SENT;
@@ -207,12 +239,21 @@ export class Mailboxes {
 
   /** The connection is gone: what was sent and not accepted is to be sent again, with DUP. */
   rewind(user: number): void {
-    let node = this.#head[user]!;
-    for (let left = this.#window[user]!; left > 0; left--, node = this.#next[node]!) {
-      this.#flags[node] = DUP;
+    const head = this.#head[user]!;
+    let node = head;
+    let left = this.#window[user]!;
+    const wasSent = left > 0;
+    for (; left > 0; left--, node = this.#next[node]!) {
+      this.#flags[node] = DUP | (this.#flags[node]! & PROPERTIES);
     }
-    this.#unsent[user] = this.#head[user]!;
+    this.#unsent[user] = head;
     this.#window[user] = this.#windowBytes[user] = 0;
+    if (wasSent && ++this.#left[head]! > this.limits.redeliveriesMax) this.#park(user, head);
+  }
+
+  /** Messages that are sent and not accepted. */
+  window(user: number): number {
+    return this.#window[user]!;
   }
 
   /** Removes every message, accepted or not; returns how many there were. */
@@ -237,7 +278,17 @@ export class Mailboxes {
     return (this.#flags[node]! & DUP) !== 0;
   }
 
-  /** The payload is [payloadStart, payloadEnd) of `arena.bytes`. */
+  /** Whether the body begins with the properties of MQTT 5. */
+  hasProperties(node: number): boolean {
+    return (this.#flags[node]! & PROPERTIES) !== 0;
+  }
+
+  /** See `put`. */
+  expiresS(node: number): number {
+    return this.#expiresS[node]!;
+  }
+
+  /** The body is [payloadStart, payloadEnd) of `arena.bytes`. */
   payloadStart(node: number): number {
     return this.arena.offset(this.#block[node]!);
   }
@@ -275,6 +326,27 @@ export class Mailboxes {
     this.#free(node);
   }
 
+  /** Puts the first message aside, and the oldest of those out of memory. Nothing is in the window. */
+  #park(user: number, node: number): void {
+    const next = this.#next[node]!;
+    this.#head[user] = this.#unsent[user] = next;
+    if (next === NONE) this.#tail[user] = NONE;
+    this.#bytes[user]! -= this.#size[node]!;
+    this.length[user]!--;
+    this.messages--;
+    this.parked++;
+    this.#next[node] = NONE;
+    if (this.#parkedHead === NONE) this.#parkedHead = node;
+    else this.#next[this.#parkedTail] = node;
+    this.#parkedTail = node;
+    if (++this.#parkedKept <= PARKED_MAX) return;
+    const oldest = this.#parkedHead;
+    this.#parkedHead = this.#next[oldest]!;
+    this.#parkedKept--;
+    this.messages++;
+    this.#free(oldest);
+  }
+
   #free(node: number): void {
     this.arena.free(this.#block[node]!, this.#size[node]!);
     this.#next[node] = this.#freeHead;
@@ -285,7 +357,7 @@ export class Mailboxes {
   /** The next packet id that no message of the window carries [MQTT-2.3.1-2]. */
   #nextPacketId(user: number): number {
     let id = this.#lastPacketId[user]!;
-    do id = id === 0xffff ? 1 : id + 1;
+    do id = id === 0xffff || id === 0 ? MAILBOX_PACKET_ID_MIN : id + 1;
     while (this.#isPacketIdUsed(user, id));
     this.#lastPacketId[user] = id;
     return id;

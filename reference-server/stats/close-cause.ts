@@ -1,9 +1,21 @@
 // Why a connection ended: one counter each, so that "it closed" always has a reason.
 
-import { FLAW_NAMES } from '#core/wire/mqtt/packet.ts';
+import { FLAW_NAMES, PACKET, REASON, reasonOfFlaw } from '#core/wire/mqtt/packet.ts';
 
 /** What the standard does not allow, beside the flaws of the codec. */
-const VIOLATIONS = ['connectExpected', 'connectTwice', 'unexpectedPacket'] as const;
+const VIOLATIONS = [
+  'connectExpected',
+  'connectTwice',
+  'unexpectedPacket',
+  /** An acknowledgement that is not the one its delivery waits for (4.3). */
+  'flow',
+  /** A topic alias that was never given, or above our maximum [MQTT-3.3.2-9]. */
+  'topicAlias',
+  /** More QoS 2 messages unreleased than CONNACK allowed [MQTT-3.3.4-9]. */
+  'receiveMaximum',
+  /** DISCONNECT wants a session to stay that CONNECT wanted to end [MQTT-3.14.2-2]. */
+  'sessionExpiry',
+] as const;
 
 /** All other ways to end. */
 const ORDINARY = [
@@ -19,7 +31,7 @@ const ORDINARY = [
   'loginTimeout',
   /** The same client id logged in again [MQTT-3.1.4-2]. */
   'takenOver',
-  /** A protocol level other than 4: CONNACK 0x01. */
+  /** A protocol level other than 3, 4 and 5: CONNACK 0x01. */
   'protocolLevel',
   /** A client id that cannot be a user: CONNACK 0x02. */
   'clientId',
@@ -27,8 +39,12 @@ const ORDINARY = [
   'usersFull',
   /** A PUBACK was withheld and the time to read that as "no" is over. */
   'withheld',
-  /** A PUBLISH with QoS 2, which is not offered. */
+  /** A PUBLISH with QoS 2 where only mailboxes are open. */
   'qos2',
+  /** CONNECT asks for extended authentication, which is not offered: CONNACK 0x8C. */
+  'authentication',
+  /** The client's Maximum Packet Size has no room for a CONNACK. */
+  'clientLimit',
   /** The peer reads so slowly that an answer found no room. */
   'outputFull',
   /** No memory for a part of a packet. */
@@ -54,4 +70,38 @@ export const CLOSE_CAUSE = Object.fromEntries(
 /** The cause of a negative result of the codec. */
 export function causeOfFlaw(flaw: number): number {
   return -flaw - 1;
+}
+
+/**
+ * The reason code of the DISCONNECT that tells a client of MQTT 5 about it, 0 = nothing is sent.
+ * `firstByte` is that of the packet which caused the end.
+ */
+export function reasonOfCause(cause: number, firstByte: number): number {
+  const name = CLOSE_CAUSES[cause]!;
+  const type = firstByte >>> 4;
+  if (name === 'firstByte') return isForServer(type) ? REASON.malformed : REASON.protocolError;
+  // A ping with a body is no ping; what is not one is not answered.
+  const isPing = type === PACKET.pingreq || type === PACKET.pingresp;
+  if (name === 'trailing' && isPing) return 0;
+  if (cause < FLAW_NAMES.length) return reasonOfFlaw(-1 - cause);
+  return REASONS[name] ?? 0;
+}
+
+const REASONS: Partial<Record<CloseCause, number>> = {
+  connectTwice: REASON.protocolError,
+  unexpectedPacket: REASON.protocolError,
+  flow: REASON.protocolError,
+  topicAlias: REASON.topicAliasInvalid,
+  receiveMaximum: REASON.receiveMaximumExceeded,
+  sessionExpiry: REASON.protocolError,
+  qos2: REASON.qosNotSupported,
+  takenOver: REASON.sessionTakenOver,
+  keepAlive: REASON.keepAliveTimeout,
+  partialFull: REASON.serverBusy,
+  stopped: REASON.serverShuttingDown,
+};
+
+/** Packets that a client may send, and the answers to subscriptions: wrong flags make them malformed. */
+function isForServer(type: number): boolean {
+  return type !== 0 && type !== PACKET.connack && type !== PACKET.pingresp && type !== PACKET.auth;
 }

@@ -45,10 +45,29 @@ export const STAT = {
   preludesRefused: 21,
   /** Connections ended for a wrong WebSocket frame. */
   webSocketFlaws: 22,
+  /** Messages of the general lane that were published by users of this worker. */
+  routed: 23,
+  /** Of it, copies that found the queue of their session full. */
+  queueRefused: 24,
+  /** Messages that expired before they were sent. */
+  expired: 25,
+  /** Wills that were published. */
+  wills: 26,
+  /** Messages put aside after they were sent and not accepted too often. */
+  parked: 27,
+  /** Messages that their receiver refused with a reason. */
+  rejected: 28,
+  /** Gauges of the general lane: sessions, subscriptions, retained messages and bytes that wait. */
+  brokerSessions: 29,
+  subscriptions: 30,
+  retained: 31,
+  brokerQueuedBytes: 32,
+  /** Retained messages that found no room. */
+  retainedRefused: 33,
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */
-export const STAT_CLOSED = 24;
+export const STAT_CLOSED = 40;
 export const STAT_COUNT = STAT_CLOSED + CLOSE_CAUSES.length;
 
 export type WorkerStats = Float64Array<SharedArrayBuffer>;

@@ -9,6 +9,8 @@ import {
   type Reactor,
 } from '#core/socket/reactor.ts';
 import { WakerEnd } from '#core/socket/waker.ts';
+import { type AccessRules, OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
+import { createInterest } from '#reference-server/broker/peers.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
@@ -185,13 +187,16 @@ export const SMALL_LIMITS: ServerLimits = {
   messagesMax: 10_000,
   messageBytesMax: 4 * 1024 * 1024,
   partialBytesMax: 1024 * 1024,
+  redeliveriesMax: 1000,
 };
 
 export function simulateCluster(
   workerCount: number,
   limits: ServerLimits = SMALL_LIMITS,
   linkWords = 64 * 1024,
+  access: AccessRules = OWN_MAILBOX,
 ): SimulatedCluster {
+  const interest = createInterest(workerCount);
   const clock = new VirtualClock();
   const links = Array.from({ length: workerCount }, (_, from) =>
     Array.from({ length: workerCount }, (_, to) =>
@@ -202,12 +207,12 @@ export function simulateCluster(
     const stats = createWorkerStats();
     const incoming = links.map((row) => row[self]);
     const exchange = new Exchange({ self, outgoing: links[self]!, incoming, limits, stats });
-    const options = { limits, exchange, stats, clock, hashSeed: 99 };
+    const options = { limits, exchange, stats, clock, hashSeed: 99, access, interest };
     const home = new Home(options);
     const edge = new Edge({
       ...options,
       onWake: () => {},
-      onTurn: () => home.publishGauges(),
+      onTurn: () => home.endTurn(),
     });
     const reactor = new SimulatedReactor(edge, limits, clock);
     edge.attach(reactor);

@@ -5,6 +5,7 @@
 // What a link could not take is told by `flush`: the edge then stops reading from clients until the other
 // worker has caught up. `canPublish` refuses messages beyond a second, higher bound.
 
+import { assert } from '#core/assert.ts';
 import type { Waker } from '#core/socket/reactor.ts';
 import { wake } from '#core/socket/waker.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
@@ -21,7 +22,7 @@ import {
 } from '#reference-server/link/link-ring.ts';
 import type { SenderReference } from '#reference-server/mailbox/mailboxes.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
-import { FRAME } from '#reference-server/worker/frame-type.ts';
+import { FRAME, LOGOUT } from '#reference-server/worker/frame-type.ts';
 
 export interface ExchangeOptions {
   /** Number of this worker. */
@@ -105,18 +106,37 @@ export class Exchange {
     home: number,
     conn: number,
     connGeneration: number,
-    clean: boolean,
-    bytes: Uint8Array,
+    wishes: number,
+    uid: Uint8Array,
+    uidStart: number,
+    uidEnd: number,
+    packet: Uint8Array,
     start: number,
     end: number,
   ): void {
     const link = this.#out[home];
     if (link === undefined) {
-      this.#home.login(this.self, conn, connGeneration, clean, bytes, start, end);
+      const home = this.#home;
+      home.login(
+        this.self,
+        conn,
+        connGeneration,
+        wishes,
+        uid,
+        uidStart,
+        uidEnd,
+        packet,
+        start,
+        end,
+      );
       return;
     }
-    const frame = this.#write(link, FRAME.login, conn, connGeneration, bytes, start, end);
-    link.words[frame + FRAME_ARGS + 2] = clean ? 1 : 0;
+    const uidBytes = uidEnd - uidStart;
+    const frame = this.#begin(link, FRAME.login, conn, connGeneration, uidBytes + end - start);
+    const at = copyBytes(link.bytes, payloadAt(frame), uid, uidStart, uidEnd);
+    copyBytes(link.bytes, at, packet, start, end);
+    link.words[frame + FRAME_ARGS + 2] = wishes;
+    link.words[frame + FRAME_ARGS + 3] = uidBytes;
   }
 
   logout(
@@ -125,18 +145,24 @@ export class Exchange {
     generation: number,
     conn: number,
     connGeneration: number,
+    flags: number,
+    expiryS: number,
   ): void {
     const link = this.#out[home];
     if (link === undefined) {
-      this.#home.logout(row, generation, this.self, conn, connGeneration);
+      this.#home.logout(row, generation, this.self, conn, connGeneration, flags, expiryS);
       return;
     }
-    const frame = this.#begin(link, FRAME.logout, row, generation, 0);
-    link.words[frame + FRAME_ARGS + 2] = conn;
-    link.words[frame + FRAME_ARGS + 3] = connGeneration;
+    const args = this.#begin(link, FRAME.logout, row, generation, 0) + FRAME_ARGS;
+    link.words[args + 2] = conn;
+    link.words[args + 3] = connGeneration;
+    // -1 and 0xFFFFFFFF share their bits: the flag tells them apart.
+    link.words[args + 4] = flags | (expiryS >= 0 ? LOGOUT.hasExpiry : 0);
+    link.words[args + 5] = expiryS;
   }
 
-  subscription(
+  /** A packet that the edge has found sound. */
+  packet(
     home: number,
     row: number,
     generation: number,
@@ -145,8 +171,8 @@ export class Exchange {
     end: number,
   ): void {
     const link = this.#out[home];
-    if (link === undefined) this.#home.subscription(row, generation, bytes, start, end);
-    else this.#write(link, FRAME.subscription, row, generation, bytes, start, end);
+    if (link === undefined) this.#home.packet(row, generation, bytes, start, end);
+    else this.#write(link, FRAME.packet, row, generation, bytes, start, end);
   }
 
   publish(
@@ -186,20 +212,27 @@ export class Exchange {
     link.words[args + 2] = sender.row;
     link.words[args + 3] = sender.generation;
     link.words[args + 4] = sender.worker;
-    link.words[args + 5] = sender.packetId | (qos << 16) | (uidBytes << 18);
+    link.words[args + 5] = sender.packetId | (qos << 16) | (uidBytes << 19);
     link.words[args + 6] = hash;
     const at = copyBytes(link.bytes, payloadAt(frame), bytes, uidStart, uidEnd);
     copyBytes(link.bytes, at, bytes, payloadStart, payloadEnd);
   }
 
-  acknowledge(home: number, row: number, generation: number, packetId: number): void {
+  acknowledge(
+    home: number,
+    row: number,
+    generation: number,
+    packetId: number,
+    reason: number,
+  ): void {
     const link = this.#out[home];
     if (link === undefined) {
-      this.#home.acknowledge(row, generation, packetId);
+      this.#home.acknowledge(row, generation, packetId, reason);
       return;
     }
     const frame = this.#begin(link, FRAME.acknowledge, row, generation, 0);
     link.words[frame + FRAME_ARGS + 2] = packetId;
+    link.words[frame + FRAME_ARGS + 3] = reason;
   }
 
   written(home: number, row: number, generation: number, count: number): void {
@@ -227,6 +260,14 @@ export class Exchange {
     else this.#write(link, FRAME.receipt, row, generation, bytes, start, end);
   }
 
+  /** A message of the general lane, as a PUBLISH of MQTT 5, for the sessions of another worker. */
+  route(home: number, version: number, bytes: Uint8Array, start: number, end: number): void {
+    const link = this.#out[home];
+    assert(link !== undefined, 'a message is routed to other workers only');
+    const high = Math.floor(version / 0x1_0000_0000);
+    this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
+  }
+
   // From a home to an edge.
 
   loginAnswer(
@@ -250,10 +291,14 @@ export class Exchange {
     link.words[frame + FRAME_ARGS + 4] = returnCode | (isPresent ? 0x100 : 0);
   }
 
-  kick(worker: number, conn: number, connGeneration: number): void {
+  kick(worker: number, conn: number, connGeneration: number, cause: number): void {
     const link = this.#out[worker];
-    if (link === undefined) this.#edge.kick(conn, connGeneration);
-    else this.#begin(link, FRAME.kick, conn, connGeneration, 0);
+    if (link === undefined) {
+      this.#edge.kick(conn, connGeneration, cause);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.kick, conn, connGeneration, 0);
+    link.words[frame + FRAME_ARGS + 2] = cause;
   }
 
   output(
@@ -274,10 +319,14 @@ export class Exchange {
     link.words[frame + FRAME_ARGS + 2] = kind;
   }
 
-  withhold(worker: number, conn: number, connGeneration: number): void {
+  withhold(worker: number, conn: number, connGeneration: number, packetId: number): void {
     const link = this.#out[worker];
-    if (link === undefined) this.#edge.withhold(conn, connGeneration);
-    else this.#begin(link, FRAME.withhold, conn, connGeneration, 0);
+    if (link === undefined) {
+      this.#edge.withhold(conn, connGeneration, packetId);
+      return;
+    }
+    const frame = this.#begin(link, FRAME.withhold, conn, connGeneration, 0);
+    link.words[frame + FRAME_ARGS + 2] = packetId;
   }
 
   /** A frame whose payload is [start, end) of `bytes`; returns its first word. */
@@ -313,32 +362,76 @@ export class Exchange {
     const end = start + words[frame + FRAME_BYTES]!;
     const home = this.#home;
     const edge = this.#edge;
-    const from = this.#from;
-    if (type === FRAME.publish) this.#receivePublish(words, bytes, args, start, end);
-    else if (type === FRAME.output) edge.output(first, generation, third, bytes, start, end);
-    else if (type === FRAME.acknowledge) home.acknowledge(first, generation, third);
-    else if (type === FRAME.receipt) home.receipt(first, generation, bytes, start, end);
-    else if (type === FRAME.written) home.written(first, generation, third);
-    else if (type === FRAME.login) {
-      home.login(from, first, generation, third === 1, bytes, start, end);
-    } else if (type === FRAME.logout) {
-      home.logout(first, generation, from, third, words[args + 3]! >>> 0);
-    } else if (type === FRAME.subscription) home.subscription(first, generation, bytes, start, end);
-    else if (type === FRAME.kick) edge.kick(first, generation);
-    else if (type === FRAME.withhold) edge.withhold(first, generation);
-    else {
-      const code = words[args + 4]!;
-      const rowGeneration = words[args + 3]! >>> 0;
-      edge.loginAnswer(
-        from,
-        first,
-        generation,
-        third,
-        rowGeneration,
-        code & 0xff,
-        (code & 0x100) !== 0,
-      );
+    switch (type) {
+      case FRAME.publish:
+        this.#receivePublish(words, bytes, args, start, end);
+        break;
+      case FRAME.output:
+        edge.output(first, generation, third, bytes, start, end);
+        break;
+      case FRAME.acknowledge:
+        home.acknowledge(first, generation, third, words[args + 3]!);
+        break;
+      case FRAME.receipt:
+        home.receipt(first, generation, bytes, start, end);
+        break;
+      case FRAME.written:
+        home.written(first, generation, third);
+        break;
+      case FRAME.packet:
+        home.packet(first, generation, bytes, start, end);
+        break;
+      case FRAME.kick:
+        edge.kick(first, generation, third);
+        break;
+      case FRAME.withhold:
+        edge.withhold(first, generation, third);
+        break;
+      case FRAME.route:
+        home.routed(generation * 0x1_0000_0000 + (first >>> 0), bytes, start, end);
+        break;
+      default:
+        this.#receiveSession(type, words, bytes, args, start, end);
     }
+  }
+
+  /** Frames of logins and their ends. */
+  #receiveSession(
+    type: number,
+    words: Int32Array,
+    bytes: Uint8Array,
+    args: number,
+    start: number,
+    end: number,
+  ): void {
+    const from = this.#from;
+    const first = words[args]!;
+    const generation = words[args + 1]! >>> 0;
+    const third = words[args + 2]!;
+    if (type === FRAME.login) {
+      const uidEnd = start + words[args + 3]!;
+      const home = this.#home;
+      home.login(from, first, generation, third, bytes, start, uidEnd, bytes, uidEnd, end);
+      return;
+    }
+    if (type === FRAME.logout) {
+      const flags = words[args + 4]!;
+      const expiryS = (flags & LOGOUT.hasExpiry) === 0 ? -1 : words[args + 5]! >>> 0;
+      const connGeneration = words[args + 3]! >>> 0;
+      this.#home.logout(first, generation, from, third, connGeneration, flags, expiryS);
+      return;
+    }
+    const code = words[args + 4]!;
+    const rowGeneration = words[args + 3]! >>> 0;
+    this.#edge.loginAnswer(
+      from,
+      first,
+      generation,
+      third,
+      rowGeneration,
+      code & 0xff,
+      (code & 0x100) !== 0,
+    );
   }
 
   #receivePublish(
@@ -354,8 +447,8 @@ export class Exchange {
     sender.generation = words[args + 3]! >>> 0;
     sender.worker = words[args + 4]!;
     sender.packetId = packed & 0xffff;
-    const qos = (packed >>> 16) & 3;
-    const uidEnd = start + (packed >>> 18);
+    const qos = (packed >>> 16) & 7;
+    const uidEnd = start + (packed >>> 19);
     const hash = words[args + 6]! >>> 0;
     this.#home.publish(
       this.#from,

@@ -2,27 +2,30 @@
 // name a connection of an edge; `row` and its generation a user of a home.
 //
 //   to a home                 arguments                                            payload
-//   login                     conn, generation, clean session                      uid
-//   logout                    row, generation, conn, generation
-//   subscription              row, generation                                      SUBSCRIBE or UNSUBSCRIBE
+//   login                     conn, generation, LOGIN flags, uid bytes             uid, then a CONNECT that
+//                                                                                  says more than MQTT 3
+//   logout                    row, generation, conn, generation, LOGOUT flags,
+//                             session expiry (s, -1 = as CONNECT said)
+//   packet                    row, generation                                      any other packet
 //   publish                   conn, generation, sender's row, its generation,      receiver's uid, then
-//                             its home, packet id | QoS << 16 | uid bytes << 18,   the payload
-//                             hash of the receiver's uid
-//   acknowledge               row, generation, packet id
+//                             its home, packet id | QoS << 16 | properties << 18   the body
+//                             | uid bytes << 19, hash of the receiver's uid
+//   acknowledge               row, generation, packet id, reason
+//   route                     version, retain                                      PUBLISH of MQTT 5
 //   written                   row, generation, count
 //   receipt                   row, generation                                      text of the receipt
 //   to an edge
 //   loginAnswer               conn, generation, row, generation, return code | present << 8
-//   kick                      conn, generation
+//   kick                      conn, generation, CLOSE_CAUSE
 //   output                    conn, generation, OUTPUT kind                        packet
-//   withhold                  conn, generation
+//   withhold                  conn, generation, packet id
 //
 // Frames from one worker to another keep their order, so a login answer comes before the first message.
 
 export const FRAME = {
   login: 1,
   logout: 2,
-  subscription: 3,
+  packet: 3,
   publish: 4,
   acknowledge: 5,
   written: 6,
@@ -31,6 +34,24 @@ export const FRAME = {
   kick: 9,
   output: 10,
   withhold: 11,
+  route: 12,
+} as const;
+
+/** What a CONNECT asks of a home. */
+export const LOGIN = {
+  /** Begin with nothing. */
+  clean: 1,
+  /** Keep the session when the connection ends. */
+  persistent: 2,
+  v5: 4,
+} as const;
+
+/** How a connection ended. */
+export const LOGOUT = {
+  /** By DISCONNECT: nothing is said in its name. */
+  dropWill: 1,
+  /** The session expiry counts that comes with it. */
+  hasExpiry: 2,
 } as const;
 
 /** What a packet for a connection is, which decides what happens when its output is behind. */

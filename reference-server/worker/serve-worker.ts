@@ -28,12 +28,13 @@ async function work(birth: WorkerBirth): Promise<void> {
   const { self, limits, stats } = birth;
   const control = new WorkerControl(birth.control);
   const exchange = new Exchange({ ...birth });
-  const options = { limits, exchange, stats, clock: systemClock, hashSeed: birth.hashSeed };
+  const { hashSeed, access, interest } = birth;
+  const options = { limits, exchange, stats, clock: systemClock, hashSeed, access, interest };
   const home = new Home(options);
   const edge = new Edge({
     ...options,
     onWake: () => obey(self, control, home, reactor),
-    onTurn: () => home.publishGauges(),
+    onTurn: () => home.endTurn(),
   });
   const { login } = birth.access;
   const gate =

@@ -19,6 +19,8 @@ export interface WorkerBirth {
   control: SharedArrayBuffer;
   stats: WorkerStats;
   access: AccessRules;
+  /** See broker/peers.ts. */
+  interest: SharedArrayBuffer;
   /** To the service that looks at passwords; undefined without a password file. */
   passwordPort: MessagePort | undefined;
   /** Pages that browsers may come from. */

@@ -184,9 +184,12 @@ function isKnown(level: number): boolean {
   return level >= PROTOCOL_LEVEL_3_1 && level <= PROTOCOL_LEVEL_5;
 }
 
-/** The reserved bit is 0; no will means no will flags, QoS 3 is none; before MQTT 5 a password needs a user name. */
+/**
+ * The reserved bit is 0 (since 3.1.1); no will means no will flags, QoS 3 is none; before MQTT 5 a password
+ * needs a user name.
+ */
 function areFlagsSound(flags: number, level: number): boolean {
-  if ((flags & 0x01) !== 0) return false;
+  if ((flags & 0x01) !== 0 && level > PROTOCOL_LEVEL_3_1) return false;
   if ((flags & 0x04) === 0 && (flags & 0x38) !== 0) return false;
   if ((flags & 0x18) === 0x18) return false;
   return level >= PROTOCOL_LEVEL_5 || (flags & 0xc0) !== 0x40;

@@ -156,18 +156,20 @@ export function readProperties(
   into.blockEnd = blockEnd;
   const isSubscription = place === PACKET.subscribe || place === PACKET.unsubscribe;
   cursor.next = at;
+  // What cannot be read at all is said before what should not be there (5: 4.13.1).
+  let misuse = 0;
   while (cursor.next < blockEnd) {
     const flaw = nextProperty(bytes, blockEnd, cursor);
     if (flaw < 0) return flaw;
+    if (misuse !== 0) continue;
     if ((PLACES_OF[cursor.id]! & (1 << place)) === 0) {
-      return isSubscription ? FLAW.property : FLAW.propertyMisplaced;
+      misuse = isSubscription ? FLAW.property : FLAW.propertyMisplaced;
+      continue;
     }
     const mayRepeat = fromServer && cursor.id === PROPERTY.subscriptionId;
-    if (!into.note(cursor) && !mayRepeat) return FLAW.propertyTwice;
-    const valueFlaw = flawOfValue(bytes, cursor);
-    if (valueFlaw !== 0) return valueFlaw;
+    misuse = into.note(cursor) || mayRepeat ? flawOfValue(bytes, cursor) : FLAW.propertyTwice;
   }
-  return blockEnd;
+  return misuse === 0 ? blockEnd : misuse;
 }
 
 /**

@@ -1,0 +1,55 @@
+// Bounds of the general lane, for the whole server; `workerLimits` divides the totals. Each refusal is
+// answered in the protocol where that has an answer, and counted.
+
+const MIB = 1024 * 1024;
+
+export interface BrokerLimits {
+  /** Sessions that use more than their own mailbox. */
+  sessionsMax: number;
+  /** Subscriptions of one session, and of all. */
+  sessionSubscriptionsMax: number;
+  subscriptionsMax: number;
+  /** Levels of a topic or filter; deeper ones are refused. */
+  levelsMax: number;
+  /** Messages that wait for one session, in flight included, and their bytes. */
+  queueMessagesMax: number;
+  queueBytesMax: number;
+  /** Bytes that wait for all sessions. */
+  queuedBytesMax: number;
+  /** Sent and not acknowledged, one session. */
+  inflightMax: number;
+  /** Received with QoS 2 and not released, one session: the Receive Maximum that CONNACK tells. */
+  receiveMaximum: number;
+  /** Topic aliases of one connection, either way: the Topic Alias Maximum that CONNACK tells. */
+  aliasesMax: number;
+  retainedMax: number;
+  retainedBytesMax: number;
+  /** Longest time that a session outlives its connection, and longest delay of a will, s. */
+  sessionExpiryMaxS: number;
+}
+
+export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
+  sessionsMax: 100_000,
+  sessionSubscriptionsMax: 1000,
+  subscriptionsMax: 200_000,
+  levelsMax: 128,
+  queueMessagesMax: 1000,
+  queueBytesMax: MIB,
+  queuedBytesMax: 64 * MIB,
+  inflightMax: 20,
+  receiveMaximum: 20,
+  aliasesMax: 10,
+  retainedMax: 10_000,
+  retainedBytesMax: 16 * MIB,
+  sessionExpiryMaxS: 30 * 24 * 3600,
+};
+
+/** The share of one of `workers` workers; retained messages are in all of them. */
+export function workerBrokerLimits(limits: BrokerLimits, workers: number): BrokerLimits {
+  return {
+    ...limits,
+    sessionsMax: Math.ceil(limits.sessionsMax / workers),
+    subscriptionsMax: Math.ceil(limits.subscriptionsMax / workers),
+    queuedBytesMax: Math.ceil(limits.queuedBytesMax / workers),
+  };
+}

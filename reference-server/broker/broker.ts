@@ -1,0 +1,353 @@
+// The general lane of one worker: sessions of its users that use more than their own mailbox, and what they
+// publish and subscribe. Beside the mailboxes (m/, the express lane), which it never touches: `m/` and `r/`
+// are not seen by wildcards.
+//
+// A message is routed where its publisher's home is: to the sessions here that match, and by `BrokerPeers`
+// to workers where others may. So one publisher's messages to one subscriber keep their order.
+//
+//   PUBLISH -> messageOf -> route -> subscriptions that match -> SessionQueues -> DeliveryWriter -> edge
+//
+// Everything that grows is bounded by BrokerLimits; what is refused is answered in MQTT 5 and counted.
+
+import type { Clock } from '#core/clock/clock.ts';
+import {
+  type AcknowledgeFields,
+  decodeAcknowledge,
+  AcknowledgeFields as Fields,
+} from '#core/wire/mqtt/decode-acknowledge.ts';
+import { ConnectFields, decodeConnect } from '#core/wire/mqtt/decode-connect.ts';
+import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
+import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
+import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
+import { PROPERTY } from '#core/wire/mqtt/properties.ts';
+import type { BrokerLimits } from '#reference-server/broker/broker-limits.ts';
+import { DueHeap } from '#reference-server/broker/due-heap.ts';
+import { Message, messageOf, travelling } from '#reference-server/broker/message.ts';
+import { RetainedStore } from '#reference-server/broker/retained-store.ts';
+import { NEVER, Session, type Will } from '#reference-server/broker/session.ts';
+import { SessionQueues } from '#reference-server/broker/session-queues.ts';
+import { Subscriptions } from '#reference-server/broker/subscriptions.ts';
+import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { OUTPUT } from '#reference-server/worker/frame-type.ts';
+
+/** What the broker needs of the home that it belongs to. */
+export interface SessionHost {
+  isOnline(row: number): boolean;
+  /** Sends a packet to the user's connection; `kind` is one of OUTPUT. */
+  send(row: number, kind: number, bytes: Uint8Array, end: number): void;
+  /** Ends the user's connection for a CLOSE_CAUSE. */
+  expel(row: number, cause: number): void;
+  /** Deliveries of the mailbox that are not acknowledged. */
+  mailboxWindow(row: number): number;
+  /** The session of a user who is away has ended. */
+  forget(row: number, generation: number): void;
+  /** Stores a message for m/<uid>, from a user here. */
+  sendToMailbox(row: number, message: Message): void;
+}
+
+/** The other workers. */
+export interface BrokerPeers {
+  /** A number above all that were given before, in all workers. */
+  nextVersion(): number;
+  /** Hands a message to the workers that may have subscribers; false when there are none. */
+  forward(message: Message, version: number): boolean;
+  /** A filter has its first subscription here (+1), or lost its last (-1). */
+  interest(filter: string, change: 1 | -1): void;
+}
+
+export interface BrokerOptions {
+  limits: BrokerLimits;
+  packetBytesMax: number;
+  host: SessionHost;
+  peers: BrokerPeers;
+  stats: WorkerStats;
+  clock: Clock;
+}
+
+interface Timer {
+  session: Session;
+  epoch: number;
+  kind: 'will' | 'end';
+}
+
+export class Broker {
+  readonly retained: RetainedStore;
+  readonly subscriptions: Subscriptions;
+  readonly queues: SessionQueues;
+  readonly #sessions = new Map<number, Session>();
+  readonly #options: BrokerOptions;
+  readonly #timers = new DueHeap<Timer>();
+  readonly #connect = new ConnectFields();
+  readonly #publish = new PublishFields();
+  readonly #acknowledge: AcknowledgeFields = new Fields();
+  readonly #out = new Uint8Array(16);
+
+  constructor(options: BrokerOptions) {
+    const { limits } = options;
+    this.#options = options;
+    this.retained = new RetainedStore(limits);
+    this.subscriptions = new Subscriptions(limits, options.peers);
+    this.queues = new SessionQueues(options);
+  }
+
+  get sessionCount(): number {
+    return this.#sessions.size;
+  }
+
+  session(row: number): Session | undefined {
+    return this.#sessions.get(row);
+  }
+
+  /** The user's session, made when there is none; undefined when there are too many. */
+  obtain(
+    row: number,
+    generation: number,
+    level: number,
+    isPersistent: boolean,
+  ): Session | undefined {
+    let session = this.#sessions.get(row);
+    if (session !== undefined) return session;
+    if (this.#sessions.size >= this.#options.limits.sessionsMax) return undefined;
+    session = new Session(row, generation);
+    session.level = level;
+    session.expiryMs = isPersistent ? NEVER : 0;
+    this.#sessions.set(row, session);
+    return session;
+  }
+
+  /**
+   * The user logged in; the session is what was kept, or new. `bytes` [start, end) is the CONNECT when it
+   * says more than a plain one of MQTT 3. Returns false when a session was needed and there is no room.
+   */
+  connected(
+    row: number,
+    generation: number,
+    level: number,
+    isPersistent: boolean,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const kept = this.#sessions.get(row);
+    kept?.resetConnection(level);
+    if (kept !== undefined) kept.expiryMs = isPersistent ? NEVER : 0;
+    if (start === end) return true;
+    const fields = this.#connect;
+    decodeConnect(bytes, start, end, fields);
+    const { properties } = fields;
+    const hasWill = fields.willTopicStart >= 0;
+    const expiryS = properties.number(PROPERTY.sessionExpiry, 0);
+    const needs =
+      hasWill ||
+      (expiryS > 0 && expiryS < 0xffff_ffff) ||
+      properties.has(PROPERTY.receiveMaximum) ||
+      properties.has(PROPERTY.maximumPacketSize) ||
+      properties.has(PROPERTY.topicAliasMaximum);
+    if (kept === undefined && !needs) return true;
+    const session = this.obtain(row, generation, level, isPersistent);
+    if (session === undefined) return false;
+    session.level = level;
+    if (level >= PROTOCOL_LEVEL_5) session.expiryMs = this.#expiryMs(expiryS);
+    session.receiveMaximum = properties.number(PROPERTY.receiveMaximum, 0xffff);
+    session.packetBytesMax = properties.number(PROPERTY.maximumPacketSize, NEVER);
+    session.aliasesMax = properties.number(PROPERTY.topicAliasMaximum, 0);
+    if (hasWill) session.will = this.#willOf(bytes, fields);
+    return true;
+  }
+
+  /** After CONNACK: sends again what was in flight, then what waits [MQTT-4.4.0-1]. */
+  resume(row: number): void {
+    const session = this.#sessions.get(row);
+    if (session !== undefined) this.queues.resume(session, this.#nowMs());
+  }
+
+  /**
+   * The connection is gone. `isOrderly`: by DISCONNECT, so the will is dropped [MQTT-3.14.4-3].
+   * `expiryS` below zero: as CONNECT said.
+   */
+  disconnected(row: number, isOrderly: boolean, expiryS: number): void {
+    const session = this.#sessions.get(row);
+    if (session === undefined) return;
+    session.epoch++;
+    const nowMs = this.#nowMs();
+    if (expiryS >= 0) session.expiryMs = this.#expiryMs(expiryS);
+    if (isOrderly) session.will = undefined;
+    const { will, epoch } = session;
+    if (will !== undefined) {
+      const waitMs = Math.min(will.delayMs, session.expiryMs);
+      if (waitMs === 0) this.#publishWill(session);
+      else if (waitMs < NEVER) this.#timers.push(nowMs + waitMs, { session, epoch, kind: 'will' });
+    }
+    if (session.expiryMs > 0 && session.expiryMs < NEVER) {
+      this.#timers.push(nowMs + session.expiryMs, { session, epoch, kind: 'end' });
+    }
+    this.queues.rewind(session);
+  }
+
+  /** Whether the session outlives a connection that ends now. */
+  outlives(row: number): boolean | undefined {
+    const session = this.#sessions.get(row);
+    return session === undefined ? undefined : session.expiryMs > 0;
+  }
+
+  /** The session ends: its will is due, its subscriptions and messages are gone. */
+  discard(row: number): void {
+    const session = this.#sessions.get(row);
+    if (session === undefined) return;
+    if (session.will !== undefined) this.#publishWill(session);
+    session.epoch++;
+    this.#sessions.delete(row);
+    this.subscriptions.removeAll(session);
+    const orphans = this.queues.clear(session);
+    // Who shared with the others leaves them what it had not accepted (5: 4.8.2).
+    for (const { message, group } of orphans) {
+      if (group !== undefined) this.queues.offerGroup(group, message, undefined, this.#nowMs());
+    }
+  }
+
+  /** Wills and ends of sessions that are due; at the end of a turn. True while others wait. */
+  tick(): boolean {
+    if (this.#timers.size === 0) return false;
+    const nowMs = this.#nowMs();
+    for (let due = this.#timers.pop(nowMs); due !== undefined; due = this.#timers.pop(nowMs)) {
+      const { session, epoch, kind } = due;
+      if (session.epoch !== epoch) continue;
+      if (kind === 'will') this.#publishWill(session);
+      else this.#options.host.forget(session.row, session.generation);
+    }
+    return this.#timers.size > 0;
+  }
+
+  /** A packet of the user that no other lane knows: PUBLISH, PUBREC, PUBREL or PUBCOMP, already found sound. */
+  packet(session: Session, bytes: Uint8Array, start: number, end: number): void {
+    const type = bytes[start]! >>> 4;
+    if (type === PACKET.publish) {
+      decodePublish(bytes, start, end, this.#publish, session.level);
+      this.#published(session, bytes);
+      return;
+    }
+    const fields = this.#acknowledge;
+    decodeAcknowledge(bytes, start, end, fields, session.level);
+    if (type === PACKET.pubrel) {
+      session.incoming.delete(fields.packetId);
+      this.#answer(session, PACKET.pubcomp, fields.packetId, REASON.success);
+      return;
+    }
+    this.acknowledge(session, type, fields.packetId, fields.reason);
+  }
+
+  /** PUBACK, PUBREC or PUBCOMP for a delivery. */
+  acknowledge(session: Session, type: number, packetId: number, reason: number): void {
+    const nowMs = this.#nowMs();
+    const isExpected = this.queues.acknowledge(session, type, packetId, reason, nowMs);
+    if (!isExpected) this.#options.host.expel(session.row, CLOSE_CAUSE.flow);
+  }
+
+  /** Publishes what the server itself has to say. */
+  publish(message: Message): void {
+    this.#route(message, undefined);
+  }
+
+  /** A message that another worker has routed here. */
+  routed(message: Message, version: number): void {
+    if (message.retain) this.retained.put(message, version);
+    this.queues.offer(this.subscriptions, message, undefined, this.#nowMs());
+  }
+
+  /** Sends the retained messages of a subscription that was just made. */
+  sendRetained(session: Session, filter: string): void {
+    const subscription = session.subscriptions.get(filter);
+    if (subscription === undefined || subscription.group !== undefined) return;
+    const nowMs = this.#nowMs();
+    this.retained.match(filter, nowMs, (message) =>
+      this.queues.offerRetained(subscription, message, nowMs),
+    );
+  }
+
+  #published(session: Session, bytes: Uint8Array): void {
+    const { qos, packetId } = this.#publish;
+    const message = messageOf(bytes, this.#publish, this.#nowMs());
+    if (qos === 2) {
+      this.#received(session, packetId, message);
+      return;
+    }
+    const isWanted = this.#route(message, session);
+    if (qos === 0) return;
+    const reason = isWanted ? REASON.success : REASON.noMatchingSubscribers;
+    this.#answer(session, PACKET.puback, packetId, reason);
+  }
+
+  /** QoS 2, method A: routed once, at its first sight [MQTT-4.3.3-8 ff.]. */
+  #received(session: Session, packetId: number, message: Message): void {
+    const { incoming } = session;
+    if (!incoming.has(packetId)) {
+      const isOver = incoming.size >= this.#options.limits.receiveMaximum;
+      if (isOver && session.level >= PROTOCOL_LEVEL_5) {
+        this.#options.host.expel(session.row, CLOSE_CAUSE.receiveMaximum);
+        return;
+      }
+      // MQTT 3 has no Receive Maximum: the ids themselves are the bound.
+      incoming.add(packetId);
+      this.#route(message, session);
+    }
+    this.#answer(session, PACKET.pubrec, packetId, REASON.success);
+  }
+
+  /** Keeps and delivers; false when nobody anywhere can be interested. */
+  #route(message: Message, from: Session | undefined): boolean {
+    const { peers, stats, host } = this.#options;
+    if (message.topicText.startsWith('m/') && from !== undefined) {
+      host.sendToMailbox(from.row, message);
+      return true;
+    }
+    stats[STAT.routed]!++;
+    const version = message.retain ? peers.nextVersion() : 0;
+    if (message.retain) this.retained.put(message, version);
+    const hasOthers = peers.forward(message, version);
+    const count = this.queues.offer(this.subscriptions, message, from, this.#nowMs());
+    return hasOthers || count > 0;
+  }
+
+  #publishWill(session: Session): void {
+    const { will } = session;
+    if (will === undefined) return;
+    session.will = undefined;
+    const { topic, properties, payload, qos, retain } = will.message;
+    const expiresMs = this.#nowMs() + will.expiryMs;
+    this.#options.stats[STAT.wills]!++;
+    this.#route(new Message(topic, properties, payload, qos, retain, expiresMs), session);
+  }
+
+  #willOf(bytes: Uint8Array, fields: ConnectFields): Will {
+    const { willProperties } = fields;
+    const expiryS = willProperties.number(PROPERTY.messageExpiry, NEVER);
+    const { sessionExpiryMaxS } = this.#options.limits;
+    const delayS = Math.min(sessionExpiryMaxS, willProperties.number(PROPERTY.willDelay, 0));
+    const message = new Message(
+      bytes.slice(fields.willTopicStart, fields.willTopicEnd),
+      travelling(bytes, willProperties.blockStart, willProperties.blockEnd),
+      bytes.slice(fields.willPayloadStart, fields.willPayloadEnd),
+      fields.willQos,
+      fields.willRetain,
+      NEVER,
+    );
+    return { message, expiryMs: expiryS * 1000, delayMs: delayS * 1000 };
+  }
+
+  /** 0xFFFFFFFF means never (5: 3.1.2.11.2). */
+  #expiryMs(expiryS: number): number {
+    if (expiryS === 0xffff_ffff) return NEVER;
+    return Math.min(expiryS, this.#options.limits.sessionExpiryMaxS) * 1000;
+  }
+
+  #answer(session: Session, type: number, packetId: number, reason: number): void {
+    const given = session.level >= PROTOCOL_LEVEL_5 ? reason : REASON.success;
+    const end = encodeAcknowledge5(this.#out, 0, type, packetId, given);
+    this.#options.host.send(session.row, OUTPUT.answer, this.#out, end);
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monoUs() / 1000;
+  }
+}

@@ -1,0 +1,102 @@
+// A message of the general lane: what a PUBLISH said, copied out of the receive buffer once and shared by
+// every queue that it stands in. Properties are kept as they came, less those that belong to a hop: topic
+// alias, message expiry (counted down and written anew) and subscription identifiers.
+
+import { decodePublish, type PublishFields } from '#core/wire/mqtt/decode-publish.ts';
+import { nextProperty, PROPERTY, PropertyCursor } from '#core/wire/mqtt/properties.ts';
+
+/** What a message costs beside its bytes: object, views, queue place. */
+const OVERHEAD_BYTES = 200;
+
+export class Message {
+  /** Topic name as it came, and as text. */
+  readonly topic: Uint8Array;
+  readonly topicText: string;
+  /** The properties that travel on, without their length. */
+  readonly properties: Uint8Array;
+  readonly payload: Uint8Array;
+  readonly qos: number;
+  readonly retain: boolean;
+  /** When it is worth nothing any more, ms of the broker's clock; Infinity = never. */
+  readonly expiresMs: number;
+
+  constructor(
+    topic: Uint8Array,
+    properties: Uint8Array,
+    payload: Uint8Array,
+    qos: number,
+    retain: boolean,
+    expiresMs: number,
+  ) {
+    this.topic = topic;
+    this.topicText = Buffer.from(topic.buffer, topic.byteOffset, topic.length).toString('utf8');
+    this.properties = properties;
+    this.payload = payload;
+    this.qos = qos;
+    this.retain = retain;
+    this.expiresMs = expiresMs;
+  }
+
+  /** Memory that it takes, about. */
+  get bytes(): number {
+    return OVERHEAD_BYTES + this.topic.length + this.properties.length + this.payload.length;
+  }
+
+  /** Whole seconds left, at least 0; undefined without expiry (5: 3.3.2.3.3). */
+  secondsLeft(nowMs: number): number | undefined {
+    if (this.expiresMs === Number.POSITIVE_INFINITY) return undefined;
+    return Math.max(0, Math.ceil((this.expiresMs - nowMs) / 1000));
+  }
+}
+
+/** The message in a PUBLISH that `decodePublish` has read into `fields`. */
+export function messageOf(bytes: Uint8Array, fields: PublishFields, nowMs: number): Message {
+  const { properties } = fields;
+  const expiryS = properties.number(PROPERTY.messageExpiry, -1);
+  return new Message(
+    bytes.slice(fields.topicStart, fields.topicEnd),
+    travelling(bytes, properties.blockStart, properties.blockEnd),
+    bytes.slice(fields.payloadStart, fields.payloadEnd),
+    fields.qos,
+    fields.retain,
+    expiryS < 0 ? Number.POSITIVE_INFINITY : nowMs + expiryS * 1000,
+  );
+}
+
+/** The same from a packet of MQTT 5 that is known to be sound. */
+export function messageOfPacket(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  fields: PublishFields,
+  nowMs: number,
+): Message {
+  decodePublish(bytes, start, end, fields, 5);
+  return messageOf(bytes, fields, nowMs);
+}
+
+const NOTHING = new Uint8Array(0);
+const cursor = new PropertyCursor();
+
+/** A copy of the properties in [start, end) that go on to subscribers, in their order [MQTT-3.3.2-18]. */
+export function travelling(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (start >= end) return NOTHING;
+  const out = new Uint8Array(end - start);
+  let length = 0;
+  cursor.next = start;
+  while (nextProperty(bytes, end, cursor) > 0) {
+    if (staysHere(cursor.id)) continue;
+    out.set(bytes.subarray(cursor.begin, cursor.next), length);
+    length += cursor.next - cursor.begin;
+  }
+  return out.slice(0, length);
+}
+
+function staysHere(id: number): boolean {
+  return (
+    id === PROPERTY.topicAlias ||
+    id === PROPERTY.messageExpiry ||
+    id === PROPERTY.subscriptionId ||
+    id === PROPERTY.willDelay
+  );
+}

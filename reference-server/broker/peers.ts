@@ -1,0 +1,124 @@
+// The other workers, as one worker's broker sees them. Who may be interested in a topic is told by counters
+// in memory that all share: a filter counts in one of its worker's slots, by the hash of the whole filter
+// when it has no wildcard, of its first level when only that is certain, or in a slot for all topics.
+// A store there stands before the SUBACK leaves, so whoever publishes after seeing it finds it: no question
+// and no answer travels. Two names in one slot cost a frame for nothing, never a message.
+//
+//   words 0..1      version of the last retained message, 64 bits
+//   then, for each worker: 1 slot for all topics, SLOTS for whole filters, SLOTS for first levels
+
+import type { Clock } from '#core/clock/clock.ts';
+import { PublishFields } from '#core/wire/mqtt/decode-publish.ts';
+import { encodePublish5, publishLength5 } from '#core/wire/mqtt/encode-5.ts';
+import { PROPERTY } from '#core/wire/mqtt/properties.ts';
+import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
+import type { BrokerPeers } from '#reference-server/broker/broker.ts';
+import { type Message, messageOfPacket } from '#reference-server/broker/message.ts';
+import type { Exchange } from '#reference-server/worker/exchange.ts';
+
+const SLOTS = 4096;
+const SLOTS_PER_WORKER = 1 + 2 * SLOTS;
+const HEAD_WORDS = 2;
+const EXPIRY_BYTES = 5;
+
+/** The memory that the workers share. */
+export function createInterest(workers: number): SharedArrayBuffer {
+  const words = HEAD_WORDS + workers * SLOTS_PER_WORKER;
+  return new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT);
+}
+
+export interface PeersOptions {
+  exchange: Exchange;
+  clock: Clock;
+  interest: SharedArrayBuffer;
+  limits: { packetBytesMax: number };
+}
+
+export class Peers implements BrokerPeers {
+  readonly #exchange: Exchange;
+  readonly #clock: Clock;
+  readonly #version: BigInt64Array;
+  readonly #counts: Int32Array;
+  readonly #fields = new PublishFields();
+  readonly #properties: PropertyWriter;
+  #out: Uint8Array;
+
+  constructor({ exchange, clock, interest, limits }: PeersOptions) {
+    this.#exchange = exchange;
+    this.#clock = clock;
+    this.#version = new BigInt64Array(interest, 0, 1);
+    this.#counts = new Int32Array(interest, HEAD_WORDS * 4);
+    this.#properties = new PropertyWriter(limits.packetBytesMax + EXPIRY_BYTES);
+    this.#out = new Uint8Array(limits.packetBytesMax + 64);
+  }
+
+  nextVersion(): number {
+    return Number(Atomics.add(this.#version, 0, 1n)) + 1;
+  }
+
+  interest(filter: string, change: 1 | -1): void {
+    const base = this.#exchange.self * SLOTS_PER_WORKER;
+    Atomics.add(this.#counts, base + slotOfFilter(filter), change);
+  }
+
+  forward(message: Message, version: number): boolean {
+    const { workers, self } = this.#exchange;
+    if (workers === 1) return false;
+    const whole = 1 + hashOf(message.topicText);
+    const first = 1 + SLOTS + hashOf(firstLevel(message.topicText));
+    let isAnyInterested = false;
+    let length = 0;
+    for (let worker = 0; worker < workers; worker++) {
+      if (worker === self) continue;
+      const base = worker * SLOTS_PER_WORKER;
+      const isInterested =
+        Atomics.load(this.#counts, base) > 0 ||
+        Atomics.load(this.#counts, base + whole) > 0 ||
+        Atomics.load(this.#counts, base + first) > 0;
+      isAnyInterested ||= isInterested;
+      if (!isInterested && !message.retain) continue;
+      if (length === 0) length = this.#write(message);
+      this.#exchange.route(worker, version, this.#out, 0, length);
+    }
+    return isAnyInterested;
+  }
+
+  /** The message in a frame that another worker's `forward` has sent. */
+  read(bytes: Uint8Array, start: number, end: number, nowMs: number): Message {
+    return messageOfPacket(bytes, start, end, this.#fields, nowMs);
+  }
+
+  #write(message: Message): number {
+    const { topic, payload, properties, qos, retain } = message;
+    const writer = this.#properties.clear().raw(properties, 0, properties.length);
+    const leftS = message.secondsLeft(this.#clock.monoUs() / 1000);
+    if (leftS !== undefined) writer.four(PROPERTY.messageExpiry, leftS);
+    const { length } = payload;
+    const size = publishLength5(topic.length, qos, writer.length, length);
+    if (size > this.#out.length) this.#out = new Uint8Array(size);
+    const id = qos === 0 ? 0 : 1;
+    const out = this.#out;
+    const { length: name } = topic;
+    return encodePublish5(out, 0, topic, name, qos, id, false, retain, writer, payload, 0, length);
+  }
+}
+
+function slotOfFilter(filter: string): number {
+  if (!/[+#]/.test(filter)) return 1 + hashOf(filter);
+  const first = firstLevel(filter);
+  return first === '+' || first === '#' ? 0 : 1 + SLOTS + hashOf(first);
+}
+
+function firstLevel(topic: string): string {
+  const slash = topic.indexOf('/');
+  return slash < 0 ? topic : topic.slice(0, slash);
+}
+
+/** FNV-1a over the units of the text, below SLOTS. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  }
+  return (hash >>> 0) % SLOTS;
+}

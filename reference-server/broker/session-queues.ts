@@ -1,0 +1,262 @@
+// The queues of the general lane: what matches is sent at once (QoS 0), or waits its turn and stays until it
+// is acknowledged (QoS 1 and 2). One copy a session, however many of its subscriptions match, with the
+// highest of their QoS and the identifiers of all (5: 3.3.4).
+
+import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
+import { PACKET, REASON } from '#core/wire/mqtt/packet.ts';
+import type { BrokerOptions } from '#reference-server/broker/broker.ts';
+import { DeliveryWriter, IDS_MAX } from '#reference-server/broker/delivery-writer.ts';
+import type { Message } from '#reference-server/broker/message.ts';
+import {
+  DELIVERY,
+  type Delivery,
+  type Session,
+  type Subscription,
+} from '#reference-server/broker/session.ts';
+import { SharedGroup } from '#reference-server/broker/shared-group.ts';
+import type { Subscriptions } from '#reference-server/broker/subscriptions.ts';
+import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { OUTPUT } from '#reference-server/worker/frame-type.ts';
+
+const NO_IDS: readonly number[] = [];
+
+/** What the matching subscriptions of one session come to. */
+interface Copy {
+  qos: number;
+  retain: boolean;
+  ids: number[];
+}
+
+export class SessionQueues {
+  readonly #options: BrokerOptions;
+  readonly #writer: DeliveryWriter;
+  readonly #out = new Uint8Array(8);
+  /** Bytes that wait in all queues. */
+  bytes = 0;
+  /** Deliveries that wait or are in flight. */
+  length = 0;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#writer = new DeliveryWriter(options.packetBytesMax, options.limits.aliasesMax);
+  }
+
+  /** Gives a message to whom it matches; returns how many sessions that were. */
+  offer(
+    { tree }: Subscriptions,
+    message: Message,
+    from: Session | undefined,
+    nowMs: number,
+  ): number {
+    const copies = new Map<Session, Copy>();
+    const groups: SharedGroup[] = [];
+    tree.match(message.topicText, (target) => {
+      if (target instanceof SharedGroup) groups.push(target);
+      else if (!(target.noLocal && target.session === from)) addCopy(copies, target, message);
+    });
+    for (const [session, { qos, retain, ids }] of copies) {
+      this.#give(session, message, qos, retain, ids, undefined, nowMs);
+    }
+    let count = copies.size;
+    for (const group of groups) if (this.offerGroup(group, message, from, nowMs)) count++;
+    return count;
+  }
+
+  /** Gives a message to one member of a group; false when none can have it. */
+  offerGroup(
+    group: SharedGroup,
+    message: Message,
+    _from: Session | undefined,
+    nowMs: number,
+  ): boolean {
+    const chosen = group.choose(({ session, qos }) => {
+      if (this.#options.host.isOnline(session.row))
+        return session.length < this.#windowOf(session) ? 2 : 1;
+      return Math.min(qos, message.qos) > 0 ? 0 : -1;
+    });
+    if (chosen === undefined) return false;
+    const { session, id } = chosen;
+    const qos = Math.min(chosen.qos, message.qos);
+    const retain = chosen.retainAsPublished && message.retain;
+    this.#give(session, message, qos, retain, id > 0 ? [id] : NO_IDS, group, nowMs);
+    return true;
+  }
+
+  /** A retained message for a new subscription [MQTT-3.3.1-8]. */
+  offerRetained(subscription: Subscription, message: Message, nowMs: number): void {
+    const { session, id } = subscription;
+    const qos = Math.min(subscription.qos, message.qos);
+    this.#give(session, message, qos, true, id > 0 ? [id] : NO_IDS, undefined, nowMs);
+  }
+
+  /** An acknowledgement of the client; false when that is not what its delivery waits for. */
+  acknowledge(
+    session: Session,
+    type: number,
+    packetId: number,
+    reason: number,
+    nowMs: number,
+  ): boolean {
+    const delivery = session.inflight.get(packetId);
+    const isRefusal = reason >= REASON.unspecified;
+    if (delivery === undefined) {
+      this.#options.stats[STAT.acksUnknown]!++;
+      if (type === PACKET.pubrec && !isRefusal) this.#release(session, packetId);
+      return true;
+    }
+    const { state } = delivery;
+    if (type === PACKET.pubrec) {
+      if (state === DELIVERY.sent) return false;
+      if (isRefusal) this.#finish(session, delivery, nowMs);
+      else {
+        delivery.state = DELIVERY.released;
+        this.#release(session, packetId);
+      }
+      return true;
+    }
+    if (state !== (type === PACKET.puback ? DELIVERY.sent : DELIVERY.released)) return false;
+    this.#finish(session, delivery, nowMs);
+    return true;
+  }
+
+  /** A new connection of a kept session: what was in flight goes again, in its order, then what waits. */
+  resume(session: Session, nowMs: number): void {
+    for (const delivery of [...session.inflight.values()]) {
+      if (delivery.state === DELIVERY.released) this.#release(session, delivery.packetId);
+      else this.#send(session, delivery, true, nowMs);
+    }
+    this.pump(session, nowMs);
+  }
+
+  /** The connection is gone: aliases mean nothing any more. */
+  rewind(session: Session): void {
+    session.aliases.clear();
+  }
+
+  /** Empties a session that ends; returns what others of its groups may still have. */
+  clear(session: Session): Delivery[] {
+    const all = [...session.inflight.values(), ...session.queue];
+    this.#options.stats[STAT.discarded]! += all.length;
+    for (const delivery of all) this.#uncount(session, delivery);
+    session.inflight.clear();
+    session.queue.length = 0;
+    // A QoS 2 message that was sent once is nobody else's [MQTT-4.8.2-5].
+    return all.filter(({ qos, state }) => qos === 1 || state === DELIVERY.queued);
+  }
+
+  /** Sends what the window allows. */
+  pump(session: Session, nowMs: number): void {
+    const { host } = this.#options;
+    while (session.queue.length > 0 && host.isOnline(session.row)) {
+      if (session.inflight.size >= this.#windowOf(session)) return;
+      const delivery = session.queue.shift()!;
+      if (delivery.message.expiresMs < nowMs) {
+        this.#options.stats[STAT.expired]!++;
+        this.#uncount(session, delivery);
+        continue;
+      }
+      delivery.packetId = session.nextPacketId();
+      delivery.state = delivery.qos === 1 ? DELIVERY.sent : DELIVERY.received;
+      session.inflight.set(delivery.packetId, delivery);
+      this.#send(session, delivery, false, nowMs);
+    }
+  }
+
+  #give(
+    session: Session,
+    message: Message,
+    qos: number,
+    retain: boolean,
+    ids: readonly number[],
+    group: SharedGroup | undefined,
+    nowMs: number,
+  ): void {
+    const { stats, host, limits } = this.#options;
+    if (qos === 0) {
+      if (!host.isOnline(session.row)) stats[STAT.dropped]!++;
+      else this.#write(session, message, 0, 0, false, retain, ids, nowMs);
+      return;
+    }
+    const hasRoom =
+      session.length < limits.queueMessagesMax &&
+      session.queuedBytes + message.bytes <= limits.queueBytesMax &&
+      this.bytes + message.bytes <= limits.queuedBytesMax;
+    if (!hasRoom) {
+      stats[STAT.queueRefused]!++;
+      return;
+    }
+    session.queue.push({ message, qos, retain, ids, group, packetId: 0, state: DELIVERY.queued });
+    session.queuedBytes += message.bytes;
+    this.bytes += message.bytes;
+    this.length++;
+    this.pump(session, nowMs);
+  }
+
+  #send(session: Session, delivery: Delivery, isDup: boolean, nowMs: number): void {
+    const { message, qos, packetId, retain, ids } = delivery;
+    if (this.#write(session, message, qos, packetId, isDup, retain, ids, nowMs)) return;
+    // As if it had been acknowledged (5: 3.1.2.11.4).
+    session.inflight.delete(packetId);
+    this.#uncount(session, delivery);
+  }
+
+  /** False, and counted, when the packet is larger than the client takes. */
+  #write(
+    session: Session,
+    message: Message,
+    qos: number,
+    packetId: number,
+    isDup: boolean,
+    retain: boolean,
+    ids: readonly number[],
+    nowMs: number,
+  ): boolean {
+    const { host, stats } = this.#options;
+    const end = this.#writer.write(session, message, qos, packetId, isDup, retain, ids, nowMs);
+    if (end === 0) {
+      stats[STAT.dropped]!++;
+      return false;
+    }
+    if (isDup) stats[STAT.redelivered]!++;
+    host.send(session.row, qos === 0 ? OUTPUT.message : OUTPUT.delivery, this.#writer.bytes, end);
+    return true;
+  }
+
+  #release(session: Session, packetId: number): void {
+    const end = encodeAcknowledge5(this.#out, 0, PACKET.pubrel, packetId, REASON.success);
+    this.#options.host.send(session.row, OUTPUT.delivery, this.#out, end);
+  }
+
+  #finish(session: Session, delivery: Delivery, nowMs: number): void {
+    session.inflight.delete(delivery.packetId);
+    this.#uncount(session, delivery);
+    this.#options.stats[STAT.delivered]!++;
+    this.pump(session, nowMs);
+  }
+
+  #uncount(session: Session, { message }: Delivery): void {
+    session.queuedBytes -= message.bytes;
+    this.bytes -= message.bytes;
+    this.length--;
+  }
+
+  /** Deliveries in flight that this client allows beside those of its mailbox. */
+  #windowOf(session: Session): number {
+    const { limits, host } = this.#options;
+    const left = session.receiveMaximum - host.mailboxWindow(session.row);
+    return Math.min(limits.inflightMax, left);
+  }
+}
+
+function addCopy(copies: Map<Session, Copy>, subscription: Subscription, message: Message): void {
+  const { session, id, retainAsPublished } = subscription;
+  const qos = Math.min(subscription.qos, message.qos);
+  const retain = retainAsPublished && message.retain;
+  const copy = copies.get(session);
+  if (copy === undefined) copies.set(session, { qos, retain, ids: id > 0 ? [id] : [] });
+  else {
+    copy.qos = Math.max(copy.qos, qos);
+    copy.retain ||= retain;
+    if (id > 0 && copy.ids.length < IDS_MAX) copy.ids.push(id);
+  }
+}

@@ -1,0 +1,225 @@
+// CONNECT and its answer: versions 3.1, 3.1.1 and 5.0, who gets in, what CONNACK promises, and what is
+// remembered of it until the connection ends.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { ConnectFields, decodeConnect } from '#core/wire/mqtt/decode-connect.ts';
+import { encodeConnack } from '#core/wire/mqtt/encode.ts';
+import { encodeConnack5 } from '#core/wire/mqtt/encode-5.ts';
+import { CONNACK, PROTOCOL_LEVEL_3_1, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
+import { PROPERTY } from '#core/wire/mqtt/properties.ts';
+import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
+import { type ClientPacketsOptions, ends } from '#reference-server/edge/client-packets.ts';
+import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
+import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
+import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
+import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
+import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { LOGIN, LOGOUT } from '#reference-server/worker/frame-type.ts';
+
+const PLUS = 0x2b;
+const HASH = 0x23;
+/** Properties of a CONNACK: a few numbers and a client id. */
+const CONNACK_BYTES_MAX = 64 + UID_BYTES_MAX;
+
+/** How a connection said goodbye, until its logout is on its way. */
+export class Goodbye {
+  conn = -1;
+  flags = 0;
+  expiryS = -1;
+}
+
+export class ClientLogin {
+  readonly #options: ClientPacketsOptions;
+  readonly #connect = new ConnectFields();
+  readonly #properties = new PropertyWriter(CONNACK_BYTES_MAX);
+  readonly #out = new Uint8Array(CONNACK_BYTES_MAX + 8);
+  readonly #uidPrefix = `auto-${randomBytes(6).toString('hex')}-`;
+  #uidsGiven = 0;
+  /** Client ids that MQTT 5 clients are still to be told. */
+  readonly #assigned = new Map<number, string>();
+  readonly #goodbye = new Goodbye();
+
+  constructor(options: ClientPacketsOptions) {
+    this.#options = options;
+  }
+
+  /** Handles the CONNECT in [start, end); the result is as of `ClientPackets.handle`. */
+  connect(conn: number, bytes: Uint8Array, start: number, end: number): number {
+    const fields = this.#connect;
+    const flaw = decodeConnect(bytes, start, end, fields);
+    if (flaw !== 0) return ends(causeOfFlaw(flaw));
+    const { level, properties, clientIdStart, clientIdEnd } = fields;
+    if (level < PROTOCOL_LEVEL_3_1 || level > PROTOCOL_LEVEL_5) {
+      return this.#refuse(conn, CONNACK.protocolRefused, CLOSE_CAUSE.protocolLevel);
+    }
+    this.#note(conn);
+    const isV5 = level === PROTOCOL_LEVEL_5;
+    if (isV5) {
+      if (properties.has(PROPERTY.authenticationMethod)) {
+        return this.#refuse(conn, REASON.badAuthenticationMethod, CLOSE_CAUSE.authentication);
+      }
+      // Not even the smallest CONNACK would be taken.
+      if (properties.number(PROPERTY.maximumPacketSize, 64) < 12)
+        return ends(CLOSE_CAUSE.clientLimit);
+    }
+    if (clientIdStart === clientIdEnd && this.#mayBeAssigned()) {
+      // Who has no name gets one; without a session to keep, nobody needs to know it [MQTT-3.1.3-6].
+      const text = `${this.#uidPrefix}${this.#uidsGiven++}`;
+      const uid = Buffer.from(text);
+      if (isV5) this.#assigned.set(conn, text);
+      this.#login(conn, uid, 0, uid.length, bytes, start, end);
+      return 0;
+    }
+    if (!isUid(bytes, clientIdStart, clientIdEnd)) {
+      if (this.#options.access.topics === 'any' && clientIdEnd > clientIdStart) {
+        const uid = digestOf(bytes, clientIdStart, clientIdEnd);
+        this.#login(conn, uid, 0, uid.length, bytes, start, end);
+        return 0;
+      }
+      const code = isV5 ? REASON.clientIdInvalid : CONNACK.clientIdRefused;
+      return this.#refuse(conn, code, CLOSE_CAUSE.clientId);
+    }
+    this.#login(conn, bytes, clientIdStart, clientIdEnd, bytes, start, end);
+    return 0;
+  }
+
+  /** Writes the CONNACK to `bytes`; returns its end. `code` is a return code of MQTT 3. */
+  answer(conn: number, code: number, isPresent: boolean): number {
+    const { connections, limits, access } = this.#options;
+    const flags = connections.flags[conn]!;
+    if ((flags & CONN_FLAG.v5) === 0) {
+      const isTold = isPresent && (flags & CONN_FLAG.v31) === 0;
+      return encodeConnack(this.#out, 0, isTold, code);
+    }
+    const reason = code === CONNACK.accepted ? REASON.success : REASON.serverUnavailable;
+    const properties = this.#properties.clear();
+    if (code !== CONNACK.accepted) return encodeConnack5(this.#out, 0, false, reason, properties);
+    properties.two(PROPERTY.topicAliasMaximum, limits.broker.aliasesMax);
+    properties.two(PROPERTY.receiveMaximum, limits.broker.receiveMaximum);
+    if (access.topics === 'own') {
+      properties
+        .byte(PROPERTY.maximumQos, 1)
+        .byte(PROPERTY.retainAvailable, 0)
+        .four(PROPERTY.maximumPacketSize, limits.packetBytesMax)
+        .byte(PROPERTY.wildcardAvailable, 0)
+        .byte(PROPERTY.sharedAvailable, 0);
+    }
+    const assigned = this.#assigned.get(conn);
+    if (assigned !== undefined) properties.text(PROPERTY.assignedClientId, assigned);
+    if ((flags & CONN_FLAG.keepAliveChanged) !== 0) {
+      properties.two(PROPERTY.serverKeepAlive, connections.keepAliveS[conn]!);
+    }
+    this.#assigned.delete(conn);
+    return encodeConnack5(this.#out, 0, isPresent, reason, properties);
+  }
+
+  /** Where `answer` has written. */
+  get bytes(): Uint8Array {
+    return this.#out;
+  }
+
+  /** The client says DISCONNECT; the logout that follows carries how. */
+  goodbye(conn: number, dropsWill: boolean, expiryS: number): void {
+    this.#goodbye.conn = conn;
+    this.#goodbye.flags = dropsWill ? LOGOUT.dropWill : 0;
+    this.#goodbye.expiryS = expiryS;
+  }
+
+  /** What `goodbye` was told of this connection, once. */
+  takeGoodbye(conn: number): Readonly<Goodbye> {
+    const said = this.#goodbye;
+    if (said.conn !== conn) {
+      said.flags = 0;
+      said.expiryS = -1;
+    }
+    said.conn = -1;
+    return said;
+  }
+
+  forget(conn: number): void {
+    if (this.#assigned.size > 0) this.#assigned.delete(conn);
+  }
+
+  /** Keeps what the rest of the connection needs of its CONNECT. */
+  #note(conn: number): void {
+    const { connections, limits } = this.#options;
+    const { level, keepAliveS, properties } = this.#connect;
+    connections.keepAliveS[conn] = keepAliveS;
+    if (level === PROTOCOL_LEVEL_3_1) connections.flags[conn]! |= CONN_FLAG.v31;
+    if (level < PROTOCOL_LEVEL_5) return;
+    connections.flags[conn]! |= CONN_FLAG.v5;
+    const most = limits.keepAliveMaxS;
+    if (most > 0 && (keepAliveS === 0 || keepAliveS > most)) {
+      connections.keepAliveS[conn] = most;
+      connections.flags[conn]! |= CONN_FLAG.keepAliveChanged;
+    }
+    if (properties.number(PROPERTY.sessionExpiry, 0) > 0) {
+      connections.flags[conn]! |= CONN_FLAG.expires;
+    }
+  }
+
+  /** MQTT 3.1 wants a name; 3.1.1 only from who has a session to keep; 5 never [MQTT-3.1.3-7]. */
+  #mayBeAssigned(): boolean {
+    const { level, cleanSession } = this.#connect;
+    if (level === PROTOCOL_LEVEL_5) return true;
+    return level !== PROTOCOL_LEVEL_3_1 && cleanSession;
+  }
+
+  /** Asks the home of the uid; a plain CONNECT of MQTT 3 does not travel with it. */
+  #login(
+    conn: number,
+    uid: Uint8Array,
+    uidStart: number,
+    uidEnd: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const { connections, exchange, hashSeed } = this.#options;
+    const { level, cleanSession, willTopicStart, properties } = this.#connect;
+    const isV5 = level === PROTOCOL_LEVEL_5;
+    const hash = uidHash(uid, uidStart, uidEnd, hashSeed);
+    const home = homeOf(hash, exchange.workers);
+    connections.state[conn] = STATE.loggingIn;
+    connections.home[conn] = home;
+    const isPersistent = isV5 ? properties.number(PROPERTY.sessionExpiry, 0) > 0 : !cleanSession;
+    const wishes =
+      (cleanSession ? LOGIN.clean : 0) |
+      (isPersistent ? LOGIN.persistent : 0) |
+      (isV5 ? LOGIN.v5 : 0);
+    const saysMore = isV5 ? properties.blockEnd > properties.blockStart : false;
+    const packetStart = saysMore || willTopicStart >= 0 ? start : end;
+    const generation = connections.generation[conn]!;
+    exchange.login(home, conn, generation, wishes, uid, uidStart, uidEnd, bytes, packetStart, end);
+  }
+
+  /** CONNACK with a reason, then the end [MQTT-3.2.2-5]. */
+  #refuse(conn: number, code: number, cause: number): number {
+    const { connections, stats, answer } = this.#options;
+    stats[STAT.loginsRefused]!++;
+    const isV5 = (connections.flags[conn]! & CONN_FLAG.v5) !== 0;
+    const end = isV5
+      ? encodeConnack5(this.#out, 0, false, code)
+      : encodeConnack(this.#out, 0, false, code);
+    answer(conn, this.#out, end);
+    return ends(cause);
+  }
+}
+
+/** Whether a client id can be part of a topic name, and fits the table of users. */
+function isUid(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end === start || end - start > UID_BYTES_MAX) return false;
+  for (let at = start; at < end; at++) {
+    if (bytes[at] === PLUS || bytes[at] === HASH) return false;
+  }
+  return true;
+}
+
+/**
+ * What stands for a client id that cannot be part of a topic or is too long: its SHA-256 behind a '#', which
+ * no uid has. Such a client has a session but no mailbox.
+ */
+function digestOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const digest = createHash('sha256').update(bytes.subarray(start, end)).digest('base64url');
+  return Buffer.from(`#${digest}`);
+}

@@ -1,0 +1,152 @@
+// SUBSCRIBE and UNSUBSCRIBE of one home's users: own mailbox and receipts are bits of the user, all other
+// filters belong to its session of the broker. Who may subscribe to what:
+//
+//   m/<own uid>, r/<own uid>     always                         nobody else's, in no profile
+//   g/<group>, p/<uid>           always, without wildcards
+//   everything else              where AccessRules open all topics
+
+import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
+import { encodeSuback, encodeUnsuback } from '#core/wire/mqtt/encode.ts';
+import { encodeCodes5 } from '#core/wire/mqtt/encode-5.ts';
+import {
+  PACKET,
+  PROTOCOL_LEVEL_3_1_1,
+  PROTOCOL_LEVEL_5,
+  REASON,
+  SUBACK_FAILURE,
+} from '#core/wire/mqtt/packet.ts';
+import { PROPERTY } from '#core/wire/mqtt/properties.ts';
+import type { Broker } from '#reference-server/broker/broker.ts';
+import type { Session } from '#reference-server/broker/session.ts';
+import { USER, type UserState } from '#reference-server/home/user-state.ts';
+import type { UserTable } from '#reference-server/home/user-table.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+
+const INBOX_PREFIX = 0x6d;
+const RECEIPT_PREFIX = 0x72;
+const SLASH = 0x2f;
+/** 'm/' or 'r/' before the uid. */
+const PREFIX_BYTES = 2;
+
+export interface SubscriptionDeskOptions {
+  limits: ServerLimits;
+  /** Only mailboxes, groups and presence are open. */
+  isOwnOnly: boolean;
+  users: UserTable;
+  state: UserState;
+  broker: Broker;
+  stats: WorkerStats;
+  /** The user's session, made when there is none; undefined when there are too many. */
+  obtain: (row: number) => Session | undefined;
+}
+
+export class SubscriptionDesk {
+  /** The SUBACK or UNSUBACK that `handle` wrote. */
+  readonly bytes: Uint8Array;
+  /** Filters of the last packet whose retained messages are to be sent now. */
+  readonly wantsRetained: string[] = [];
+  readonly #options: SubscriptionDeskOptions;
+  readonly #codes: Uint8Array;
+  readonly #fields = new SubscribeFields();
+
+  constructor(options: SubscriptionDeskOptions) {
+    this.#options = options;
+    // The shortest filter takes three bytes of an UNSUBSCRIBE.
+    const codesMax = Math.ceil(options.limits.packetBytesMax / 3);
+    this.#codes = new Uint8Array(codesMax);
+    this.bytes = new Uint8Array(codesMax + 16);
+  }
+
+  /** Does what the packet asks, already found sound; returns the length of the answer. */
+  handle(row: number, bytes: Uint8Array, start: number, end: number): number {
+    const fields = this.#fields;
+    const isV5 = this.#options.state.has(row, USER.v5);
+    decodeSubscribe(bytes, start, end, fields, isV5 ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1);
+    const isSubscribe = bytes[start]! >>> 4 === PACKET.subscribe;
+    this.wantsRetained.length = 0;
+    let count = 0;
+    while (nextFilter(bytes, end, fields)) {
+      const code = isSubscribe ? this.#subscribe(row, bytes) : this.#unsubscribe(row, bytes);
+      // MQTT 3 knows one failure only [MQTT-3.9.3-2].
+      this.#codes[count++] = !isV5 && code >= SUBACK_FAILURE ? SUBACK_FAILURE : code;
+    }
+    const { packetId } = fields;
+    const out = this.bytes;
+    if (isV5) {
+      const type = isSubscribe ? PACKET.suback : PACKET.unsuback;
+      return encodeCodes5(out, 0, type, packetId, this.#codes, count);
+    }
+    return isSubscribe
+      ? encodeSuback(out, 0, packetId, this.#codes, count)
+      : encodeUnsuback(out, 0, packetId);
+  }
+
+  /** USER.inbox, USER.receipts, or 0 for a filter that is not this user's own. */
+  #filterKind(row: number, bytes: Uint8Array, start: number, end: number): number {
+    if (end - start <= PREFIX_BYTES || bytes[start + 1] !== SLASH) return 0;
+    if (!this.#options.users.isUid(row, bytes, start + PREFIX_BYTES, end)) return 0;
+    if (bytes[start] === INBOX_PREFIX) return USER.inbox;
+    return bytes[start] === RECEIPT_PREFIX ? USER.receipts : 0;
+  }
+
+  /** Returns the code for SUBACK of the filter that `#fields` stands on. */
+  #subscribe(row: number, bytes: Uint8Array): number {
+    const { filterStart, filterEnd, qos, properties } = this.#fields;
+    const { state, obtain } = this.#options;
+    const kind = this.#filterKind(row, bytes, filterStart, filterEnd);
+    const id = properties.number(PROPERTY.subscriptionId, 0);
+    if (kind === 0) return this.#subscribeGeneral(row, bytes, id);
+    state.flags[row]! |= kind;
+    if (kind === USER.receipts) return 0;
+    if (id > 0 || state.has(row, USER.general)) {
+      const session = obtain(row);
+      if (session !== undefined) session.mailboxId = id;
+    }
+    if (qos === 0) state.flags[row]! &= ~USER.inboxQos1;
+    else state.flags[row]! |= USER.inboxQos1;
+    return qos === 0 ? 0 : 1;
+  }
+
+  #subscribeGeneral(row: number, bytes: Uint8Array, id: number): number {
+    const { filterStart, filterEnd, qos, noLocal, retainAsPublished, retainHandling } =
+      this.#fields;
+    const { broker, stats, obtain } = this.#options;
+    const { subscriptions } = broker;
+    const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
+    const refusal = this.#refusal(filter);
+    const session = refusal === 0 ? obtain(row) : undefined;
+    if (session === undefined || !subscriptions.hasRoom(session, filter)) {
+      stats[STAT.subscriptionsRefused]!++;
+      return refusal === 0 ? REASON.quotaExceeded : refusal;
+    }
+    const isNew = subscriptions.add(session, filter, { qos, noLocal, retainAsPublished, id });
+    if (retainHandling === 0 || (retainHandling === 1 && isNew)) this.wantsRetained.push(filter);
+    return qos;
+  }
+
+  /** Why a filter is not for this user, 0 = it is. */
+  #refusal(filter: string): number {
+    const { isOwnOnly, limits } = this.#options;
+    if (/^[mr]\//.test(filter)) return REASON.notAuthorized;
+    if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
+    const levels = filter.split('/').length;
+    return levels > limits.broker.levelsMax ? REASON.topicFilterInvalid : 0;
+  }
+
+  /** Returns the code for UNSUBACK. */
+  #unsubscribe(row: number, bytes: Uint8Array): number {
+    const { filterStart, filterEnd } = this.#fields;
+    const { state, broker } = this.#options;
+    const kind = this.#filterKind(row, bytes, filterStart, filterEnd);
+    if (kind !== 0) {
+      const had = state.has(row, kind);
+      state.flags[row]! &= ~kind;
+      return had ? REASON.success : REASON.noSubscriptionExisted;
+    }
+    const session = state.has(row, USER.general) ? broker.session(row) : undefined;
+    const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
+    const had = session !== undefined && broker.subscriptions.remove(session, filter);
+    return had ? REASON.success : REASON.noSubscriptionExisted;
+  }
+}

@@ -1,0 +1,47 @@
+// What a home keeps of each user beside its name and mailbox: ten bytes in typed arrays, by row.
+
+/** Bits of `UserState.flags`. */
+export const USER = {
+  online: 1,
+  /** The session stays when the connection ends. */
+  persistent: 2,
+  /** Subscribed to m/<own uid>. */
+  inbox: 4,
+  /** That subscription's QoS is 1. */
+  inboxQos1: 8,
+  /** Subscribed to r/<own uid>. */
+  receipts: 16,
+  /** Written to, never logged in. */
+  stranger: 32,
+  /** Speaks MQTT 5 on its present connection. */
+  v5: 64,
+  /** Has a session of the broker. */
+  general: 128,
+} as const;
+
+export class UserState {
+  readonly flags: Uint8Array;
+  /** Where the user is online: edge, connection and its generation. */
+  readonly worker: Uint8Array;
+  readonly conn: Int32Array;
+  readonly connGeneration: Uint32Array;
+
+  constructor(users: number) {
+    this.flags = new Uint8Array(users);
+    this.worker = new Uint8Array(users);
+    this.conn = new Int32Array(users);
+    this.connGeneration = new Uint32Array(users);
+  }
+
+  has(row: number, flag: number): boolean {
+    return (this.flags[row]! & flag) !== 0;
+  }
+
+  isAt(row: number, worker: number, conn: number, connGeneration: number): boolean {
+    return (
+      this.worker[row] === worker &&
+      this.conn[row] === conn &&
+      this.connGeneration[row] === connGeneration
+    );
+  }
+}
