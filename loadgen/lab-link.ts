@@ -12,15 +12,15 @@ import type { LabEnvironment } from '#core/host/lab-environment.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
 import { offerKnobs } from '#core/knob/offer-knobs.ts';
 import type { Row } from '#core/metric/row.ts';
+import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { LOAD_METRICS } from '#loadgen/load-rows.ts';
-import type { LoadRun, PhaseName } from '#loadgen/load-run.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 
 export interface LabLink {
   row(row: Row): void;
   phase(phase: PhaseName, wallMs: number): void;
   /** Offers the rate of `run` as knob load.rate. */
-  offerRate(run: LoadRun): Promise<void>;
+  offerRate(run: LoadDriver): Promise<void>;
   /** Sessions by the last row of the lab's server; undefined when none has come. */
   serverSessions(): number | undefined;
   /** Calls back once when the bus is lost for good: nobody can read or turn this load any more. */
@@ -79,7 +79,7 @@ const NO_LAB: LabLink = {
   close: async () => {},
 };
 
-function rateKnob(run: LoadRun) {
+function rateKnob(run: LoadDriver) {
   return {
     def: {
       name: 'load.rate',

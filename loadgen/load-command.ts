@@ -28,6 +28,7 @@ import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-p
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
 
 const WORKERS_MAX = 64;
+const UPLOAD_BYTES_MAX = 64 * 2 ** 20;
 /** Where a search begins unless --rate says so. */
 const SEARCH_START_PER_S = 500;
 /** MQTT: the keep-alive has 16 bits of seconds. */
@@ -73,6 +74,11 @@ const OPTIONS: OptionSpec[] = [
     flags: '--framing <name>',
     help: "messages of a tcp:// target: 'length' (u32 before each, default) or 'line'",
     parse: parseOneOf(...FRAMINGS),
+  },
+  {
+    flags: '--upload <size>',
+    help: 'body of each request to an http:// target (POST); GET without it',
+    parse: parseUpload,
   },
   { flags: '--cafile <file>', help: 'PEM of the authority that signed the certificate (TLS)' },
   { flags: '--insecure', help: 'take any certificate (TLS)' },
@@ -189,7 +195,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const findMax = given['findMax'] as Threshold | undefined;
   const ratePerS = (given['rate'] as number | undefined) ?? (findMax ? SEARCH_START_PER_S : 0);
   const firstUser = (given['firstUser'] as number | undefined) ?? 0;
-  if (ratePerS > 0 && connections < 2) {
+  const isHttp = (given['target'] as Target | undefined)?.scheme.startsWith('http') === true;
+  if (ratePerS > 0 && connections < 2 && !isHttp) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       'one user has nobody to write to',
@@ -214,6 +221,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const target = required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883');
   const seed = (given['seed'] as number | undefined) ?? 1;
   const wire = readWire(given, target, seed);
+  refuseForHttp(given, wire.isHttp);
   return {
     target,
     wire,
@@ -224,6 +232,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     durationMs: required<number>(given, 'duration', '--duration 30s'),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
+    uploadBytes: (given['upload'] as number | undefined) ?? 0,
     seed,
     firstUser,
     engine: readEngine(given, wire),
@@ -240,6 +249,23 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     calibrate: given['calibrate'] === true,
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
+}
+
+/** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
+function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
+  const population = ['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'];
+  const wrong = population.find((name) => given[name] !== undefined);
+  if (isHttp && wrong !== undefined) {
+    const option = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `--${option} is not for http:// targets`,
+      'autocannon sends there; leave the option out',
+    );
+  }
+  if (!isHttp && given['upload'] !== undefined) {
+    throw new WsarError('WSAR_ERR_USAGE', '--upload is for http:// targets', 'take --payload');
+  }
 }
 
 function readWire(given: Record<string, unknown>, target: Target, seed: number): WirePlan {
@@ -332,6 +358,16 @@ function parsePayload(text: string): number {
     'WSAR_ERR_USAGE',
     `a payload of ${text} is not possible`,
     `take ${PAYLOAD_BYTES_MIN} B (it carries send times) to ${PAYLOAD_BYTES_MAX} B`,
+  );
+}
+
+function parseUpload(text: string): number {
+  const bytes = Math.round(parseSizeBytes(text));
+  if (bytes >= 1 && bytes <= UPLOAD_BYTES_MAX) return bytes;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `an upload of ${text} is not possible`,
+    'take 1 B to 64 MiB',
   );
 }
 

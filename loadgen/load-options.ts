@@ -24,6 +24,8 @@ export interface LoadOptions {
   /** Logins per second; Infinity = as fast as the target answers. */
   rampPerS: number;
   payloadBytes: number;
+  /** Body of each HTTP request; 0 = GET without one. */
+  uploadBytes: number;
   seed: number;
   engine: EngineName | 'auto';
   workers: number;

@@ -13,6 +13,7 @@ import type { WsarError } from '#core/errors.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
+import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
@@ -24,8 +25,6 @@ import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import { WorkerCrew } from '#loadgen/worker-crew.ts';
 import { planWorkers } from '#loadgen/worker-plan.ts';
-
-export type PhaseName = 'ramp' | 'steady' | 'end';
 
 /** How often the main thread looks how far the phase is, ms. */
 const LOOK_MS = 20;
@@ -57,7 +56,7 @@ export interface LoadRunParts {
   onPhase: (phase: PhaseName, wallMs: number) => void;
 }
 
-export class LoadRun {
+export class LoadRun implements LoadDriver {
   readonly #parts: LoadRunParts;
   readonly #control = new RunControl();
   readonly #schedule = new RateSchedule();

@@ -16,8 +16,10 @@ import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { measureCeiling } from '#loadgen/ceiling/measure-ceiling.ts';
 import { HistogramFile } from '#loadgen/histogram-file.ts';
 import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
+import { HttpRun } from '#loadgen/http/http-run.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { joinLab, type LabLink } from '#loadgen/lab-link.ts';
+import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { LoadProgress } from '#loadgen/load-progress.ts';
 import { type LoadRoute, planRoute } from '#loadgen/load-route.ts';
@@ -44,6 +46,8 @@ const SEARCH_STEP_TICKS = 4;
 /** Brokers count their clients every ten seconds: a shorter phase is not in their figures. */
 const BROKER_COUNT_S = 12;
 
+const NO_ROUTE: LoadRoute = { sources: undefined, stack: undefined };
+
 const PARENT_LOST = new WsarError(
   'WSAR_ERR_PARENT_LOST',
   'the lab that started this load is gone',
@@ -62,7 +66,8 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
-  const route = planRoute(options, target);
+  const { isHttp } = options.wire;
+  const route = isHttp ? NO_ROUTE : planRoute(options, target);
   requireRoom(
     { connections: options.connections, engine, isTargetHere: target.isLoopback },
     readHostRoom('/proc', '/sys/fs/cgroup'),
@@ -76,18 +81,20 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   try {
     const { sources } = route;
     const from = sources === undefined ? undefined : formatIpv4(sourceAddress(sources, 0, 0));
-    await session.probe(() =>
-      probeLogin(
-        {
-          target,
-          wire: options.wire,
-          clientId: uidOf(options.firstUser),
-          from,
-          payloadBytes: options.payloadBytes,
-        },
-        clock,
-      ),
-    );
+    // HTTP has no login; a server that is not there answers no request.
+    if (!isHttp)
+      await session.probe(() =>
+        probeLogin(
+          {
+            target,
+            wire: options.wire,
+            clientId: uidOf(options.firstUser),
+            from,
+            payloadBytes: options.payloadBytes,
+          },
+          clock,
+        ),
+      );
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     if (options.calibrate) await session.calibrate(signal);
     exitCode = await session.run(target, route, signal);
@@ -153,23 +160,26 @@ class LoadSession {
   /** The load itself and its report. */
   async run(target: ResolvedTarget, route: LoadRoute, signal: AbortSignal): Promise<ExitCode> {
     let told: Promise<LoadContext['server']> = Promise.resolve(undefined);
-    const run = new LoadRun({
+    const parts = {
       clock: this.#clock,
       options: this.#options,
       target,
-      ...route,
-      run: randomBytes(4).readUInt32LE(),
       signal,
-      onPhase: (phase, wallMs) => {
+      onPhase: (phase: PhaseName, wallMs: number) => {
         this.#link.phase(phase, wallMs);
         if (phase === 'end') told = this.#askServer(target, run);
       },
-    });
+    };
+    const { isHttp } = this.#options.wire;
+    const run: LoadDriver = isHttp
+      ? new HttpRun(parts)
+      : new LoadRun({ ...parts, ...route, run: randomBytes(4).readUInt32LE() });
     this.#search = this.#startSearch(run);
     const done = run.run();
     // Not a result: what the awaits below throw first must not leave it unheard.
     done.catch(() => {});
-    await this.#link.offerRate(run);
+    // The rate of autocannon is fixed.
+    if (!isHttp) await this.#link.offerRate(run);
     this.#lastTickUs = this.#clock.monoUs();
     let seconds: Promise<void> = Promise.resolve();
     const stopTicks = startTicker(this.#clock, 1000, (tick) => {
@@ -212,19 +222,19 @@ class LoadSession {
   }
 
   /** What the server counts, asked while everybody is still in. */
-  async #askServer(target: ResolvedTarget, run: LoadRun): Promise<LoadContext['server']> {
+  async #askServer(target: ResolvedTarget, run: LoadDriver): Promise<LoadContext['server']> {
     const expected = run.counts().loggedIn;
     const inLab = this.#link.serverSessions();
     if (inLab !== undefined) return { by: 'lab', sessions: inLab, expected };
     const { durationMs, wire } = this.#options;
-    const isPlain = (wire.echo ?? wire.webSocket ?? wire.tls) === undefined;
+    const isPlain = (wire.echo ?? wire.webSocket ?? wire.tls) === undefined && !wire.isHttp;
     if (!isPlain || durationMs < BROKER_COUNT_S * 1000) return undefined;
     const watcher = uidOf(this.#options.firstUser + this.#options.connections);
     const sessions = await askBroker(target, `watch-${watcher}`, this.#clock);
     return sessions === undefined ? undefined : { by: '$SYS', sessions, expected };
   }
 
-  #startSearch(run: LoadRun): SearchDriver | undefined {
+  #startSearch(run: LoadDriver): SearchDriver | undefined {
     const { findMax, ratePerS, latenessUsMax } = this.#options;
     if (findMax === undefined) return undefined;
     return new SearchDriver({
@@ -237,7 +247,7 @@ class LoadSession {
     });
   }
 
-  async #second(tick: Tick, run: LoadRun): Promise<void> {
+  async #second(tick: Tick, run: LoadDriver): Promise<void> {
     const timings = await run.takeSecond();
     const counts = run.counts();
     const cpu = process.cpuUsage();

@@ -7,7 +7,14 @@ const LABEL_COLUMNS = 14;
 export function summaryTable(summary: LoadSummary): string {
   const { connections, messages } = summary;
   const lines = [
-    `target         ${summary.target}, ${summary.protocol}, engine ${summary.engine}, ${summary.workers} worker(s), seed ${summary.seed}`,
+    row(
+      'target',
+      summary.target,
+      summary.protocol,
+      `engine ${summary.engine}`,
+      `${summary.workers} worker(s)`,
+      `seed ${summary.seed}`,
+    ),
     row(
       'connections',
       `${count(connections.loggedIn)} of ${count(connections.target)} logged in`,

@@ -20,6 +20,8 @@ export interface WirePlan {
   echo: Framing | undefined;
   webSocket: WebSocketPlan | undefined;
   tls: TlsConnect | undefined;
+  /** Requests of autocannon, and no population at all. */
+  isHttp: boolean;
 }
 
 export interface WireAsk {
@@ -39,6 +41,7 @@ export interface WireAsk {
 export function planWire(ask: WireAsk): WirePlan {
   const { target, protocol, version, framing } = ask;
   const { scheme } = target;
+  const isHttp = scheme.startsWith('http');
   const isTls = scheme === 'mqtts' || scheme === 'wss';
   const speaksMqtt = scheme.startsWith('mqtt') || protocol === 'ws';
   const isWebSocket = scheme.startsWith('ws') || protocol === 'ws';
@@ -64,13 +67,15 @@ export function planWire(ask: WireAsk): WirePlan {
     'leave them out, or take such a target',
   );
   const level = version === '5' ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1;
-  const echo = speaksMqtt ? undefined : (framing ?? 'length');
+  const echo = speaksMqtt || isHttp ? undefined : (framing ?? 'length');
   const plan = {
     level,
     echo,
     webSocket: isWebSocket ? webSocketPlan(ask, speaksMqtt) : undefined,
     tls: isTls ? tlsPlan(ask) : undefined,
+    isHttp,
   };
+  refuse(protocol !== undefined && isHttp, '--protocol is for MQTT targets', 'leave it out');
   return { ...plan, text: wireText(plan) };
 }
 
@@ -114,7 +119,8 @@ function tlsPlan({ target, cafile, isInsecure }: WireAsk): TlsConnect {
   return { ca, serverName: target.host, isInsecure };
 }
 
-function wireText({ level, echo, webSocket, tls }: Omit<WirePlan, 'text'>): string {
+function wireText({ level, echo, webSocket, tls, isHttp }: Omit<WirePlan, 'text'>): string {
+  if (isHttp) return 'http 1.1 by autocannon';
   const mqtt = level === PROTOCOL_LEVEL_5 ? 'mqtt 5' : 'mqtt 3.1.1';
   const parts = [
     echo === undefined ? mqtt : webSocket === undefined ? `echo ${echo}` : 'echo',

@@ -43,6 +43,7 @@ const PLAIN: WirePlan = {
   echo: undefined,
   webSocket: undefined,
   tls: undefined,
+  isHttp: false,
 };
 
 export interface Ceiling {
