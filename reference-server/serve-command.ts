@@ -6,12 +6,13 @@ import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
 import { ACCESS_OPTIONS, readAccess } from '#reference-server/access/access-options.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
 import { LISTENER_OPTIONS, readListening } from '#reference-server/transport/listener-options.ts';
-import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
+import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 const WORKERS_MAX = 64;
 const CONNECTIONS_MAX = 16_000_000;
@@ -62,6 +63,11 @@ const OPTIONS: OptionSpec[] = [
     help: "first value of knob receive.arming: 'poll' (default) or 'recv'",
     parse: parseOneOf('poll', 'recv'),
   },
+  {
+    flags: '--gather <us>',
+    help: 'first value of knob turn.gather, us (default 0)',
+    parse: parseCount(0, GATHER_US_MAX),
+  },
   { flags: '--json', help: 'the schema, then one row a second, as NDJSON after the ready line' },
 ];
 
@@ -90,9 +96,10 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
   const listening = readListening(given, access.purpose, hasLogin);
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
+    ...DEFAULT_SETTINGS,
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
     arming: (given['arming'] as WorkerSettings['arming'] | undefined) ?? 'poll',
-    injectedUs: 0,
+    gatherUs: (given['gather'] as number | undefined) ?? DEFAULT_SETTINGS.gatherUs,
   };
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());

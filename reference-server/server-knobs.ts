@@ -3,10 +3,14 @@
 
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
+import { GATHER_US_MAX, SPIN_US_MAX } from '#core/socket/reactor-options.ts';
 import type { Server } from '#reference-server/server.ts';
 import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 export const INJECTED_US_MAX = 1000;
+const INJECTED_BYTES_MAX = 1024 * 1024;
+const INJECTED_CALLS_MAX = 1000;
+const INJECTED_SLEEP_US_MAX = 100_000;
 
 export const SERVER_KNOBS: readonly KnobDef[] = [
   {
@@ -23,20 +27,46 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     default: 'poll',
     help: 'idle connections wait by poll (least kernel memory) or by receive (engine ring only)',
   },
-  {
-    name: 'inject.cpu_us',
-    type: { kind: 'int', min: 0, max: INJECTED_US_MAX },
-    unit: 'us',
-    default: 0,
-    help: 'CPU time burnt for each accepted message: a planted slow-down that a lab must find',
-  },
+  number(
+    'turn.gather',
+    GATHER_US_MAX,
+    'us',
+    'a loop that served events gathers for so long before it serves again: fewer wake-ups, later messages',
+  ),
+  number('turn.spin', SPIN_US_MAX, 'us', 'a loop looks for work for so long before it sleeps'),
+  number(
+    'inject.cpu',
+    INJECTED_US_MAX,
+    'us',
+    'CPU time burnt for each accepted message: a planted slow-down that a lab must find',
+  ),
+  number('inject.alloc', INJECTED_BYTES_MAX, 'By', 'garbage made for each delivered message'),
+  number('inject.syscall', INJECTED_CALLS_MAX, '{call}', 'system calls for each delivered message'),
+  number(
+    'inject.lock',
+    INJECTED_US_MAX,
+    'us',
+    'a lock of all workers held, each delivered message',
+  ),
+  number('inject.queue', INJECTED_SLEEP_US_MAX, 'us', 'sleep after a turn that had messages'),
 ];
+
+/** A whole number from 0, which is its default and means off. */
+function number(name: string, max: number, unit: string, help: string): KnobDef {
+  return { name, type: { kind: 'int', min: 0, max }, unit, default: 0, help };
+}
 
 /** Where each knob stands in the settings of the workers. */
 const SETTING: Record<string, keyof WorkerSettings> = {
   'write.flush': 'flush',
   'receive.arming': 'arming',
-  'inject.cpu_us': 'injectedUs',
+  'turn.gather': 'gatherUs',
+  'turn.spin': 'spinUs',
+  'inject.cpu': 'injectedUs',
+  'inject.alloc': 'injectAllocBytes',
+  'inject.syscall': 'injectSyscalls',
+  'inject.lock': 'injectLockUs',
+  'inject.queue': 'injectQueueUs',
 };
 
 /** The knobs of `server`, applied in all its workers and read back from them. */

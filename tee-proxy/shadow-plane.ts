@@ -63,6 +63,9 @@ const DOOMED = 16;
 /** Given up here: how it ends says nothing about the shadow. */
 const GIVEN_UP = 32;
 
+/** SO_SNDBUF: what the kernel takes of each copy for a shadow that does not read; it would grow to 4 MiB by itself. */
+const SHADOW_SOCKET_BYTES = 256 * 1024;
+
 /** Options for createReactor that fit a plane of this size. */
 export function shadowReactorOptions(options: ShadowOptions): Omit<ReactorOptions, 'handler'> {
   return {
@@ -70,6 +73,7 @@ export function shadowReactorOptions(options: ShadowOptions): Omit<ReactorOption
     capacity: 2 * options.workers * options.flowsMax * options.shadows.length,
     outputBytesMax: options.bufferBytesMax,
     outputBytesTotalMax: options.bufferBytesTotalMax,
+    socketSendBytes: SHADOW_SOCKET_BYTES,
   };
 }
 

@@ -16,6 +16,9 @@ export interface ReactorSettings {
   arming: 'poll' | 'recv';
   flush: 'turn' | 'immediate';
   gatherUs: number;
+  spinUs: number;
+  socketSendBytes: number;
+  socketReceiveBytes: number;
 }
 
 const KIB = 1024;
@@ -25,6 +28,8 @@ export const CAPACITY_MAX = 0x7fffffff;
 
 /** Longest gathering of events. */
 export const GATHER_US_MAX = 100_000;
+/** Longest look for work before a sleep. */
+export const SPIN_US_MAX = 100_000;
 
 /** Fills defaults in; an impossible value is a programmer's error. */
 export function settleOptions(options: ReactorOptions): ReactorSettings {
@@ -40,6 +45,9 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
     arming: options.arming ?? 'poll',
     flush: options.flush ?? 'turn',
     gatherUs: options.gatherUs ?? 0,
+    spinUs: options.spinUs ?? 0,
+    socketSendBytes: options.socketSendBytes ?? 0,
+    socketReceiveBytes: options.socketReceiveBytes ?? 0,
   };
   assertCount(settings.capacity, 1, CAPACITY_MAX, 'capacity');
   assertCount(settings.outputBytesMax, 1, 1024 * MIB, 'outputBytesMax');
@@ -52,6 +60,9 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
   assertCount(settings.receiveBufferBytes, 64, 16 * MIB, 'receiveBufferBytes');
   assertCount(settings.receiveBuffersPerLane, 1, 32768, 'receiveBuffersPerLane');
   assertCount(settings.gatherUs, 0, GATHER_US_MAX, 'gatherUs');
+  assertCount(settings.spinUs, 0, SPIN_US_MAX, 'spinUs');
+  assertCount(settings.socketSendBytes, 0, 1024 * MIB, 'socketSendBytes');
+  assertCount(settings.socketReceiveBytes, 0, 1024 * MIB, 'socketReceiveBytes');
   assertCount(settings.laneSlotsMax, 0, 1 << 20, 'laneSlotsMax');
   return settings;
 }

@@ -79,10 +79,22 @@ export interface ReactorOptions {
    * long unless 64 events came. An event that comes when that time is over is served at once. Default 0.
    */
   gatherUs?: number;
+  /**
+   * Spinning, live, us (ring): a loop with nothing to do looks for work for so long before it sleeps, which saves
+   * the wake-up and costs the core. Counted in `spinUs`. Default 0.
+   */
+  spinUs?: number;
+  /**
+   * SO_SNDBUF of every connection, bytes: bounds what the kernel takes for a peer that does not read (it grants
+   * twice of it for its own book-keeping). 0 = the kernel's own sizing. Not for net. Default 0.
+   */
+  socketSendBytes?: number;
+  /** SO_RCVBUF of every connection, likewise: bounds what the kernel keeps of a peer that we do not read. */
+  socketReceiveBytes?: number;
 }
 
 /** What `set` turns while the reactor runs; see ReactorOptions. */
-export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs'>;
+export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs' | 'spinUs'>;
 
 export interface ListenOptions {
   host: string;
@@ -201,5 +213,7 @@ export const REACTOR_STAT = {
   turnUsMax: 21,
   /** Completions that named a connection that was gone (ring): dropped; anything but 0 is a bug. */
   staleCompletions: 22,
+  /** Microseconds the loop looked for work in vain before it slept (ring): neither work nor sleep. */
+  spinUs: 23,
 } as const;
 export const REACTOR_STAT_COUNT = 24;

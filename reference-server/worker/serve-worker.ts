@@ -12,7 +12,8 @@ import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
-import { WorkerControl } from '#reference-server/worker/worker-control.ts';
+import { Injectors } from '#reference-server/worker/injectors.ts';
+import { reactorKnobs, WorkerControl } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
 
 assert(parentPort !== null, 'serve-worker runs in a worker thread');
@@ -31,10 +32,14 @@ async function work(birth: WorkerBirth): Promise<void> {
   const { hashSeed, access, interest } = birth;
   const options = { limits, exchange, stats, clock: systemClock, hashSeed, access, interest };
   const home = new Home(options);
+  const injectors = new Injectors(stats, systemClock, control.lock);
   const edge = new Edge({
     ...options,
-    onWake: () => obey(self, control, home, reactor),
-    onTurn: () => home.endTurn(),
+    onWake: () => obey(self, control, home, injectors, reactor),
+    onTurn: () => {
+      injectors.onTurn();
+      return home.endTurn();
+    },
   });
   const { login } = birth.access;
   const gate =
@@ -52,7 +57,6 @@ async function work(birth: WorkerBirth): Promise<void> {
     origins: birth.origins,
     stats,
   });
-  const { flush, arming } = control.wished;
   let fallback: string | undefined;
   const reactor: Reactor = createReactor({
     handler: transports,
@@ -63,10 +67,10 @@ async function work(birth: WorkerBirth): Promise<void> {
     capacity: limits.connectionsMax,
     outputBytesMax: limits.outputBytesMax,
     outputBytesTotalMax: limits.outputBytesTotalMax,
-    flush,
-    arming,
+    ...reactorKnobs(control.wished),
   });
   home.injectedUs = control.wished.injectedUs;
+  injectors.set(control.wished);
   transports.attach(reactor);
   edge.attach(transports);
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
@@ -90,15 +94,22 @@ async function work(birth: WorkerBirth): Promise<void> {
 }
 
 /** Does what the main thread wishes since the last look. */
-function obey(self: number, control: WorkerControl, home: Home, reactor: Reactor): void {
+function obey(
+  self: number,
+  control: WorkerControl,
+  home: Home,
+  injectors: Injectors,
+  reactor: Reactor,
+): void {
   if (control.isStopping) {
     reactor.stop();
     return;
   }
   const { version, wished } = control;
   if (control.obeyedVersion(self) === version) return;
-  reactor.set({ flush: wished.flush, arming: wished.arming });
+  reactor.set(reactorKnobs(wished));
   home.injectedUs = wished.injectedUs;
+  injectors.set(wished);
   control.obeyed(self, wished, version);
 }
 

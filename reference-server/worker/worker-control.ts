@@ -1,26 +1,58 @@
 // How the main thread turns the settings of running workers, in shared memory: it stores the wished
 // values and wakes the workers; each obeys in its next turn, stores what it now does and says so.
 //
-//   words 0..2        wished: flush, arming, injected microseconds
-//   word 3            1 = stop
-//   word 4            version, rises with every wish
-//   words 5 + 4w ..   worker w: version it has obeyed; its flush, arming, injected microseconds
+//   word 0            1 = stop
+//   word 1            version, rises with every wish
+//   word 2            the lock of injector `lock`
+//   words 3 ..        wished settings, in the order of SETTINGS
+//   then, each worker: version it has obeyed, its settings
+//
+// Every setting is a whole number here; those with names are their position in the list of names.
 
 import { assert } from '#core/assert.ts';
+import type { ReactorKnobs } from '#core/socket/reactor.ts';
 
 export interface WorkerSettings {
   flush: 'turn' | 'immediate';
   arming: 'poll' | 'recv';
+  /** How long a loop gathers events before it serves them, us; see `gatherUs` of a reactor. */
+  gatherUs: number;
+  /** How long a loop with nothing to do looks for work before it sleeps, us. */
+  spinUs: number;
   /** Microseconds burnt for each accepted message. */
   injectedUs: number;
+  /** Other planted faults, for each delivered message; see injectors.ts. */
+  injectAllocBytes: number;
+  injectSyscalls: number;
+  injectLockUs: number;
+  /** Slept after each turn with messages. */
+  injectQueueUs: number;
 }
 
-const STOP = 3;
-const VERSION = 4;
-const OBEYED = 5;
-const WORDS_PER_WORKER = 4;
-const FLUSH = ['turn', 'immediate'] as const;
-const ARMING = ['poll', 'recv'] as const;
+/** What a server does that nobody told otherwise. */
+export const DEFAULT_SETTINGS: WorkerSettings = {
+  flush: 'turn',
+  arming: 'poll',
+  gatherUs: 0,
+  spinUs: 0,
+  injectedUs: 0,
+  injectAllocBytes: 0,
+  injectSyscalls: 0,
+  injectLockUs: 0,
+  injectQueueUs: 0,
+};
+
+const SETTINGS = Object.keys(DEFAULT_SETTINGS) as (keyof WorkerSettings)[];
+const NAMES: Partial<Record<keyof WorkerSettings, readonly string[]>> = {
+  flush: ['turn', 'immediate'],
+  arming: ['poll', 'recv'],
+};
+const STOP = 0;
+const VERSION = 1;
+const LOCK = 2;
+const WISHED = 3;
+const OBEYED = WISHED + SETTINGS.length;
+const WORDS_PER_WORKER = 1 + SETTINGS.length;
 const OBEY_TIMEOUT_MS = 2000;
 
 export class WorkerControl {
@@ -32,11 +64,13 @@ export class WorkerControl {
     this.#words = new Int32Array(memory);
   }
 
-  static create(workers: number, settings: WorkerSettings): WorkerControl {
+  /** What `settings` leaves out is as in DEFAULT_SETTINGS. */
+  static create(workers: number, settings: Partial<WorkerSettings>): WorkerControl {
     const words = OBEYED + WORDS_PER_WORKER * workers;
     const control = new WorkerControl(new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT));
-    control.#store(0, settings);
-    for (let worker = 0; worker < workers; worker++) control.obeyed(worker, settings);
+    const whole = { ...DEFAULT_SETTINGS, ...settings };
+    control.#store(WISHED, whole);
+    for (let worker = 0; worker < workers; worker++) control.obeyed(worker, whole);
     return control;
   }
 
@@ -45,11 +79,16 @@ export class WorkerControl {
   }
 
   get wished(): WorkerSettings {
-    return this.#load(0);
+    return this.#load(WISHED);
   }
 
   get isStopping(): boolean {
     return Atomics.load(this.#words, STOP) === 1;
+  }
+
+  /** The word of injector `lock`. */
+  get lock(): Int32Array<SharedArrayBuffer> {
+    return this.#words.subarray(LOCK, LOCK + 1);
   }
 
   /** What `worker` does now, by its own word. */
@@ -64,7 +103,7 @@ export class WorkerControl {
 
   /** Changes settings and resolves when all workers have obeyed; `wake` wakes them all. Rejects after two seconds. */
   async change(part: Partial<WorkerSettings>, wake: () => void): Promise<void> {
-    this.#store(0, { ...this.wished, ...part });
+    this.#store(WISHED, { ...this.wished, ...part });
     const version = Atomics.add(this.#words, VERSION, 1) + 1;
     wake();
     for (let worker = 0; worker < this.workers; worker++) {
@@ -98,16 +137,27 @@ export class WorkerControl {
   }
 
   #load(at: number): WorkerSettings {
-    return {
-      flush: FLUSH[Atomics.load(this.#words, at)]!,
-      arming: ARMING[Atomics.load(this.#words, at + 1)]!,
-      injectedUs: Atomics.load(this.#words, at + 2),
-    };
+    const pairs = SETTINGS.map((name, index) => {
+      const value = Atomics.load(this.#words, at + index);
+      return [name, NAMES[name]?.[value] ?? value];
+    });
+    return Object.fromEntries(pairs) as WorkerSettings;
   }
 
   #store(at: number, settings: WorkerSettings): void {
-    Atomics.store(this.#words, at, FLUSH.indexOf(settings.flush));
-    Atomics.store(this.#words, at + 1, ARMING.indexOf(settings.arming));
-    Atomics.store(this.#words, at + 2, settings.injectedUs);
+    SETTINGS.forEach((name, index) => {
+      const value = settings[name];
+      Atomics.store(
+        this.#words,
+        at + index,
+        typeof value === 'number' ? value : NAMES[name]!.indexOf(value),
+      );
+    });
   }
+}
+
+/** The part of the settings that a worker's reactor obeys. */
+export function reactorKnobs(settings: WorkerSettings): ReactorKnobs {
+  const { flush, arming, gatherUs, spinUs } = settings;
+  return { flush, arming, gatherUs, spinUs };
 }

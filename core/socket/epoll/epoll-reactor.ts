@@ -20,6 +20,7 @@ import {
   type ListenOptions,
   REACTOR_STAT_COUNT,
   type Reactor,
+  type ReactorKnobs,
   REACTOR_STAT as STAT,
   type Waker,
 } from '#core/socket/reactor.ts';
@@ -70,7 +71,7 @@ export class EpollReactor implements Reactor {
     this.#set = new EpollSet(libc, calls);
     this.#table = new EpollTable(settings.capacity);
     this.#wheel = new TimerWheel(settings.capacity, systemClock.monoUs() / 1000);
-    this.#sockets = new EpollSockets(libc, calls, this.#set, stats);
+    this.#sockets = new EpollSockets(libc, calls, this.#set, settings, stats);
     const parts = { libc, calls, settings, stats };
     this.#connections = new EpollConnections({
       ...parts,
@@ -84,6 +85,7 @@ export class EpollReactor implements Reactor {
       this.#set,
       this.#table,
       this.#connections,
+      settings,
       stats,
     );
     this.#eventFd = libc.eventFd();
@@ -158,7 +160,7 @@ export class EpollReactor implements Reactor {
     else this.#wheel.set(conn, systemClock.monoUs() / 1000, ms);
   }
 
-  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void {
+  set(option: ReactorKnobs): void {
     if (option.arming !== undefined) this.#settings.arming = option.arming;
     if (option.flush !== undefined) this.#settings.flush = option.flush;
   }

@@ -7,7 +7,7 @@ import { EPOLL, type EpollSet, OWNER } from '#core/socket/epoll/epoll-set.ts';
 import type { EpollTable } from '#core/socket/epoll/epoll-table.ts';
 import { type ListenOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
-import { openListeningSocket } from '#core/socket/ring/listening-socket.ts';
+import { openListeningSocket, type SocketBuffers } from '#core/socket/ring/listening-socket.ts';
 import { EAGAIN, ECONNABORTED, EINTR } from '#core/socket/ring/uapi.ts';
 
 /** Connections of one listener that are taken in a turn. */
@@ -27,6 +27,7 @@ export class EpollReception {
   readonly #set: EpollSet;
   readonly #table: EpollTable;
   readonly #connections: EpollConnections;
+  readonly #buffers: SocketBuffers;
   readonly #stats: Float64Array;
   readonly #listeners: Listener[] = [];
   #isFull = false;
@@ -38,8 +39,10 @@ export class EpollReception {
     set: EpollSet,
     table: EpollTable,
     connections: EpollConnections,
+    buffers: SocketBuffers,
     stats: Float64Array,
   ) {
+    this.#buffers = buffers;
     this.#libc = libc;
     this.#calls = calls;
     this.#set = set;
@@ -49,7 +52,7 @@ export class EpollReception {
   }
 
   listen(options: ListenOptions): { listener: number; port: number } {
-    const { fd, port } = openListeningSocket(this.#libc, options);
+    const { fd, port } = openListeningSocket(this.#libc, options, this.#buffers);
     const listener = this.#listeners.length;
     this.#set.add(fd, 0, listener, OWNER.listener);
     this.#listeners.push({ fd, isWatched: false });

@@ -6,11 +6,14 @@ import type { EpollCalls } from '#core/socket/epoll/epoll-calls.ts';
 import { EPOLL, type EpollSet } from '#core/socket/epoll/epoll-set.ts';
 import { type ConnectOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
+import type { SocketBuffers } from '#core/socket/ring/listening-socket.ts';
 import {
   AF_INET,
   IP_BIND_ADDRESS_NO_PORT,
   IPPROTO_TCP,
+  SO_RCVBUF,
   SO_REUSEADDR,
+  SO_SNDBUF,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -40,10 +43,18 @@ export class EpollSockets {
   readonly #calls: EpollCalls;
   readonly #set: EpollSet;
   readonly #stats: Float64Array;
+  readonly #buffers: SocketBuffers;
   readonly #scratch: Mapping;
   readonly #words: Int32Array;
 
-  constructor(libc: Libc, calls: EpollCalls, set: EpollSet, stats: Float64Array) {
+  constructor(
+    libc: Libc,
+    calls: EpollCalls,
+    set: EpollSet,
+    buffers: SocketBuffers,
+    stats: Float64Array,
+  ) {
+    this.#buffers = buffers;
     this.#libc = libc;
     this.#calls = calls;
     this.#set = set;
@@ -103,6 +114,13 @@ export class EpollSockets {
     this.#switchOn(fd, IPPROTO_TCP, TCP_NODELAY);
     if (localPort !== 0) this.#switchOn(fd, SOL_SOCKET, SO_REUSEADDR);
     else if (localAddress !== 0) this.#switchOn(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT);
+    const { socketSendBytes, socketReceiveBytes } = this.#buffers;
+    if (socketSendBytes > 0) {
+      this.#libc.setSocketOption(fd, SOL_SOCKET, SO_SNDBUF, socketSendBytes);
+    }
+    if (socketReceiveBytes > 0) {
+      this.#libc.setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, socketReceiveBytes);
+    }
     if (localPort === 0 && localAddress === 0) return 0;
     this.#writeAddress(localAddress, localPort);
     this.#stats[STAT.enters]!++;

@@ -11,6 +11,7 @@ import { type ConnectionTable, FLAG, TAG } from '#core/socket/ring/connection-ta
 import type { Connections } from '#core/socket/ring/connections.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
+import type { SocketBuffers } from '#core/socket/ring/listening-socket.ts';
 import { SubmitScratch } from '#core/socket/ring/submit-scratch.ts';
 import {
   AF_INET,
@@ -18,7 +19,9 @@ import {
   IP_BIND_ADDRESS_NO_PORT,
   IPPROTO_TCP,
   OP,
+  SO_RCVBUF,
   SO_REUSEADDR,
+  SO_SNDBUF,
   SOCK_STREAM,
   SOCKET_OP_SETSOCKOPT,
   SOL_IP,
@@ -34,12 +37,14 @@ const HEAD_SOCKET = OP.socket;
 const HEAD_SET_OPTION = OP.uringCmd | LINKED;
 const HEAD_BIND = OP.bind | LINKED;
 const HEAD_CONNECT = OP.connect | (SQE_FIXED_FILE << 8);
-/** Two options, bind, connect. */
-const CHAIN_MAX = 4;
+/** Four options, bind, connect. */
+const CHAIN_MAX = 6;
 const SOCKADDR_BYTES = 16;
-/** A piece of scratch: local address, remote address, and the option value 1. */
+/** A piece of scratch: local address, remote address, and the option values: 1, bytes to send, to receive. */
 const REMOTE_OFFSET = 16;
 const ONE_OFFSET = 32;
+const SEND_BYTES_OFFSET = 36;
+const RECEIVE_BYTES_OFFSET = 40;
 const PIECE_BYTES = 48;
 
 export class Connector {
@@ -49,7 +54,16 @@ export class Connector {
   readonly #scratch: SubmitScratch;
   #lane: Lane;
 
-  constructor(libc: Libc, table: ConnectionTable, lanes: Lane[], connections: Connections) {
+  readonly #buffers: SocketBuffers;
+
+  constructor(
+    libc: Libc,
+    buffers: SocketBuffers,
+    table: ConnectionTable,
+    lanes: Lane[],
+    connections: Connections,
+  ) {
+    this.#buffers = buffers;
     this.#table = table;
     this.#lanes = lanes;
     this.#connections = connections;
@@ -122,9 +136,19 @@ export class Connector {
     this.#writeAddress(piece, localAddress, localPort);
     this.#writeAddress(piece + REMOTE_OFFSET, this.#table.nextToReceive[conn]!, remotePort);
     this.#scratch.words[(piece + ONE_OFFSET) >>> 2] = 1;
-    this.#pushOption(conn, piece, IPPROTO_TCP, TCP_NODELAY);
-    if (localPort !== 0) this.#pushOption(conn, piece, SOL_SOCKET, SO_REUSEADDR);
-    else if (localAddress !== 0) this.#pushOption(conn, piece, SOL_IP, IP_BIND_ADDRESS_NO_PORT);
+    const one = piece + ONE_OFFSET;
+    this.#pushOption(conn, one, IPPROTO_TCP, TCP_NODELAY);
+    if (localPort !== 0) this.#pushOption(conn, one, SOL_SOCKET, SO_REUSEADDR);
+    else if (localAddress !== 0) this.#pushOption(conn, one, SOL_IP, IP_BIND_ADDRESS_NO_PORT);
+    const { socketSendBytes, socketReceiveBytes } = this.#buffers;
+    if (socketSendBytes > 0) {
+      this.#scratch.words[(piece + SEND_BYTES_OFFSET) >>> 2] = socketSendBytes;
+      this.#pushOption(conn, piece + SEND_BYTES_OFFSET, SOL_SOCKET, SO_SNDBUF);
+    }
+    if (socketReceiveBytes > 0) {
+      this.#scratch.words[(piece + RECEIVE_BYTES_OFFSET) >>> 2] = socketReceiveBytes;
+      this.#pushOption(conn, piece + RECEIVE_BYTES_OFFSET, SOL_SOCKET, SO_RCVBUF);
+    }
     if (localPort !== 0 || localAddress !== 0) {
       this.#push(conn, HEAD_BIND, this.#scratch.address + piece, TAG.prepare);
     }
@@ -138,8 +162,8 @@ export class Connector {
     ring.push(head, this.#table.slot[conn]!, SOCKADDR_BYTES, address, 0, 0, conn, high, 0);
   }
 
-  /** setsockopt(level, name, 1): { cmd_op, level, optname, optlen in file_index, optval in addr3 }. */
-  #pushOption(conn: Conn, piece: number, level: number, name: number): void {
+  /** setsockopt(level, name, the int at `offset` of the scratch): { cmd_op, level, optname, optlen in file_index, optval in addr3 }. */
+  #pushOption(conn: Conn, offset: number, level: number, name: number): void {
     const { ring } = this.#lanes[this.#table.lane[conn]!]!;
     const high = this.#table.dataHigh(conn, TAG.prepare);
     const slot = this.#table.slot[conn]!;
@@ -154,7 +178,7 @@ export class Connector {
       high,
       4,
     );
-    const value = this.#scratch.address + piece + ONE_OFFSET;
+    const value = this.#scratch.address + offset;
     ring.patch(entry, 5, name);
     ring.patch(entry, 12, value);
     ring.patch(entry, 13, value / 0x100000000);

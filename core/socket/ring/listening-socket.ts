@@ -5,13 +5,16 @@ import net from 'node:net';
 import { assert } from '#core/assert.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import type { ListenOptions } from '#core/socket/reactor.ts';
+import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
 import {
   AF_INET,
   AF_INET6,
   IPPROTO_TCP,
+  SO_RCVBUF,
   SO_REUSEADDR,
   SO_REUSEPORT,
+  SO_SNDBUF,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -24,10 +27,13 @@ const SOCKADDR_IN_BYTES = 16;
 const SOCKADDR_IN6_BYTES = 28;
 const PORT_OFFSET = 2;
 
+export type SocketBuffers = Pick<ReactorSettings, 'socketSendBytes' | 'socketReceiveBytes'>;
+
 /** Binds and listens. Throws WSAR_ERR_PORT_IN_USE or WSAR_ERR_SYSTEM. */
 export function openListeningSocket(
   libc: Libc,
   options: ListenOptions,
+  buffers: SocketBuffers = { socketSendBytes: 0, socketReceiveBytes: 0 },
 ): { fd: number; port: number } {
   const isIPv6 = net.isIPv6(options.host);
   assert(isIPv6 || net.isIPv4(options.host), `${options.host} is an IP address`);
@@ -41,6 +47,13 @@ export function openListeningSocket(
     must(libc.setSocketOption(fd, SOL_SOCKET, SO_REUSEADDR, 1));
     if (options.reusePort === true) must(libc.setSocketOption(fd, SOL_SOCKET, SO_REUSEPORT, 1));
     must(libc.setSocketOption(fd, IPPROTO_TCP, TCP_NODELAY, 1));
+    // Inherited by what is accepted.
+    for (const [name, bytes] of [
+      [SO_SNDBUF, buffers.socketSendBytes],
+      [SO_RCVBUF, buffers.socketReceiveBytes],
+    ] as const) {
+      if (bytes > 0) must(libc.setSocketOption(fd, SOL_SOCKET, name, bytes));
+    }
     const address = socketAddress(options.host, options.port, family);
     must(libc.bind(fd, address));
     must(libc.listen(fd, options.backlog ?? BACKLOG_DEFAULT));

@@ -46,6 +46,8 @@ export class Loop {
   /** How long the next turn may sleep. */
   #sleepUs = 0;
   #turnEndUs = 0;
+  /** Of this turn. */
+  #spunUs = 0;
   /** The last turn took completions. */
   #wasBusy = true;
 
@@ -101,7 +103,8 @@ export class Loop {
     }
     output.releaseStarved((conn) => connections.settle(conn));
     output.flush((conn) => connections.settle(conn));
-    const workUs = nowUs - this.#turnEndUs - sleptUs;
+    const workUs = nowUs - this.#turnEndUs - sleptUs - this.#spunUs;
+    this.#spunUs = 0;
     this.#turnEndUs = nowUs;
     stats[STAT.turns]!++;
     stats[STAT.workUs]! += workUs;
@@ -138,7 +141,7 @@ export class Loop {
       if (this.#hasWork(lane)) this.#enter(lane);
     }
     if (this.#wasBusy) return 0;
-    if (sleepUs > 0) return this.#sleep(first, sleepUs);
+    if (sleepUs > 0 && !this.#spin(sleepUs)) return this.#sleep(first, sleepUs);
     if (first.ring.unsubmitted > 0) this.#enter(first);
     return 0;
   }
@@ -161,6 +164,24 @@ export class Loop {
     this.#parts.connections.pushReceives(lane);
     lane.ring.enter();
     this.#take(lane);
+  }
+
+  /** Looks for work in the rings' memory, without a system call; true when there is some. */
+  #spin(sleepUs: number): boolean {
+    const spinUs = Math.min(this.#parts.settings.spinUs, sleepUs);
+    if (spinUs === 0) return false;
+    const { lanes, wakerEnd, stats } = this.#parts;
+    if (lanes[0]!.ring.unsubmitted > 0) this.#enter(lanes[0]!);
+    const startUs = systemClock.monoUs();
+    let nowUs = startUs;
+    let hasFound = false;
+    while (!hasFound && nowUs - startUs < spinUs) {
+      hasFound = wakerEnd.isPending || lanes.some((lane) => this.#hasWork(lane));
+      nowUs = systemClock.monoUs();
+    }
+    stats[STAT.spinUs]! += nowUs - startUs;
+    this.#spunUs += nowUs - startUs;
+    return hasFound;
   }
 
   #sleep(first: Lane, sleepUs: number): number {

@@ -30,7 +30,7 @@ export class Reception {
   }
 
   listen(options: ListenOptions): { listener: number; port: number } {
-    const { fd, port } = openListeningSocket(this.#parts.libc, options);
+    const { fd, port } = openListeningSocket(this.#parts.libc, options, this.#parts.settings);
     const index = this.#listeners.length;
     this.#listeners.push(new Listener(index, fd, port));
     return { listener: index, port };

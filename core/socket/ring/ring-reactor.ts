@@ -130,6 +130,7 @@ export class RingReactor implements Reactor {
     if (option.arming !== undefined) settings.arming = option.arming;
     if (option.flush !== undefined) settings.flush = option.flush;
     if (option.gatherUs !== undefined) settings.gatherUs = option.gatherUs;
+    if (option.spinUs !== undefined) settings.spinUs = option.spinUs;
   }
 
   setAccepting(accepting: boolean): void {
@@ -197,7 +198,7 @@ function buildParts(
     const output = new Output(libc, settings, table, lanes, stats);
     const shared = { settings, table, lanes, memory, output, wheel, stats };
     const connections = new Connections({ ...shared, unspecifiedAddress });
-    const connector = new Connector(libc, table, lanes, connections);
+    const connector = new Connector(libc, settings, table, lanes, connections);
     return { ...shared, libc, connections, connector, wakeEvent, wakerEnd };
   } catch (error) {
     for (const lane of lanes) lane.close();
