@@ -3,12 +3,15 @@
 
 import { buildRow, type RowFrame } from '#collector/row-shape.ts';
 import type { SampleTable } from '#collector/sample-table.ts';
+import { NO_SLOT } from '#core/metric/registry.ts';
 import type { Row } from '#core/metric/row.ts';
 
 export interface TickView {
   readonly frame: RowFrame;
   /** The value of a metric by its full name; NaN when it is not known or there is no such metric. */
   value(metric: string): number;
+  /** Its decay of horizon 0, 1 or 2 (1, 10, 100 s); undefined: it keeps none, or there is no such metric. */
+  decay(metric: string, horizon: number): number | undefined;
   row(): Row;
 }
 
@@ -18,6 +21,11 @@ export function viewOf(table: SampleTable, frame: RowFrame): TickView {
   return {
     frame,
     value: (metric) => table.value(table.registry.slotOf(metric)),
+    decay: (metric, horizon) => {
+      const slot = table.registry.slotOf(metric);
+      const hasDecays = slot !== NO_SLOT && table.registry.spec(slot).decays === true;
+      return hasDecays ? table.decays.value(slot, horizon) : undefined;
+    },
     row: () => (row ??= buildRow(table, frame)),
   };
 }

@@ -38,8 +38,10 @@ export class ConsoleReport implements Report {
     this.#options = options;
   }
 
-  row(view: TickView, events: readonly LabEvent[]): void {
+  row(view: TickView, happened: readonly LabEvent[]): void {
     const { out } = this.#options;
+    // Alerts are for whoever is called, not for the table: they go to stderr.
+    const events = happened.filter(({ kind }) => kind !== 'alert');
     const remarks = events.map((event) => `# ${timeText(event.wallMs)} ${event.text}\n`).join('');
     const header = this.#isHeaderDue(events.length) ? this.#header() : '';
     this.#rowsSinceHeader += 1 + events.length;
