@@ -12,13 +12,15 @@ import { Note, ValueCell } from '#collector/plugin/value-cell.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { createHostClock } from '#core/clock/host-clock.ts';
 
-const READY_MS_MAX = 5000;
+const READY_MS_MAX = 10_000;
 /** A program that declares its metrics later has no column until the next header. */
 const DECLARED_MS_MAX = 500;
 const STALL_US_MAX = 10e6;
 const BACKOFF_MS_START = 1000;
 const BACKOFF_MS_MAX = 60_000;
 const CLOSE_MS_MAX = 3000;
+/** A thread that has not beaten for three beats at the end will not hear that it is the end. */
+const SILENT_US_MAX = 1.5e6;
 const HEAP_MB_MAX = 256;
 /** Things said that wait for the next row. */
 const SAID_MAX = 8;
@@ -58,8 +60,8 @@ export class PluginHost {
   }
 
   /**
-   * Starts the thread; done when a module is loaded or a program has declared something, or when that takes too long (it
-   * goes on, and has no values yet). Returns why it is no plug-in.
+   * Starts the thread; done when a module is loaded or a program has declared something, or when that takes too long
+   * (it goes on, and has no values yet). Returns why it is no plug-in.
    */
   async start(): Promise<string | undefined> {
     const done = Promise.withResolvers<void>();
@@ -109,7 +111,9 @@ export class PluginHost {
     if (worker === undefined) return;
     const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     worker.postMessage({ kind: 'close' });
-    const cancel = setTimeout(() => void worker.terminate(), CLOSE_MS_MAX);
+    const silentUs = this.#hostClock.monoUs() - this.cell.note(Note.heartbeatUs);
+    const patienceMs = silentUs > SILENT_US_MAX ? 0 : CLOSE_MS_MAX;
+    const cancel = setTimeout(() => void worker.terminate(), patienceMs);
     await gone;
     clearTimeout(cancel);
   }

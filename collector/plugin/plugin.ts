@@ -15,8 +15,8 @@ export interface Plugin {
   /** Called once before the first sample; may throw when there is nothing to see here. */
   open?(): void | Promise<void>;
   /**
-   * Called shortly before each row. What it sets is taken as a whole when it returns (or resolves); a metric it does not
-   * set has no value in this row. One that throws is called again after 1, 2, 4 ... 900 s.
+   * Called shortly before each row. What it sets is taken as a whole when it returns (or resolves); a metric it does
+   * not set has no value in this row. One that throws is called again after 1, 2, 4 ... 900 s.
    */
   sample(values: PluginValues): void | Promise<void>;
   close?(): void | Promise<void>;
@@ -25,9 +25,9 @@ export interface Plugin {
 }
 
 export interface PluginMetric {
-  /** Letters, digits, dots and underscores, beginning with a letter; an instance behind it: `queue.length{queue=mail}`. */
+  /** Letters, digits, dots, underscores, beginning with a letter; an instance behind it: `queue.length{queue=mail}`. */
   name: string;
-  /** `counter` only rises, and rows show its rise per second; `gauge` is what it is now; `rate` is per second already. */
+  /** `counter` only rises, and rows show its rise per second; `gauge` is as it is now; `rate` is per second already. */
   kind: PluginKind;
   /** UCUM: By, s, us, 1, %, {job}. Of a counter, what it counts: {job} becomes {job}/s. */
   unit: string;

@@ -125,7 +125,10 @@ export class Program {
       lineBytesMax: LINE_BYTES_MAX,
       bytesPerSliceMax: COMPLAINT_BYTES_PER_SLICE_MAX,
       linesPerSliceMax: COMPLAINTS_PER_SLICE_MAX,
-      onLine: (line) => (this.#complaint = line),
+      // The last line says most; Node adds one that says nothing.
+      onLine: (line) => {
+        if (line !== '' && !line.startsWith('Node.js v')) this.#complaint = line;
+      },
       onRefused: () => {},
       onThrottled: () => {},
     });
