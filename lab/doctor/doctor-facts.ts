@@ -4,6 +4,7 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { probeCounters } from '#collector/perf/probe-counters.ts';
 import type { Capability } from '#collector/source/source.ts';
 import { probeSources } from '#collector/source/source-list.ts';
 import { WsarError } from '#core/errors.ts';
@@ -52,7 +53,7 @@ export async function readDoctorFacts(): Promise<DoctorFacts> {
     chdb: await probeChdb(),
     hasPerfCounters: existsSync('/sys/bus/event_source/devices/cpu'),
     perfParanoid: readNumber('/proc/sys/kernel/perf_event_paranoid'),
-    sources: probeSources(),
+    sources: [...probeSources(), probeCounters()],
   };
 }
 
