@@ -93,8 +93,8 @@ function rateKnob(run: LoadDriver) {
       if (run.setRate(Number(value))) return;
       throw new WsarError(
         'WSAR_ERR_LIMIT',
-        'the rate of this load was turned as often as it can remember',
-        'start another load',
+        'the rate of this load is planned (--stages, --day, --spike), or was turned too often to remember',
+        'start another load without such a plan',
       );
     },
   };

@@ -16,9 +16,19 @@ import {
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { type NetworkProfile, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
+import { type ArrivalTrace, readTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { runSession } from '#loadgen/load-session.ts';
+import {
+  parseSpike,
+  parseStages,
+  planMs,
+  type RatePlan,
+  rateSteps,
+  type Spike,
+  type Stage,
+} from '#loadgen/rate-plan.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
@@ -47,7 +57,7 @@ const OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--duration <time>',
-    help: 'length of the steady phase, after everybody is in (required)',
+    help: 'length of the steady phase, after everybody is in (required without --stages)',
     parse: atLeast(parseDurationMs, 1, 'a duration'),
   },
   {
@@ -57,8 +67,24 @@ const OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--arrivals <process>',
-    help: "gaps between messages: 'poisson' (default) or 'constant'",
-    parse: parseOneOf('poisson', 'constant'),
+    help: "gaps between messages: 'poisson' (default), 'constant', 'bursts', or trace:FILE",
+    parse: parseArrivals,
+  },
+  {
+    flags: '--stages <list>',
+    help: "rate over time instead of --rate, like '30s@1000/s, 60s@1000..5000/s'; gives the duration",
+    parse: parseStages,
+  },
+  {
+    flags: '--day <time>',
+    help: 'the rate follows a day compressed to this time (peak 1.55 times the mean)',
+    parse: atLeast(parseDurationMs, 1000, 'a day'),
+  },
+  {
+    flags: '--spike <spike>',
+    help: "more for a while, like '35%@60s/30s/5m' (share, start, rise, decay); may be repeated",
+    parse: parseSpike,
+    repeat: true,
   },
   {
     flags: '--protocol <tcp|ws>',
@@ -193,7 +219,9 @@ async function run(context: CommandContext): Promise<ExitCode> {
 export function readOptions(given: Record<string, unknown>): LoadOptions {
   const connections = required<number>(given, 'connections', '--connections 1000');
   const findMax = given['findMax'] as Threshold | undefined;
-  const ratePerS = (given['rate'] as number | undefined) ?? (findMax ? SEARCH_START_PER_S : 0);
+  const arrivals = given['arrivals'] as Arrivals | undefined;
+  const ratePlan = readRatePlan(given, arrivals, findMax !== undefined);
+  const ratePerS = rateSteps(ratePlan)[0]!.ratePerS;
   const firstUser = (given['firstUser'] as number | undefined) ?? 0;
   const isHttp = (given['target'] as Target | undefined)?.scheme.startsWith('http') === true;
   if (ratePerS > 0 && connections < 2 && !isHttp) {
@@ -228,8 +256,10 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     isOwned: given['iOwnThisTarget'] === true,
     connections,
     ratePerS,
-    process: (given['arrivals'] as ArrivalProcess | undefined) ?? 'poisson',
-    durationMs: required<number>(given, 'duration', '--duration 30s'),
+    process: arrivals?.process ?? 'poisson',
+    trace: arrivals?.trace,
+    ratePlan,
+    durationMs: planMs(ratePlan),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
     uploadBytes: (given['upload'] as number | undefined) ?? 0,
@@ -251,9 +281,51 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   };
 }
 
+/** Throws WSAR_ERR_USAGE for a plan that contradicts itself. */
+function readRatePlan(
+  given: Record<string, unknown>,
+  arrivals: Arrivals | undefined,
+  isSearch: boolean,
+): RatePlan {
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  const stages = given['stages'] as Stage[] | undefined;
+  const dayMs = given['day'] as number | undefined;
+  const spikes = (given['spike'] as Spike[] | undefined) ?? [];
+  const hasShape = stages !== undefined || dayMs !== undefined || spikes.length > 0;
+  if (hasShape && isSearch)
+    refuse('--find-max plans the rate itself', 'leave --stages, --day and --spike out');
+  if (stages !== undefined) {
+    const wrong = ['rate', 'duration'].find((name) => given[name] !== undefined);
+    if (wrong !== undefined) refuse(`--stages has a ${wrong} of its own`, `leave --${wrong} out`);
+    return { stages, dayMs, spikes };
+  }
+  const usual = isSearch ? SEARCH_START_PER_S : (arrivals?.trace?.ratePerS ?? 0);
+  const rate = (given['rate'] as number | undefined) ?? usual;
+  const ms = required<number>(given, 'duration', '--duration 30s');
+  return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, spikes };
+}
+
+interface Arrivals {
+  process: ArrivalProcess;
+  trace?: ArrivalTrace;
+}
+
+/** 'poisson', 'constant', 'bursts', 'trace:FILE'. */
+function parseArrivals(text: string): Arrivals {
+  if (text.startsWith('trace:')) {
+    return { process: 'trace', trace: readTrace(text.slice('trace:'.length)) };
+  }
+  return { process: parseOneOf('poisson', 'constant', 'bursts')(text) };
+}
+
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
 function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
-  const population = ['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'];
+  const population = [
+    ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
+    ...['stages', 'day', 'spike'],
+  ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (isHttp && wrong !== undefined) {
     const option = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -2,7 +2,9 @@
 
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
+import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
@@ -19,6 +21,10 @@ export interface LoadOptions {
   /** Messages per second, all users together; 0 = users are only there. */
   ratePerS: number;
   process: ArrivalProcess;
+  /** Process `trace` only. */
+  trace: ArrivalTrace | undefined;
+  /** How the rate goes over the steady phase. */
+  ratePlan: RatePlan;
   /** The steady phase, after everybody is in. */
   durationMs: number;
   /** Logins per second; Infinity = as fast as the target answers. */

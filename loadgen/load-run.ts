@@ -17,6 +17,7 @@ import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { isChanging, plannedMessages, rateAt, rateSteps } from '#loadgen/rate-plan.ts';
 import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
@@ -88,7 +89,9 @@ export class LoadRun implements LoadDriver {
   }
 
   get ratePerS(): number {
-    return this.#ratePerS;
+    const { ratePlan } = this.#parts.options;
+    if (!isChanging(ratePlan) || Number.isNaN(this.#steadyStartUs)) return this.#ratePerS;
+    return rateAt(ratePlan, Math.max(0, (this.#nowUs() - this.#steadyStartUs) / 1000));
   }
 
   /** Seconds until the steady phase ends; undefined before it. */
@@ -113,6 +116,8 @@ export class LoadRun implements LoadDriver {
 
   /** Turns the message rate from now on. False when it was turned too often to remember. */
   setRate(ratePerS: number): boolean {
+    // Steps of a plan lie ahead already: nothing can be put between them.
+    if (isChanging(this.#parts.options.ratePlan)) return false;
     const isRunning = this.#schedule.count > 0;
     // A change must lie after the one before it.
     const last = isRunning ? this.#schedule.startUs(this.#schedule.count - 1) : 0;
@@ -189,7 +194,7 @@ export class LoadRun implements LoadDriver {
     if (signal.aborted) return 'stopped';
     this.#steadyStartUs = this.#nowUs() + AHEAD_US;
     this.#planEndUs = this.#steadyStartUs + options.durationMs * 1000;
-    this.#schedule.append(this.#steadyStartUs, this.#ratePerS);
+    this.#appendPlan();
     this.#control.endUs = this.#planEndUs;
     this.#phase = 'steady';
     onPhase('steady', Math.round(clock.wallMs() + AHEAD_US / 1000));
@@ -212,6 +217,18 @@ export class LoadRun implements LoadDriver {
     );
     if (this.#failure !== undefined) return 'failed';
     return signal.aborted ? 'stopped' : 'complete';
+  }
+
+  /** A rate that was turned before the phase began is flat; else the plan's steps follow. */
+  #appendPlan(): void {
+    const { options } = this.#parts;
+    const wasTurned = this.#ratePerS !== options.ratePerS;
+    const steps = wasTurned
+      ? [{ offsetMs: 0, ratePerS: this.#ratePerS }]
+      : rateSteps(options.ratePlan);
+    for (const { offsetMs, ratePerS } of steps) {
+      this.#schedule.append(this.#steadyStartUs + offsetMs * 1000, ratePerS);
+    }
   }
 
   /** Until the plan ends, the run is stopped, or the target has lost everybody for good. */
@@ -298,11 +315,18 @@ export class LoadRun implements LoadDriver {
       little: this.#checkLittle(steadyS),
       sockets: { before: this.#socketsBefore, during: this.#socketsDuring },
       cutOnTheirWay: this.#cutOnTheirWay,
-      ratePerS: this.#ratePerS,
+      ratePerS: this.#meanRatePerS(steadyS),
       ...costs,
       sourceAddresses: stack === undefined ? kernelAddresses : stackAddresses(stack),
       stack: this.#crew.stackCounts(),
     };
+  }
+
+  /** What was asked for over the steady phase as it was: the mean of a plan, else the rate at the end. */
+  #meanRatePerS(steadyS: number): number {
+    const { ratePlan } = this.#parts.options;
+    if (!isChanging(ratePlan) || !(steadyS > 0)) return this.#ratePerS;
+    return plannedMessages(ratePlan, steadyS * 1000) / steadyS;
   }
 
   /** Undefined when the time of what arrived late would outweigh that of the steady phase. */

@@ -9,6 +9,7 @@ import type { TakenTimings } from '#loadgen/interval-timings.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoginRoute } from '#loadgen/login-desk.ts';
 import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
+import { rateSteps } from '#loadgen/rate-plan.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
@@ -74,7 +75,8 @@ export function planWorkers(
   const { options, target, stack, run } = load;
   const { connections, workers } = options;
   const present = new Uint8Array(new SharedArrayBuffer(connections));
-  const flights = new FlightTable(flightCells(Math.max(options.ratePerS, FLIGHT_RATE_MIN_PER_S)));
+  const peakPerS = Math.max(...rateSteps(options.ratePlan).map(({ ratePerS }) => ratePerS));
+  const flights = new FlightTable(flightCells(Math.max(peakPerS, FLIGHT_RATE_MIN_PER_S)));
   return Array.from({ length: workers }, (_, index) => {
     const share = shareOfUsers(connections, workers, index);
     const sources = stack === undefined ? load.sources : stack.sources[index]!;
@@ -85,7 +87,12 @@ export function planWorkers(
       stack: stack?.parts[index],
       route: { targetAddress: target.address, targetPort: target.port, sources },
       wire: options.wire,
-      plan: { seed: options.seed, process: options.process, users: connections },
+      plan: {
+        seed: options.seed,
+        process: options.process,
+        users: connections,
+        trace: options.trace?.gaps,
+      },
       run,
       uidOffset: options.firstUser,
       receipts: options.receipts,

@@ -95,6 +95,11 @@ async function search(
     workers: Math.min(users, given.workers),
     ratePerS: START_PER_S,
     durationMs: DURATION_MS,
+    ratePlan: {
+      stages: [{ ms: DURATION_MS, fromPerS: START_PER_S, toPerS: START_PER_S }],
+      dayMs: undefined,
+      spikes: [],
+    },
     rampPerS: Number.POSITIVE_INFINITY,
     drainMs: 1000,
   };
