@@ -52,6 +52,14 @@ export interface BrokerPeers {
   nextVersion(): number;
   /** Hands a message to the workers that may have subscribers; false when there are none. */
   forward(message: Message, version: number): boolean;
+  /** Number of this worker. */
+  readonly self: number;
+  /** Tells the others what members a group has here. */
+  share(key: string, online: number, all: number): void;
+  /** Hands a message to a group's members of one worker. */
+  forwardShared(worker: number, key: string, message: Message): void;
+  /** The message in a frame of another worker. */
+  read(bytes: Uint8Array, start: number, end: number, nowMs: number): Message;
   /** A filter has its first subscription here (+1), or lost its last (-1). */
   interest(filter: string, change: 1 | -1): void;
 }
@@ -87,7 +95,9 @@ export class Broker {
     const { limits } = options;
     this.#options = options;
     this.retained = new RetainedStore(limits);
-    this.subscriptions = new Subscriptions(limits, options.peers);
+    this.subscriptions = new Subscriptions(limits, options.peers, (row) =>
+      options.host.isOnline(row),
+    );
     this.queues = new SessionQueues(options);
   }
 
@@ -159,7 +169,9 @@ export class Broker {
   /** After CONNACK: sends again what was in flight, then what waits [MQTT-4.4.0-1]. */
   resume(row: number): void {
     const session = this.#sessions.get(row);
-    if (session !== undefined) this.queues.resume(session, this.#nowMs());
+    if (session === undefined) return;
+    this.subscriptions.tellGroups(session);
+    this.queues.resume(session, this.#nowMs());
   }
 
   /**
@@ -183,6 +195,7 @@ export class Broker {
       this.#timers.push(nowMs + session.expiryMs, { session, epoch, kind: 'end' });
     }
     this.queues.rewind(session);
+    this.subscriptions.tellGroups(session);
   }
 
   /** Whether the session outlives a connection that ends now. */
@@ -202,7 +215,8 @@ export class Broker {
     const orphans = this.queues.clear(session);
     // Who shared with the others leaves them what it had not accepted (5: 4.8.2).
     for (const { message, group } of orphans) {
-      if (group !== undefined) this.queues.offerGroup(group, message, undefined, this.#nowMs());
+      if (group === undefined || group.isEmpty) continue;
+      this.queues.offerShared(this.subscriptions, group, message, this.#nowMs());
     }
   }
 
@@ -249,10 +263,39 @@ export class Broker {
     this.#route(message, undefined);
   }
 
-  /** A message that another worker has routed here. */
-  routed(message: Message, version: number): void {
+  // Frames of other workers.
+
+  /** A message for the sessions here; `version` above 0 when it is retained. */
+  routed(version: number, bytes: Uint8Array, start: number, end: number): void {
+    const nowMs = this.#nowMs();
+    const message = this.#options.peers.read(bytes, start, end, nowMs);
     if (message.retain) this.retained.put(message, version);
-    this.queues.offer(this.subscriptions, message, undefined, this.#nowMs());
+    this.queues.offer(this.subscriptions, message, undefined, false, nowMs);
+  }
+
+  /** What members a shared subscription has at another worker. */
+  shared(
+    worker: number,
+    online: number,
+    all: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.subscriptions.setRemote(textOf(bytes, start, end), worker, online, all);
+  }
+
+  /** A message for one member here of the shared subscription named in [start, keyEnd). */
+  routedShared(bytes: Uint8Array, start: number, keyEnd: number, end: number): void {
+    const nowMs = this.#nowMs();
+    const message = this.#options.peers.read(bytes, keyEnd, end, nowMs);
+    const group = this.subscriptions.group(textOf(bytes, start, keyEnd));
+    const isTaken =
+      group !== undefined &&
+      (group.members.length > 0
+        ? this.queues.offerGroup(group, message, nowMs)
+        : this.queues.offerShared(this.subscriptions, group, message, nowMs));
+    if (!isTaken) this.#options.stats[STAT.dropped]!++;
   }
 
   /** Sends the retained messages of a subscription that was just made. */
@@ -305,7 +348,7 @@ export class Broker {
     const version = message.retain ? peers.nextVersion() : 0;
     if (message.retain) this.retained.put(message, version);
     const hasOthers = peers.forward(message, version);
-    const count = this.queues.offer(this.subscriptions, message, from, this.#nowMs());
+    const count = this.queues.offer(this.subscriptions, message, from, true, this.#nowMs());
     return hasOthers || count > 0;
   }
 
@@ -350,4 +393,8 @@ export class Broker {
   #nowMs(): number {
     return this.#options.clock.monoUs() / 1000;
   }
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.subarray(start, end)).toString('utf8');
 }

@@ -61,6 +61,28 @@ export class Peers implements BrokerPeers {
     Atomics.add(this.#counts, base + slotOfFilter(filter), change);
   }
 
+  get self(): number {
+    return this.#exchange.self;
+  }
+
+  share(key: string, online: number, all: number): void {
+    const { workers, self } = this.#exchange;
+    if (workers === 1) return;
+    const text = Buffer.from(key);
+    for (let worker = 0; worker < workers; worker++) {
+      if (worker !== self) this.#exchange.share(worker, online, all, text, 0, text.length);
+    }
+  }
+
+  forwardShared(worker: number, key: string, message: Message): void {
+    const text = Buffer.from(key);
+    const length = this.#write(message);
+    const bytes = new Uint8Array(text.length + length);
+    bytes.set(text);
+    bytes.set(this.#out.subarray(0, length), text.length);
+    this.#exchange.routeShared(worker, text.length, bytes, 0, bytes.length);
+  }
+
   forward(message: Message, version: number): boolean {
     const { workers, self } = this.#exchange;
     if (workers === 1) return false;

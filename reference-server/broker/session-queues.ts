@@ -41,34 +41,48 @@ export class SessionQueues {
     this.#writer = new DeliveryWriter(options.packetBytesMax, options.limits.aliasesMax);
   }
 
-  /** Gives a message to whom it matches; returns how many sessions that were. */
+  /**
+   * Gives a message to whom it matches here; returns how many that were. `isRoutedHere`: this worker also
+   * chooses who of each group gets it, here or elsewhere.
+   */
   offer(
-    { tree }: Subscriptions,
+    subscriptions: Subscriptions,
     message: Message,
     from: Session | undefined,
+    isRoutedHere: boolean,
     nowMs: number,
   ): number {
     const copies = new Map<Session, Copy>();
     const groups: SharedGroup[] = [];
-    tree.match(message.topicText, (target) => {
+    subscriptions.tree.match(message.topicText, (target) => {
       if (target instanceof SharedGroup) groups.push(target);
       else if (!(target.noLocal && target.session === from)) addCopy(copies, target, message);
     });
     for (const [session, { qos, retain, ids }] of copies) {
       this.#give(session, message, qos, retain, ids, undefined, nowMs);
     }
+    if (!isRoutedHere) return copies.size;
     let count = copies.size;
-    for (const group of groups) if (this.offerGroup(group, message, from, nowMs)) count++;
+    for (const group of groups) if (this.offerShared(subscriptions, group, message, nowMs)) count++;
     return count;
   }
 
-  /** Gives a message to one member of a group; false when none can have it. */
-  offerGroup(
+  /** Gives a message to one member of a group, of whichever worker; false when there is none. */
+  offerShared(
+    subscriptions: Subscriptions,
     group: SharedGroup,
     message: Message,
-    _from: Session | undefined,
     nowMs: number,
   ): boolean {
+    const { peers } = this.#options;
+    const worker = group.chooseWorker(peers.self, subscriptions.onlineOf(group));
+    if (worker === peers.self) return this.offerGroup(group, message, nowMs);
+    peers.forwardShared(worker, group.key, message);
+    return true;
+  }
+
+  /** Gives a message to one member here of a group; false when none can have it. */
+  offerGroup(group: SharedGroup, message: Message, nowMs: number): boolean {
     const chosen = group.choose(({ session, qos }) => {
       if (this.#options.host.isOnline(session.row))
         return session.length < this.#windowOf(session) ? 2 : 1;

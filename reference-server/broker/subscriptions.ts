@@ -3,7 +3,7 @@
 import type { BrokerPeers } from '#reference-server/broker/broker.ts';
 import type { BrokerLimits } from '#reference-server/broker/broker-limits.ts';
 import type { Session, Subscription } from '#reference-server/broker/session.ts';
-import { SharedGroup, sharedParts } from '#reference-server/broker/shared-group.ts';
+import { SharedGroup, sharedFilter } from '#reference-server/broker/shared-group.ts';
 import { TopicTree } from '#reference-server/broker/topic-tree.ts';
 
 export interface SubscriptionOptions {
@@ -22,11 +22,13 @@ export class Subscriptions {
   readonly #groups = new Map<string, SharedGroup>();
   readonly #limits: BrokerLimits;
   readonly #peers: BrokerPeers;
+  readonly #isOnline: (row: number) => boolean;
   count = 0;
 
-  constructor(limits: BrokerLimits, peers: BrokerPeers) {
+  constructor(limits: BrokerLimits, peers: BrokerPeers, isOnline: (row: number) => boolean) {
     this.#limits = limits;
     this.#peers = peers;
+    this.#isOnline = isOnline;
   }
 
   /** Whether there is room for one more of this session. */
@@ -38,22 +40,19 @@ export class Subscriptions {
 
   /** Adds or replaces [MQTT-3.8.4-3]; true when it is new. */
   add(session: Session, filter: string, options: SubscriptionOptions): boolean {
-    const parts = sharedParts(filter);
-    let group: SharedGroup | undefined;
-    if (parts !== undefined) {
-      group = this.#groups.get(filter) ?? new SharedGroup(parts.name, parts.filter);
-      this.#groups.set(filter, group);
-    }
+    const inner = sharedFilter(filter);
+    const group = inner === undefined ? undefined : this.#obtainGroup(filter, inner);
     const subscription: Subscription = { session, filter, group, ...options };
     const isNew = !session.subscriptions.has(filter);
     session.subscriptions.set(filter, subscription);
-    if (group !== undefined) {
+    if (group === undefined) this.tree.set(filter, session, subscription);
+    else {
       group.join(subscription);
-      if (group.members.length === 1) this.tree.set(group.filter, group, group);
-    } else this.tree.set(filter, session, subscription);
+      this.tellGroup(group);
+    }
     if (isNew) {
       this.count++;
-      this.#peers.interest(parts?.filter ?? filter, 1);
+      if (group === undefined) this.#peers.interest(filter, 1);
     }
     return isNew;
   }
@@ -63,18 +62,64 @@ export class Subscriptions {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined) return false;
     session.subscriptions.delete(filter);
-    const { group } = subscription;
-    if (group === undefined) this.tree.delete(filter, session);
-    else {
-      group.leave(session);
-      if (group.members.length === 0) {
-        this.tree.delete(group.filter, group);
-        this.#groups.delete(filter);
-      }
-    }
     this.count--;
-    this.#peers.interest(group?.filter ?? filter, -1);
+    const { group } = subscription;
+    if (group === undefined) {
+      this.tree.delete(filter, session);
+      this.#peers.interest(filter, -1);
+      return true;
+    }
+    group.leave(session);
+    this.tellGroup(group);
+    this.#dropEmpty(group);
     return true;
+  }
+
+  group(key: string): SharedGroup | undefined {
+    return this.#groups.get(key);
+  }
+
+  /** Another worker says what members a group has there. */
+  setRemote(key: string, worker: number, online: number, all: number): void {
+    const inner = sharedFilter(key);
+    if (inner === undefined) return;
+    const group = this.#obtainGroup(key, inner);
+    group.setRemote(worker, online, all);
+    this.#dropEmpty(group);
+  }
+
+  /** A session came or went: its groups have one more or less who is ready. */
+  tellGroups(session: Session): void {
+    for (const { group } of session.subscriptions.values()) {
+      if (group !== undefined) this.tellGroup(group);
+    }
+  }
+
+  /** Tells the other workers what members a group has here. */
+  tellGroup(group: SharedGroup): void {
+    this.#peers.share(group.key, this.onlineOf(group), group.members.length);
+  }
+
+  onlineOf({ members }: SharedGroup): number {
+    let online = 0;
+    for (const { session } of members) if (this.#isOnline(session.row)) online++;
+    return online;
+  }
+
+  #obtainGroup(key: string, inner: string): SharedGroup {
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = new SharedGroup(key, inner);
+      this.#groups.set(key, group);
+      this.tree.set(inner, group, group);
+    }
+    return group;
+  }
+
+  #dropEmpty(group: SharedGroup): void {
+    if (!group.isEmpty) return;
+    this.tree.delete(group.filter, group);
+    this.#groups.delete(group.key);
   }
 
   removeAll(session: Session): void {

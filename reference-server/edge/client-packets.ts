@@ -163,7 +163,8 @@ export class ClientPackets {
     if (length < 0) {
       return ends(length === FLAW.propertyValue ? CLOSE_CAUSE.topicAlias : causeOfFlaw(length));
     }
-    return this.#handlePublish(conn, this.#aliases.bytes, 0, length);
+    // A copy: what is handled before it may use an alias too.
+    return this.#handlePublish(conn, this.#aliases.bytes.slice(0, length), 0, length);
   }
 
   /** No one may subscribe to this topic. */
@@ -261,6 +262,7 @@ export class ClientPackets {
   /** Gives a sound packet to the user's home. */
   #hand(conn: number, bytes: Uint8Array, start: number, end: number): void {
     const { home, row, rowGeneration } = this.#connections;
+    if (this.#exchange.workers > 1) this.#exchange.drain();
     this.#exchange.packet(home[conn]!, row[conn]!, rowGeneration[conn]!, bytes, start, end);
   }
 }

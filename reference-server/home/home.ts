@@ -84,7 +84,6 @@ export class Home implements SessionHost {
   readonly #receiptTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
   readonly #receipt = new Uint8Array(RECEIPT_BYTES_MAX);
   readonly #desk: SubscriptionDesk;
-  readonly #peers: Peers;
   readonly #nowMs: () => number;
   readonly #mail: MailPackets;
   readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
@@ -103,13 +102,12 @@ export class Home implements SessionHost {
     this.#out = new Uint8Array(limits.packetBytesMax + PUBLISH_OVERHEAD_MAX);
     this.#nowMs = () => options.clock.monoUs() / 1000;
     this.#mail = new MailPackets(limits.packetBytesMax);
-    this.#peers = new Peers(options);
     this.broker = new Broker({
       ...options,
       limits: limits.broker,
       packetBytesMax: limits.packetBytesMax,
       host: this,
-      peers: this.#peers,
+      peers: new Peers(options),
     });
     this.#desk = new SubscriptionDesk({
       limits,
@@ -210,11 +208,6 @@ export class Home implements SessionHost {
     const session = this.#obtain(row);
     if (session === undefined) this.expel(row, CLOSE_CAUSE.usersFull);
     else this.broker.packet(session, bytes, start, end);
-  }
-
-  /** A message that another worker has routed to the sessions here. */
-  routed(version: number, bytes: Uint8Array, start: number, end: number): void {
-    this.broker.routed(this.#peers.read(bytes, start, end, this.#nowMs()), version);
   }
 
   /**

@@ -47,6 +47,7 @@ export class Exchange {
   readonly #sender: SenderReference = { worker: 0, row: 0, generation: 0, packetId: 0 };
   /** The worker whose frames are being read. */
   #from = 0;
+  #isDraining = false;
   readonly #read = (words: Int32Array, bytes: Uint8Array, frame: number): void =>
     this.#receive(words, bytes, frame);
 
@@ -72,13 +73,19 @@ export class Exchange {
     this.#wakers = wakers;
   }
 
-  /** Reads what the others have sent; returns the number of frames. */
+  /**
+   * Reads what the others have sent; returns the number of frames. Also called before a packet of the
+   * general lane is handled, so that what another worker did before the client sent it is known here.
+   */
   drain(): number {
+    if (this.#isDraining) return 0;
+    this.#isDraining = true;
     let count = 0;
     for (const { from, link } of this.#in) {
       this.#from = from;
       count += link.drain(this.#read);
     }
+    this.#isDraining = false;
     return count;
   }
 
@@ -268,6 +275,27 @@ export class Exchange {
     this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
   }
 
+  /** What members a shared subscription has here. */
+  share(
+    home: number,
+    online: number,
+    all: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const link = this.#out[home];
+    assert(link !== undefined, 'members are told to other workers only');
+    this.#write(link, FRAME.share, online, all, bytes, start, end);
+  }
+
+  /** A message for one of a group's members of another worker: `keyBytes` of filter, then the PUBLISH. */
+  routeShared(home: number, keyBytes: number, bytes: Uint8Array, start: number, end: number): void {
+    const link = this.#out[home];
+    assert(link !== undefined, 'a message is routed to other workers only');
+    this.#write(link, FRAME.routeShared, keyBytes, 0, bytes, start, end);
+  }
+
   // From a home to an edge.
 
   loginAnswer(
@@ -388,7 +416,13 @@ export class Exchange {
         edge.withhold(first, generation, third);
         break;
       case FRAME.route:
-        home.routed(generation * 0x1_0000_0000 + (first >>> 0), bytes, start, end);
+        home.broker.routed(generation * 0x1_0000_0000 + (first >>> 0), bytes, start, end);
+        break;
+      case FRAME.share:
+        home.broker.shared(this.#from, first, generation, bytes, start, end);
+        break;
+      case FRAME.routeShared:
+        home.broker.routedShared(bytes, start, start + first, end);
         break;
       default:
         this.#receiveSession(type, words, bytes, args, start, end);

@@ -11,7 +11,9 @@
 //                             its home, packet id | QoS << 16 | properties << 18   the body
 //                             | uid bytes << 19, hash of the receiver's uid
 //   acknowledge               row, generation, packet id, reason
-//   route                     version, retain                                      PUBLISH of MQTT 5
+//   route                     version (two words)                                  PUBLISH of MQTT 5
+//   share                     members online, members                              filter of a group
+//   routeShared               bytes of the filter, 0                               filter, PUBLISH of MQTT 5
 //   written                   row, generation, count
 //   receipt                   row, generation                                      text of the receipt
 //   to an edge
@@ -35,6 +37,8 @@ export const FRAME = {
   output: 10,
   withhold: 11,
   route: 12,
+  share: 13,
+  routeShared: 14,
 } as const;
 
 /** What a CONNECT asks of a home. */
