@@ -75,7 +75,7 @@ function detailSources(root: string): Source[] {
 const TOLD_ELSEWHERE: Record<string, string> = {
   syscalls: 'the kernel keeps no count of system calls; --perf counts them',
   'queue-disciplines':
-    'drops in queueing disciplines and in rings of a device are told over netlink and ioctl only: tc -s qdisc, ethtool -S',
+    'drops in queueing disciplines and rings of devices are told over netlink only: tc -s qdisc, ethtool -S',
 };
 
 /** What each source finds on this host; for `wsar doctor`. Takes some milliseconds. */

@@ -74,10 +74,14 @@ async function askSar(
   writeAll: (s: number) => void,
 ): Promise<Map<string, number> | undefined> {
   writeAll(0);
-  const script =
-    `mount --bind '${join(tree.root, CPU_FOLDER)}' /sys/devices/system/cpu && ` +
-    `{ test ! -d '${join(tree.root, BLOCK_FOLDER)}' || mount --bind '${join(tree.root, BLOCK_FOLDER)}' /sys/block; } && ` +
-    `mount --bind '${tree.root}' /proc && exec sar -w ${activities} 2 1`;
+  const bind = (from: string, to: string): string =>
+    `{ test ! -d '${from}' || mount --bind '${from}' ${to}; }`;
+  const script = [
+    bind(join(tree.root, CPU_FOLDER), '/sys/devices/system/cpu'),
+    bind(join(tree.root, BLOCK_FOLDER), '/sys/block'),
+    bind(tree.root, '/proc'),
+    `exec sar -w ${activities} 2 1`,
+  ].join(' && ');
   const sar = watchProcess(
     spawn('unshare', ['--mount', 'sh', '-c', script], {
       stdio: ['ignore', 'pipe', 'pipe'],

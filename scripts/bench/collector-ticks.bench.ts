@@ -175,12 +175,16 @@ function print(result: ReturnType<typeof judge>): void {
     process.stdout.write(`${JSON.stringify(result)}\n`);
     return;
   }
+  const percent = (value: number): string => `${value.toFixed(3)} %`;
+  const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
+  const { present, ticks, missedByStop, unmarked, intervalUsAfterStop } = result;
   const lines = [
-    `${LOOPS} busy loops: ${result.present} of ${result.ticks} ticks present (${result.presentPercent.toFixed(1)} %), ` +
-      `late by ${(result.latenessUsMedian / 1000).toFixed(1)} ms (median), ${(result.latenessUsMax / 1000).toFixed(1)} ms at most`,
-    `SIGSTOP of ${STOP_MS / 1000} s: ${result.missedByStop} ticks missed; ticks that no row and no gap speaks of: ${result.unmarked}`,
-    `rates: off by ${result.rateErrorPercentMedian.toFixed(3)} % (median); ` +
-      `over the ${(result.intervalUsAfterStop / 1e6).toFixed(1)} s around the stop by ${result.rateErrorPercentAfterStop.toFixed(3)} %`,
+    `${LOOPS} busy loops: ${present} of ${ticks} ticks present (${percent(result.presentPercent)})`,
+    `late by ${ms(result.latenessUsMedian)} (median), ${ms(result.latenessUsMax)} at most`,
+    `SIGSTOP of ${STOP_MS / 1000} s: ${missedByStop} ticks missed`,
+    `ticks that no row and no gap speaks of: ${unmarked}`,
+    `rates are off by ${percent(result.rateErrorPercentMedian)} (median)`,
+    `over the ${ms(intervalUsAfterStop)} around the stop by ${percent(result.rateErrorPercentAfterStop)}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
