@@ -5,13 +5,27 @@ import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
+import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
-import { ACCESS_OPTIONS, readAccess } from '#reference-server/access/access-options.ts';
+import {
+  ACCESS_OPTIONS,
+  type Access,
+  readAccess,
+} from '#reference-server/access/access-options.ts';
+import { confAccess, confLimits, confListening } from '#reference-server/conf-file/conf-options.ts';
+import {
+  type MosquittoConf,
+  readMosquittoConf,
+} from '#reference-server/conf-file/mosquitto-conf.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
-import { LISTENER_OPTIONS, readListening } from '#reference-server/transport/listener-options.ts';
+import {
+  LISTENER_OPTIONS,
+  type Listening,
+  readListening,
+} from '#reference-server/transport/listener-options.ts';
 import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 const WORKERS_MAX = 64;
@@ -21,6 +35,7 @@ const MESSAGES_MAX = 256_000_000;
 const MAILBOX_MESSAGES_MAX = 1_000_000;
 
 const OPTIONS: OptionSpec[] = [
+  { flags: '-c, --conf <file>', help: 'listeners, logins and limits from a mosquitto.conf' },
   ...LISTENER_OPTIONS,
   ...ACCESS_OPTIONS,
   {
@@ -71,6 +86,12 @@ const OPTIONS: OptionSpec[] = [
   { flags: '--json', help: 'the schema, then one row a second, as NDJSON after the ready line' },
 ];
 
+/** Options that a mosquitto.conf takes the place of. */
+const PLACE_OPTIONS = [
+  ...['port', 'wsPort', 'tlsPort', 'wssPort', 'unix', 'proxyPort', 'proxyFrom', 'cert', 'key'],
+  ...['clientCa', 'wsOrigin', 'passwordFile', 'tokenKey', 'lab', 'profile'],
+];
+
 export const command: CommandSpec = {
   name: 'serve',
   summary: 'run the messaging server under test',
@@ -85,15 +106,18 @@ export const command: CommandSpec = {
 };
 
 async function run(context: CommandContext): Promise<ExitCode> {
-  await serve(context, readOptions(context.options), context.options['json'] === true);
+  const file = context.options['conf'] as string | undefined;
+  const conf = file === undefined ? undefined : readMosquittoConf(file);
+  for (const notice of conf?.notices ?? []) context.talk(`wsar serve: ${notice}\n`);
+  const options = readOptions(context.options, conf);
+  await serve(context, options, context.options['json'] === true);
   return EXIT.ok;
 }
 
-/** The checked command line. Throws WSAR_ERR_USAGE. */
-export function readOptions(given: Record<string, unknown>): ServerOptions {
-  const access = readAccess(given);
-  const hasLogin = access.rules.login !== undefined;
-  const listening = readListening(given, access.purpose, hasLogin);
+/** The checked command line, and the mosquitto.conf it names. Throws WSAR_ERR_USAGE, WSAR_ERR_FILE. */
+export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf): ServerOptions {
+  const { access, listening } =
+    conf === undefined ? readPlaces(given) : readConfPlaces(given, conf);
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   const settings: WorkerSettings = {
     ...DEFAULT_SETTINGS,
@@ -103,15 +127,48 @@ export function readOptions(given: Record<string, unknown>): ServerOptions {
   };
   const workers =
     (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
-  return { ...listening, workers, engine, limits: readLimits(given), settings, access };
+  const limits = readLimits(given, access.purpose);
+  const own = conf === undefined ? limits : confLimits(conf, limits);
+  return { ...listening, workers, engine, limits: own, settings, access };
 }
 
-function readLimits(given: Record<string, unknown>): ServerLimits {
+/** Where to listen and who may log in. */
+interface Places {
+  access: Access;
+  listening: Listening;
+}
+
+function readPlaces(given: Record<string, unknown>): Places {
+  const access = readAccess(given);
+  const hasLogin = access.rules.login !== undefined;
+  return { access, listening: readListening(given, access.purpose, hasLogin) };
+}
+
+function readConfPlaces(given: Record<string, unknown>, conf: MosquittoConf): Places {
+  const own = PLACE_OPTIONS.filter((option) => given[option] !== undefined);
+  if (own.length > 0) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'with -c the file says where to listen and who may log in',
+      'write it there, or leave -c away',
+    );
+  }
+  const access = confAccess(conf);
+  const listening = confListening(conf, access.rules.login !== undefined, {
+    mayBeOpen: given['iKnowAnyoneCanLogIn'] === true,
+    mayBePlain: given['iKnowItIsNotEncrypted'] === true,
+  });
+  return { access, listening };
+}
+
+function readLimits(given: Record<string, unknown>, purpose: Access['purpose']): ServerLimits {
   const count = (name: string, otherwise: number): number =>
     (given[name] as number | undefined) ?? otherwise;
   const connectionsMax = count('connections', DEFAULT_LIMITS.connectionsMax);
   return {
     ...DEFAULT_LIMITS,
+    // Paho's suite wants to see the server shorten a keep-alive of 120 s to this.
+    ...(purpose === 'conformance' ? { keepAliveMaxS: 60 } : {}),
     connectionsMax,
     usersMax: count('users', Math.max(DEFAULT_LIMITS.usersMax, 2 * connectionsMax)),
     messagesMax: count('messages', DEFAULT_LIMITS.messagesMax),

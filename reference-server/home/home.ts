@@ -112,6 +112,7 @@ export class Home implements SessionHost {
     this.#desk = new SubscriptionDesk({
       limits,
       isOwnOnly: options.access.topics === 'own',
+      denied: options.access.denied,
       users: this.users,
       state: this.#state,
       broker: this.broker,

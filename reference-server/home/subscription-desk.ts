@@ -33,6 +33,8 @@ export interface SubscriptionDeskOptions {
   limits: ServerLimits;
   /** Only mailboxes, groups and presence are open. */
   isOwnOnly: boolean;
+  /** Filters that are open to nobody. */
+  denied: readonly string[];
   users: UserTable;
   state: UserState;
   broker: Broker;
@@ -127,8 +129,8 @@ export class SubscriptionDesk {
 
   /** Why a filter is not for this user, 0 = it is. */
   #refusal(filter: string): number {
-    const { isOwnOnly, limits } = this.#options;
-    if (/^[mr]\//.test(filter)) return REASON.notAuthorized;
+    const { isOwnOnly, denied, limits } = this.#options;
+    if (/^[mr]\//.test(filter) || denied.includes(filter)) return REASON.notAuthorized;
     if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
     const levels = filter.split('/').length;
     return levels > limits.broker.levelsMax ? REASON.topicFilterInvalid : 0;

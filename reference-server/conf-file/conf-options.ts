@@ -1,0 +1,113 @@
+// What a mosquitto.conf means for this server: its listeners, who may log in, and limits. All topics are open,
+// as its users expect; addresses beyond loopback need the same as everywhere (access/listen-address.ts),
+// and a `listener` without an address listens on 127.0.0.1, not on all.
+
+import { WsarError } from '#core/errors.ts';
+import type { Access } from '#reference-server/access/access-options.ts';
+import { type Exposure, listenHost } from '#reference-server/access/listen-address.ts';
+import { PasswordFile } from '#reference-server/access/password-file.ts';
+import type {
+  ConfListener,
+  MosquittoConf,
+  NumberKey,
+} from '#reference-server/conf-file/mosquitto-conf.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
+import type { ListenerPlan } from '#reference-server/transport/listener.ts';
+import type { Listening } from '#reference-server/transport/listener-options.ts';
+import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
+
+const INT32_MAX = 0x7fff_ffff;
+
+/** Throws WSAR_ERR_FILE. */
+export function confAccess(conf: MosquittoConf): Access {
+  const { allowAnonymous, passwordFile, listeners } = conf;
+  const passwords = passwordFile === undefined ? undefined : PasswordFile.read(passwordFile);
+  // Without any listener mosquitto serves this host only, and lets anybody in.
+  const anonymous = allowAnonymous ?? listeners.length === 0;
+  const isOpen = anonymous && passwords === undefined;
+  const login = {
+    anonymous,
+    tokenKey: undefined,
+    hasPasswords: passwords !== undefined,
+    idIsUserName: false,
+  };
+  const rules = { topics: 'any', denied: [], login: isOpen ? undefined : login } as const;
+  return { rules, passwords, purpose: undefined };
+}
+
+/** Throws WSAR_ERR_USAGE, WSAR_ERR_FILE. */
+export function confListening(
+  conf: MosquittoConf,
+  hasLogin: boolean,
+  flags: Pick<Exposure, 'mayBeOpen' | 'mayBePlain'>,
+): Listening {
+  const all = conf.listeners.length > 0 ? conf.listeners : [DEFAULT_LISTENER];
+  const listeners = all.map((one): ListenerPlan => {
+    const { port, path, webSocket } = one;
+    const carrier = path !== undefined ? 'unix' : one.certFile !== undefined ? 'tls' : 'tcp';
+    const isEncrypted = carrier === 'tls';
+    const exposure = { purpose: undefined, hasLogin, isEncrypted, ...flags };
+    const host = listenHost(one.address ?? '127.0.0.1', exposure);
+    const plan = { carrier, host, port, webSocket, proxied: false } as const;
+    return path === undefined ? plan : { ...plan, path };
+  });
+  return { listeners, tls: confTls(all), proxyFrom: [], origins: conf.origins };
+}
+
+const DEFAULT_LISTENER: ConfListener = {
+  port: 1883,
+  address: undefined,
+  path: undefined,
+  webSocket: false,
+  certFile: undefined,
+  keyFile: undefined,
+  caFile: undefined,
+  needsCertificate: false,
+};
+
+/** All TLS listeners show the same certificates. */
+function confTls(listeners: ConfListener[]): TlsMaterial | undefined {
+  const encrypted = listeners.filter(({ certFile }) => certFile !== undefined);
+  if (encrypted.length === 0) return undefined;
+  const [first] = encrypted as [ConfListener];
+  const isSame = encrypted.every(
+    ({ needsCertificate, caFile }) =>
+      needsCertificate === first.needsCertificate && caFile === first.caFile,
+  );
+  if (!isSame) {
+    throw new WsarError(
+      'WSAR_ERR_FILE',
+      'TLS listeners with different cafile or require_certificate are not offered',
+      'give all of them the same, or start two servers',
+    );
+  }
+  const pairs = new Map(encrypted.map((one) => [one.certFile!, one.keyFile]));
+  const keys = [...pairs.values()].filter((key) => key !== undefined);
+  const clientCa = first.needsCertificate ? first.caFile : undefined;
+  return readTlsMaterial([...pairs.keys()], keys, clientCa);
+}
+
+/** `limits` with those that the file sets; where 0 or -1 means "none" to mosquitto, it is the largest here. */
+export function confLimits(conf: MosquittoConf, limits: ServerLimits): ServerLimits {
+  const given = (key: NumberKey, otherwise: number, most: number): number => {
+    const value = conf.numbers.get(key);
+    if (value === undefined) return otherwise;
+    return value <= 0 ? most : Math.min(value, most);
+  };
+  const { broker } = limits;
+  const inflightMax = given('max_inflight_messages', broker.inflightMax, 65_535);
+  return {
+    ...limits,
+    connectionsMax: given('max_connections', limits.connectionsMax, limits.connectionsMax),
+    keepAliveMaxS: given('max_keepalive', 65_535, 65_535),
+    packetBytesMax: given('max_packet_size', limits.packetBytesMax, limits.packetBytesMax),
+    broker: {
+      ...broker,
+      inflightMax,
+      receiveMaximum: inflightMax,
+      queueMessagesMax: given('max_queued_messages', broker.queueMessagesMax, 1_000_000),
+      queueBytesMax: given('max_queued_bytes', broker.queueBytesMax, INT32_MAX),
+      aliasesMax: conf.numbers.get('max_topic_alias') ?? broker.aliasesMax,
+    },
+  };
+}

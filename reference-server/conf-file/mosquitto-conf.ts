@@ -1,0 +1,225 @@
+// Reads a mosquitto.conf, so that users and test suites of mosquitto can start this server with the file
+// they have. A key is taken, or has no meaning here and is noted, or is refused with its line and what to do
+// instead: no line is silently left out.
+//
+//   # comment
+//   key value          keys behind a `listener` line that belong to listeners are that listener's
+
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { WsarError } from '#core/errors.ts';
+
+/** One `listener`, or the default one that `port` makes. */
+export interface ConfListener {
+  port: number;
+  /** As written; undefined when the line names none. */
+  address: string | undefined;
+  /** A port of 0 with a path is a Unix socket. */
+  path: string | undefined;
+  webSocket: boolean;
+  certFile: string | undefined;
+  keyFile: string | undefined;
+  caFile: string | undefined;
+  needsCertificate: boolean;
+}
+
+export interface MosquittoConf {
+  listeners: ConfListener[];
+  /** undefined: not said. */
+  allowAnonymous: boolean | undefined;
+  passwordFile: string | undefined;
+  origins: string[];
+  /** Whole numbers by key; see NUMBERS. */
+  numbers: Map<NumberKey, number>;
+  /** What was read and has no meaning here, a sentence each. */
+  notices: string[];
+}
+
+const NUMBERS = [
+  'max_connections',
+  'max_keepalive',
+  'max_inflight_messages',
+  'max_queued_messages',
+  'max_queued_bytes',
+  'max_packet_size',
+  'max_topic_alias',
+] as const;
+export type NumberKey = (typeof NUMBERS)[number];
+
+/** What has no meaning here, and why. */
+const NO_MEANING: Record<string, string> = {
+  ...Object.fromEntries(
+    ['persistence', 'persistence_file', 'persistence_location', 'autosave_interval'].map((key) => [
+      key,
+      'everything is in memory',
+    ]),
+  ),
+  autosave_on_changes: 'everything is in memory',
+  ...Object.fromEntries(
+    ['log_dest', 'log_type', 'log_facility', 'log_timestamp', 'log_timestamp_format'].map((key) => [
+      key,
+      'what happens is counted, not logged; see --json',
+    ]),
+  ),
+  connection_messages: 'what happens is counted, not logged; see --json',
+  pid_file: 'nothing goes into the background',
+  user: 'the process stays the user who started it',
+  set_tcp_nodelay: 'it is always set',
+  sys_interval: '$SYS has the interval of the rows',
+  per_listener_settings: 'who may log in is one setting for all listeners',
+  socket_domain: 'the address says the family',
+  memory_limit: 'each table has its own limit; see --connections, --users and --messages',
+  queue_qos0_messages: 'QoS 0 is not queued',
+  use_identity_as_username: 'the name of a required certificate is always the user name',
+  tls_version: 'TLS 1.2 and 1.3 are spoken',
+  allow_zero_length_clientid: 'clients without an id get one',
+};
+
+/** What is not offered, and what to do instead. */
+const REFUSED: Record<string, string> = {
+  acl_file: 'start without -c: then users may read their own mailbox only',
+  plugin: 'use password_file, or --token-key',
+  auth_plugin: 'use password_file, or --token-key',
+  connection: 'bridge from the other broker to this one',
+  include_dir: 'put everything into one file',
+  mount_point: 'let clients use the whole topic',
+  psk_file: 'use certificates',
+  psk_hint: 'use certificates',
+  crlfile: 'use certificates that expire soon',
+  bind_interface: "name the interface's address behind the port",
+};
+
+/** Throws WSAR_ERR_FILE with the line. */
+export function readMosquittoConf(file: string): MosquittoConf {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const hint = 'name a file that this user may read';
+    throw new WsarError('WSAR_ERR_FILE', `${file} cannot be read (${code})`, hint, error);
+  }
+  return new Reader(file).read(text);
+}
+
+class Reader {
+  readonly #file: string;
+  #line = 0;
+  #listener: ConfListener | undefined;
+  #default: ConfListener | undefined;
+  readonly #conf: MosquittoConf = {
+    listeners: [],
+    allowAnonymous: undefined,
+    passwordFile: undefined,
+    origins: [],
+    numbers: new Map(),
+    notices: [],
+  };
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  read(text: string): MosquittoConf {
+    for (const line of text.split('\n')) {
+      this.#line++;
+      const trimmed = line.trim();
+      if (trimmed === '' || trimmed.startsWith('#')) continue;
+      const [key = '', ...words] = trimmed.split(/\s+/);
+      this.#take(key, words.join(' '));
+    }
+    if (this.#default !== undefined) this.#conf.listeners.unshift(this.#default);
+    return this.#conf;
+  }
+
+  #take(key: string, value: string): void {
+    const conf = this.#conf;
+    if (key in NO_MEANING) {
+      conf.notices.push(`${this.#file}, line ${this.#line}: ${key}: ${NO_MEANING[key]}`);
+      return;
+    }
+    if (key in REFUSED) this.#refuse(`${key} is not offered`, REFUSED[key]!);
+    if (value === '') this.#refuse(`${key} has no value`, 'write it behind the key');
+    if (key === 'listener') this.#addListener(value);
+    else if (this.#takeListenerKey(this.#listener ?? this.#defaultListener(key), key, value))
+      return;
+    else if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
+    else if (key === 'password_file') conf.passwordFile = this.#path(value);
+    else if (key === 'websockets_origin') conf.origins.push(value);
+    else if (isNumberKey(key)) conf.numbers.set(key, this.#number(key, value));
+    else this.#refuse(`${key} is not known here`, 'see docs/tools/serve.md for the keys that are');
+  }
+
+  #addListener(value: string): void {
+    const [port = '', address] = value.split(' ');
+    const isPath = port === '0' && address?.startsWith('/') === true;
+    this.#listener = listener(this.#number('listener', port));
+    this.#listener.address = isPath ? undefined : address;
+    this.#listener.path = isPath ? address : undefined;
+    this.#conf.listeners.push(this.#listener);
+  }
+
+  /** Keys of listeners before the first `listener` line mean the default one. */
+  #defaultListener(key: string): ConfListener | undefined {
+    if (key !== 'port' && key !== 'bind_address') return this.#default;
+    this.#default ??= listener(1883);
+    return this.#default;
+  }
+
+  #takeListenerKey(of: ConfListener | undefined, key: string, value: string): boolean {
+    if (key === 'port' && this.#default !== undefined) {
+      this.#default.port = this.#number(key, value);
+      return true;
+    }
+    if (of === undefined) return false;
+    if (key === 'bind_address') of.address = value;
+    else if (key === 'certfile') of.certFile = this.#path(value);
+    else if (key === 'keyfile') of.keyFile = this.#path(value);
+    else if (key === 'cafile') of.caFile = this.#path(value);
+    else if (key === 'require_certificate') of.needsCertificate = this.#flag(key, value);
+    else if (key === 'protocol') {
+      if (value !== 'mqtt' && value !== 'websockets') {
+        this.#refuse(`protocol ${value} is not known`, 'write mqtt or websockets');
+      }
+      of.webSocket = value === 'websockets';
+    } else return false;
+    return true;
+  }
+
+  /** Relative to the file, as this server may run anywhere. */
+  #path(value: string): string {
+    return resolve(dirname(this.#file), value);
+  }
+
+  #flag(key: string, value: string): boolean {
+    if (value !== 'true' && value !== 'false')
+      this.#refuse(`${key} ${value}`, 'write true or false');
+    return value === 'true';
+  }
+
+  #number(key: string, value: string): number {
+    if (!/^-?\d{1,10}$/.test(value)) this.#refuse(`${key} ${value}`, 'write a whole number');
+    return Number(value);
+  }
+
+  #refuse(what: string, remedy: string): never {
+    throw new WsarError('WSAR_ERR_FILE', `${this.#file}, line ${this.#line}: ${what}`, remedy);
+  }
+}
+
+function isNumberKey(key: string): key is NumberKey {
+  return (NUMBERS as readonly string[]).includes(key);
+}
+
+function listener(port: number): ConfListener {
+  return {
+    port,
+    address: undefined,
+    path: undefined,
+    webSocket: false,
+    certFile: undefined,
+    keyFile: undefined,
+    caFile: undefined,
+    needsCertificate: false,
+  };
+}
