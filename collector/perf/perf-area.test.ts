@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { absentText } from '#collector/perf/perf-source.ts';
-import { loadPerfCalls } from '#core/host/perf/perf-calls.ts';
+import { absentText, PerfSource } from '#collector/perf/perf-source.ts';
+import { Sampler } from '#collector/sampler.ts';
+import { VirtualClock } from '#core/clock/clock.ts';
+import { loadPerfCalls, type PerfCalls } from '#core/host/perf/perf-calls.ts';
+import { PERF_GROUPS } from '#core/host/perf/perf-event.ts';
 import { startKnownWork } from '#core/host/perf/test/known-work.ts';
 import { tracepointId } from '#core/host/perf/tracepoint.ts';
 import { startWsar } from '#test/command.ts';
@@ -97,4 +100,45 @@ test('reasons are told once for all events that share them', () => {
     { name: 'c', reason: 'no unit' },
   ];
   assert.equal(absentText(absent), 'a, c: no unit; b: closed');
+});
+
+test('a processor that is switched on makes the counters begin anew; all are closed', {
+  skip,
+}, () => {
+  const calls = loadPerfCalls() as PerfCalls;
+  let open = 0;
+  const counting: PerfCalls = {
+    ...calls,
+    open: (...args) => {
+      const fd = calls.open(...args);
+      if (fd >= 0) open++;
+      return fd;
+    },
+    close: (fd) => {
+      open--;
+      calls.close(fd);
+    },
+  };
+  const clock = new VirtualClock();
+  let online = '0';
+  const source = new PerfSource({
+    calls: counting,
+    clock,
+    groups: PERF_GROUPS.slice(0, 2),
+    online: () => online,
+  });
+  const sampler = new Sampler(clock, [source]);
+  const value = (name: string): number => sampler.table.value(sampler.registry.slotOf(name));
+  const descriptors: number[] = [];
+  for (let tick = 1; tick <= 22; tick++) {
+    if (tick === 5) online = '0,0';
+    clock.advance(1000);
+    sampler.sample();
+    descriptors.push(value('wsar.collector.perf.descriptors'));
+    if (tick > 1) assert.ok(value('system.linux.syscalls') >= 0, `tick ${tick}`);
+  }
+  assert.deepEqual([...new Set(descriptors)], [6, 12]);
+  assert.equal(open, 12);
+  sampler.close();
+  assert.equal(open, 0);
 });

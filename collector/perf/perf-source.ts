@@ -179,7 +179,8 @@ export class PerfSource implements Source {
   }
 
   #hasChanged(): boolean {
-    if (++this.#ticks % ONLINE_TICKS !== 0) return false;
+    // The threads of a process count wherever they run.
+    if (this.#options.whose !== undefined || ++this.#ticks % ONLINE_TICKS !== 0) return false;
     return (this.#options.online ?? onlineText)() !== this.#online;
   }
 

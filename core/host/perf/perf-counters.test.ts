@@ -203,3 +203,56 @@ test('a process that is gone: no counter, a reason, nothing left open', { skip }
   assert.ok(!(refused instanceof PerfGroup) && refused.errno === 3);
   assert.equal(openCounters(), before);
 });
+
+/** A host of any size: every counter is granted, none is real. */
+function grantingCalls(): { calls: PerfCalls; open: Set<number> } {
+  const open = new Set<number>();
+  let next = 1000;
+  const granted: PerfCalls = {
+    open: () => {
+      open.add(next);
+      return next++;
+    },
+    ioctl: () => 0,
+    close: (fd) => void open.delete(fd),
+    descriptorsMax: () => 1_048_576,
+  };
+  return { calls: granted, open };
+}
+
+test('a host of 128 processors takes 1,024 descriptors, one of 2,000 none', () => {
+  for (const [processors, eventsKept] of [
+    [2, 20],
+    [64, 16],
+    [128, 8],
+    [1024, 1],
+    [2000, 0],
+  ] as const) {
+    const { calls: granted, open } = grantingCalls();
+    const counters = new PerfCounters({
+      calls: granted,
+      targets: cpuTargets(`0-${processors - 1}`),
+      groups: PERF_GROUPS,
+      findTracepoint: () => 443,
+    });
+    const names = counters.groups.flatMap((group) => group.names);
+    assert.equal(names.length, eventsKept, `${processors} processors`);
+    assert.equal(counters.descriptors, eventsKept * processors);
+    assert.equal(open.size, counters.descriptors);
+    assert.equal(counters.absent.length, 20 - eventsKept);
+    if (eventsKept === 8) assert.ok(names.includes('raw_syscalls:sys_enter'));
+    counters.close();
+    assert.equal(open.size, 0);
+  }
+});
+
+test('few descriptors of the process: half of them at the most', () => {
+  const { calls: granted } = grantingCalls();
+  const counters = new PerfCounters({
+    calls: { ...granted, descriptorsMax: () => 20 },
+    targets: cpuTargets('0-1'),
+    groups: PERF_GROUPS,
+    findTracepoint: () => 443,
+  });
+  assert.equal(counters.descriptors, 10);
+});
