@@ -52,6 +52,7 @@ export interface WorkerFigures {
   stats: WorkerStats;
   reactorStats: Float64Array<SharedArrayBuffer>;
   mailboxLengths: Uint32Array<SharedArrayBuffer>;
+  mailboxFlow: Uint32Array<SharedArrayBuffer>;
 }
 
 type Created = Extract<FromWorker, { kind: 'created' }>;
@@ -95,10 +96,11 @@ export class Server {
     const slowest = created.find(({ engine }) => engine === 'net') ?? created[0]!;
     this.engine = slowest.engine;
     this.fallback = slowest.fallback;
-    this.figures = created.map(({ reactorStats, mailboxLengths }, index) => ({
+    this.figures = created.map(({ reactorStats, mailboxLengths, mailboxFlow }, index) => ({
       stats: crew[index]!.stats,
       reactorStats,
       mailboxLengths,
+      mailboxFlow,
     }));
     this.failed = Promise.race([
       ...(front === undefined ? [] : [front.failed]),

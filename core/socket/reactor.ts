@@ -1,7 +1,7 @@
 // The reactor: very many TCP connections from one thread, behind one interface with several engines
 // (ring: io_uring through koffi; epoll: the same with epoll; net: node:net; stack: clients with a TCP of
-// our own on a TUN device). A connection is an integer, so that a user keeps its own state in typed arrays; there is no object,
-// closure, timer or buffer per connection.
+// our own on a TUN device). A connection is an integer, so that a user keeps its own state in typed arrays;
+// there is no object, closure, timer or buffer per connection.
 //
 // One reactor lives in one thread. Nothing here may be called from another thread except `wake()` on
 // the Waker. Handler functions are called inside `run()`, never re-entrantly from `send` or `close`.

@@ -17,6 +17,9 @@ export type SpecialMetric =
   | 'queueLength'
   | 'queueLongest'
   | 'queueNonempty'
+  | 'queueOldest'
+  | 'queueDelay'
+  | 'queueDrain'
   | 'cpuUs'
   | 'rss'
   | 'workers'
@@ -121,6 +124,21 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   gauge('queue.length', 'qlen', MESSAGE, special('queueLength'), 'stored and not accepted'),
   gauge('queue.longest', 'qmax', MESSAGE, special('queueLongest'), 'the longest mailbox'),
   gauge('queue.nonempty', 'qbusy', '{queue}', special('queueNonempty'), 'mailboxes with messages'),
+  gauge('queue.oldest', 'qold', 's', special('queueOldest'), 'age of the oldest message'),
+  gauge(
+    'queue.delay',
+    'qdelay',
+    's',
+    special('queueDelay'),
+    'what a message that comes now waits: length by the dequeue rate over 10 s',
+  ),
+  gauge(
+    'queue.drain',
+    'qdrain',
+    's',
+    special('queueDrain'),
+    'when all are empty, by the rates over 10 s; left out while they do not shrink',
+  ),
   gauge('queue.bytes', 'qbytes', 'By', stat('queuedBytes'), 'blocks of stored payload'),
   counter('queue.enqueued', 'enq', MESSAGE, stat('enqueued'), 'stored'),
   counter('queue.dequeued', 'deq', MESSAGE, stat('dequeued'), 'accepted or discarded'),
@@ -135,6 +153,13 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   gauge('output_bytes', 'outby', 'By', reactor('outputBytes'), 'output that waits for readers'),
   counter('loop.work_us', 'work', 'us', reactor('workUs'), 'time the reactors worked'),
   counter('loop.sleep_us', 'sleep', 'us', reactor('sleepUs'), 'time the reactors slept'),
+  counter(
+    'loop.spin_us',
+    'spin',
+    'us',
+    reactor('spinUs'),
+    'time the reactors looked for work in vain',
+  ),
   counter('loop.turns', 'turns', '{turn}', reactor('turns'), 'rounds of the event loops'),
   counter('loop.enters', 'enter', '{call}', reactor('enters'), 'io_uring_enter calls'),
   counter('loop.sends', 'sends', '{send}', reactor('sends'), 'sends handed to the kernel'),

@@ -1,24 +1,29 @@
 // Makes the rows of source `server`: once a second, from the shared memory of the workers. The workers
-// notice nothing but one store (the longest turn is set back). A sweep over all mailboxes finds the
-// longest one: 1 ns a user, outside the reactors.
+// notice nothing but one store (the longest turn is set back). What concerns the mailboxes comes from
+// statistics/queue-watch.ts.
 
+import { systemClock } from '#core/clock/clock.ts';
 import type { Tick } from '#core/clock/ticker.ts';
 import type { Row } from '#core/metric/row.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { SERVER_METRICS, type SpecialMetric } from '#reference-server/report/server-metrics.ts';
 import type { Server, WorkerFigures } from '#reference-server/server.ts';
+import { QueueWatch } from '#reference-server/statistics/queue-watch.ts';
 import { CLOSE_CAUSES, MALFORMED_COUNT } from '#reference-server/stats/close-cause.ts';
 import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
 
 export class ServerRows {
   readonly #server: Server;
   #lastUs: number;
-  #queue = { length: 0, longest: 0, nonempty: 0 };
+  readonly #watch: QueueWatch;
+  #queues: ReturnType<QueueWatch['observe']>;
 
   /** `startUs`: monotonic time at which the first interval begins. */
   constructor(server: Server, startUs: number) {
     this.#server = server;
     this.#lastUs = startUs;
+    this.#watch = new QueueWatch(server.figures);
+    this.#queues = this.#watch.observe(startUs);
   }
 
   /** The row of a tick. */
@@ -31,13 +36,17 @@ export class ServerRows {
 
   /** All metrics now. */
   values(): Record<string, number> {
-    this.#queue = sweepMailboxes(this.#server.figures);
+    this.#queues = this.#watch.observe(systemClock.monoUs());
     const values: Record<string, number> = {};
     for (const { name, source } of SERVER_METRICS) {
       if ('stat' in source) values[name] = this.#sum(({ stats }) => stats[source.stat]!);
       else if ('reactor' in source) {
         values[name] = this.#sum(({ reactorStats }) => reactorStats[source.reactor]!);
-      } else values[name] = this.#special(source.special);
+      } else {
+        // What is not known, or will never be, is left out.
+        const value = this.#special(source.special);
+        if (Number.isFinite(value)) values[name] = value;
+      }
     }
     return values;
   }
@@ -53,9 +62,13 @@ export class ServerRows {
           reactorStats[REACTOR_STAT.acceptRefused]!,
       );
     }
-    if (metric === 'queueLength') return this.#queue.length;
-    if (metric === 'queueLongest') return this.#queue.longest;
-    if (metric === 'queueNonempty') return this.#queue.nonempty;
+    const { total, sweep } = this.#queues;
+    if (metric === 'queueLength') return total.length;
+    if (metric === 'queueLongest') return sweep.longest;
+    if (metric === 'queueNonempty') return sweep.nonempty;
+    if (metric === 'queueOldest') return total.oldestAgeS;
+    if (metric === 'queueDelay') return total.delayS;
+    if (metric === 'queueDrain') return total.drainS;
     if (metric === 'rss') return process.memoryUsage.rss();
     if (metric === 'frontRefused') return this.#server.frontRefused;
     if (metric === 'workers') return this.#server.workers;
@@ -77,28 +90,6 @@ export class ServerRows {
     for (const figures of this.#server.figures) sum += figure(figures);
     return sum;
   }
-}
-
-/** Looks at every mailbox of every worker. Reads race with the workers by a message or so. */
-function sweepMailboxes(all: readonly WorkerFigures[]): {
-  length: number;
-  longest: number;
-  nonempty: number;
-} {
-  let length = 0;
-  let longest = 0;
-  let nonempty = 0;
-  for (const { stats, mailboxLengths } of all) {
-    const rows = stats[STAT.rowsTouched]!;
-    for (let row = 0; row < rows; row++) {
-      const own = mailboxLengths[row]!;
-      if (own === 0) continue;
-      length += own;
-      nonempty++;
-      if (own > longest) longest = own;
-    }
-  }
-  return { length, longest, nonempty };
 }
 
 /** The longest turn since the last call. */

@@ -10,6 +10,7 @@ import type { Reactor } from '#core/socket/reactor.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
+import { mailboxSecond } from '#reference-server/statistics/queue-watch.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
@@ -38,6 +39,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     onWake: () => obey(self, control, home, injectors, reactor),
     onTurn: () => {
       injectors.onTurn();
+      home.mailboxes.nowS = mailboxSecond();
       return home.endTurn();
     },
   });
@@ -76,8 +78,8 @@ async function work(birth: WorkerBirth): Promise<void> {
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
   exchange.join(edge, home);
   const { engine, waker, stats: reactorStats } = reactor;
-  const mailboxLengths = home.mailboxes.length;
-  tell({ kind: 'created', engine, fallback, waker, reactorStats, mailboxLengths });
+  const { length: mailboxLengths, flow: mailboxFlow } = home.mailboxes;
+  tell({ kind: 'created', engine, fallback, waker, reactorStats, mailboxLengths, mailboxFlow });
   for (;;) {
     const [order] = (await once(main, 'message')) as [ToWorker];
     if (order.kind === 'run') {

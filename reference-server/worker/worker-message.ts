@@ -44,6 +44,8 @@ export type FromWorker =
       reactorStats: Float64Array<SharedArrayBuffer>;
       /** Length of each mailbox. */
       mailboxLengths: Uint32Array<SharedArrayBuffer>;
+      /** Its figures; see FLOW of mailboxes.ts. */
+      mailboxFlow: Uint32Array<SharedArrayBuffer>;
     }
   | { kind: 'listening'; port: number }
   | { kind: 'failed'; code: ErrorCode; message: string; hint: string };

@@ -162,7 +162,10 @@ export class Connector {
     ring.push(head, this.#table.slot[conn]!, SOCKADDR_BYTES, address, 0, 0, conn, high, 0);
   }
 
-  /** setsockopt(level, name, the int at `offset` of the scratch): { cmd_op, level, optname, optlen in file_index, optval in addr3 }. */
+  /**
+   * setsockopt(level, name, the int at `offset` of the scratch): { cmd_op, level, optname, optlen in
+   * file_index, optval in addr3 }.
+   */
   #pushOption(conn: Conn, offset: number, level: number, name: number): void {
     const { ring } = this.#lanes[this.#table.lane[conn]!]!;
     const high = this.#table.dataHigh(conn, TAG.prepare);

@@ -1,0 +1,85 @@
+// The sweep over real mailboxes, against a count of our own: totals, classes of lengths, the longest with their
+// rates, ages; cut into slices of any size it finds the same.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_LIMITS, mailboxLimits } from '#reference-server/limits.ts';
+import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
+import { MailboxSweep, TOP_COUNT } from '#reference-server/statistics/mailbox-sweep.ts';
+
+const USERS = 5000;
+const sender = { worker: 0, row: -1, generation: 0, packetId: 1 };
+const payload = new Uint8Array(32);
+
+function filled(lengthOf: (user: number) => number): Mailboxes {
+  const limits = { ...DEFAULT_LIMITS, usersMax: USERS, messagesMax: 100_000 };
+  const mailboxes = new Mailboxes(mailboxLimits(limits));
+  for (let user = 0; user < USERS; user++) {
+    mailboxes.open(user);
+    for (let i = 0; i < lengthOf(user); i++) mailboxes.put(user, payload, 0, 32, sender);
+  }
+  return mailboxes;
+}
+
+const memoryOf = (mailboxes: Mailboxes) => ({
+  rows: () => USERS,
+  length: mailboxes.length,
+  flow: mailboxes.flow,
+});
+
+test('totals, classes and the longest, whatever the size of a slice', () => {
+  const lengths = (user: number): number => (user % 3 === 0 ? 0 : (user * 7919) % 18);
+  const workers = [filled(lengths), filled((user) => (user === 4321 ? 700 : 0))];
+  for (const slice of [1, 17, 4096, 1_000_000]) {
+    const sweep = new MailboxSweep(workers.map(memoryOf), () => 1);
+    let slices = 1;
+    while (!sweep.slice(slice)) slices++;
+    assert.ok(slices >= Math.floor((2 * USERS) / slice), 'it was cut');
+    const { messages, nonempty, longest, lengthClasses, top } = sweep.result;
+    const all = Array.from({ length: USERS }, (_, user) => lengths(user)).filter((own) => own > 0);
+    assert.equal(messages, all.reduce((sum, own) => sum + own, 0) + 700);
+    assert.equal(messages, workers[0]!.messages + workers[1]!.messages);
+    assert.equal(nonempty, all.length + 1);
+    assert.equal(longest, 700);
+    assert.equal(lengthClasses[1], all.filter((own) => own === 2 || own === 3).length);
+    assert.equal(lengthClasses[9], 1, '512 to 1023');
+    assert.equal(top.length, TOP_COUNT);
+    assert.deepEqual({ worker: top[0]!.worker, row: top[0]!.row }, { worker: 1, row: 4321 });
+    assert.ok(
+      top.every(({ report }, at) => at === 0 || report.length <= top[at - 1]!.report.length),
+    );
+  }
+});
+
+test('rates, ages, delay and drain of one mailbox; accepted, cleared and reopened', () => {
+  let nowS = 100;
+  const mailboxes = filled(() => 0);
+  const sweep = new MailboxSweep([memoryOf(mailboxes)], () => nowS);
+  const put = (count: number): void => {
+    mailboxes.nowS = nowS;
+    for (let i = 0; i < count; i++) assert.ok(mailboxes.put(7, payload, 0, 32, sender) >= 0);
+  };
+  put(200);
+  assert.equal(sweep.finish().oldestAgeS, 0);
+  for (let second = 0; second < 30; second++) {
+    nowS++;
+    put(2);
+    for (let i = 0; i < 5; i++) {
+      const node = mailboxes.take(7, false);
+      assert.ok(mailboxes.accept(7, mailboxes.packetId(node)));
+    }
+    sweep.finish();
+  }
+  const { report } = sweep.result.top[0]!;
+  assert.equal(report.length, 110);
+  assert.ok(
+    Math.abs(report.enqueuePerS[1]! - 2) < 1e-9 && Math.abs(report.dequeuePerS[1]! - 5) < 1e-9,
+  );
+  assert.equal(report.delayS.toFixed(1), '22.0');
+  assert.equal(report.drainS.toFixed(1), (110 / 3).toFixed(1));
+  assert.equal(report.oldestAgeS, 30, 'the first of the 200 that is left');
+  assert.equal(sweep.result.oldestAgeS, 30);
+  mailboxes.clear(7);
+  assert.equal(sweep.finish().messages, 0);
+  assert.equal(sweep.result.oldestAgeS, 0);
+});
