@@ -9,6 +9,7 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import { hostSources } from '#collector/source/source-list.ts';
 import { makeProcTree, type ProcTree } from '#collector/test/proc-tree.ts';
 import { readTree, type TreeReader } from '#collector/test/read-tree.ts';
+import { parseSarReport } from '#collector/test/sar-report.ts';
 import { watchProcess } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
@@ -93,27 +94,8 @@ async function askSar(
   writeAll(1);
   const code = await sar.exit();
   if (code !== 0) throw new Error(`sar ended with ${code}: ${sar.stderr()}`);
-  const values = parse(sar.stdout());
+  const values = parseSarReport(sar.stdout());
   return values.get('cswch/s') === 0 ? undefined : values;
-}
-
-/** Reads sar's report: blocks of a header line and rows. */
-function parse(text: string): Map<string, number> {
-  const values = new Map<string, number>();
-  for (const block of text.split('\n\n')) {
-    const [header, ...rows] = block
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-      .filter((cells) => /^\d\d:\d\d:\d\d$/.test(cells[0]!));
-    if (header === undefined) continue;
-    const isLabelled = ['CPU', 'IFACE', 'INTR', 'DEV'].includes(header[1]!);
-    for (const row of rows) {
-      for (let i = isLabelled ? 2 : 1; i < row.length; i++) {
-        values.set(isLabelled ? `${row[1]} ${header[i]}` : header[i]!, Number(row[i]));
-      }
-    }
-  }
-  return values;
 }
 
 /** sar's column, our metric, and the factor from ours to sar's. */
