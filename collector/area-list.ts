@@ -5,6 +5,7 @@ import type { CollectArea } from '#collector/collect-area.ts';
 import { perfArea } from '#collector/perf/perf-area.ts';
 import { pluginArea } from '#collector/plugin/plugin-area.ts';
 import { processArea } from '#collector/process/process-area.ts';
+import { queueArea } from '#collector/queue/queue-area.ts';
 import { runtimeArea } from '#collector/runtime/runtime-area.ts';
 
 export const AREAS: readonly CollectArea[] = [
@@ -12,5 +13,6 @@ export const AREAS: readonly CollectArea[] = [
   runtimeArea,
   perfArea,
   pluginArea,
+  queueArea,
   alertArea,
 ];
