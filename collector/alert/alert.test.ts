@@ -334,7 +334,7 @@ test("wsar's own alerts fit the metrics of this host and their units", () => {
   sampler.close();
 });
 
-test('the hook: so many at a time, so many wait, the rest is refused; a slow one is killed with its children', async (t) => {
+test('the hook: so many run, so many wait, the rest is refused; a slow one is killed with its children', async (t) => {
   const folder = temporaryFolder(t);
   const told: string[] = [];
   const hook = new AlertHook({

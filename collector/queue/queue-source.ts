@@ -1,8 +1,9 @@
 // Every queue of messages that anybody tells of, in one form. A queue is a metric `<what>.queue.length{...}`, of a
-// plug-in or a runtime, with `<what>.queue.enqueued{...}` and `.dequeued{...}` beside it where there are such; and the mailboxes
-// of a server or a runtime (mailbox.*). For each: length, rates in and out with their decays, fill rate, delay and
-// time of draining; and for all together how many wait, the longest, and how many hold something. (Accept queues of
-// the kernel hold connections and have metrics of their own, tcp.listen.queue.*; the table shows them beside these.)
+// plug-in or a runtime, with `<what>.queue.enqueued{...}` and `.dequeued{...}` beside it where there are such; and the
+// mailboxes of a server or a runtime (mailbox.*). For each: length, rates in and out with their decays, fill rate,
+// delay and time of draining; and for all together how many wait, the longest, and how many hold something. (Accept
+// queues of the kernel hold connections and have metrics of their own, tcp.listen.queue.*; the table shows them beside
+// these.)
 //
 // Sampled after those who tell. New queues are looked for when there are new metrics. Cost: under 1 us a queue.
 

@@ -139,7 +139,7 @@ test('a queue of known rates: fill, delay and drain over 1, 10, 100 s', () => {
   run(10, 100, 1100);
   assert.equal(of('length{queue=jobs}'), 90_000);
   assert.equal(of('drain_time{queue=jobs}'), 90);
-  // Ten seconds at -1000 after 200 at 0: 1 - exp(-1) of it over 10 s, 1 - exp(-0.1) over 100 s, less what began with it.
+  // Ten seconds at -1000 after 200 at 0: 1 - exp(-1) of it over 10 s, 1 - exp(-0.1) over 100 s.
   const over = (tau: number): number => {
     const seen = 1 - Math.exp(-209 / tau);
     return Math.trunc(90_000 / ((1000 * (1 - Math.exp(-10 / tau))) / seen));
