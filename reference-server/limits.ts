@@ -55,6 +55,8 @@ export interface ServerLimits {
   linkBacklogBytesMax: number;
   /** Longest keep-alive; MQTT 5 clients that ask for more or for none are told so. 0 = as they like. */
   keepAliveMaxS: number;
+  /** How long receipts of MQTT 5 senders are gathered, ms. */
+  receiptCoalesceMs: number;
   /** Of the general lane. */
   broker: BrokerLimits;
 }
@@ -90,6 +92,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   linkBacklogBytesSoftMax: MIB,
   linkBacklogBytesMax: 16 * MIB,
   keepAliveMaxS: 1200,
+  receiptCoalesceMs: 5,
   broker: DEFAULT_BROKER_LIMITS,
 };
 

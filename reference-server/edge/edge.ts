@@ -32,8 +32,6 @@ import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 /** How often throttled connections are looked at, us. */
 const THROTTLE_PERIOD_US = 20_000;
-/** How often wills and sessions that wait for their time are looked at, us. */
-const TIMER_PERIOD_US = 100_000;
 /** How long a worker whose link was full waits for the other to read, us. */
 const LINK_RETRY_US = 200;
 
@@ -46,8 +44,8 @@ export interface EdgeOptions {
   access: AccessRules;
   /** Called on every wake of the reactor: somebody outside changed something. */
   onWake: () => void;
-  /** Called at the end of every turn; true when something waits for its time. */
-  onTurn: () => boolean;
+  /** Called at the end of every turn; returns whole us until something waits to be done, 0 = nothing. */
+  onTurn: () => number;
 }
 
 /** What the edge asks of the reactor, or of what stands before it (transport/transports.ts). */
@@ -65,7 +63,7 @@ export class Edge implements ReactorHandler {
   readonly #clock: Clock;
   readonly #packets: ClientPackets;
   readonly #wakeCall: () => void;
-  readonly #turnCall: () => boolean;
+  readonly #turnCall: () => number;
   #reactor!: EdgeReactor;
   /** Connections that are behind with their output or feed a link that is; see `CONN_FLAG.listed`. */
   readonly #throttled: Int32Array;
@@ -177,10 +175,13 @@ export class Edge implements ReactorHandler {
     const behindBytes = this.#exchange.flush();
     this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
-    const hasTimers = this.#turnCall();
+    // A whole number: one that is not would be an object on the heap.
+    const wantedUs = this.#turnCall();
     if (behindBytes > 0) return LINK_RETRY_US;
-    if (this.#throttledCount > 0) return THROTTLE_PERIOD_US;
-    return hasTimers ? TIMER_PERIOD_US : Number.POSITIVE_INFINITY;
+    if (this.#throttledCount > 0 && (wantedUs === 0 || wantedUs > THROTTLE_PERIOD_US)) {
+      return THROTTLE_PERIOD_US;
+    }
+    return wantedUs > 0 ? wantedUs : Number.POSITIVE_INFINITY;
   }
 
   // What homes ask for.

@@ -17,7 +17,6 @@
 
 import type { Clock } from '#core/clock/clock.ts';
 import { encodePuback, encodePublish } from '#core/wire/mqtt/encode.ts';
-import { encodePublish5 } from '#core/wire/mqtt/encode-5.ts';
 import {
   CONNACK,
   PACKET,
@@ -33,11 +32,12 @@ import { Peers } from '#reference-server/broker/peers.ts';
 import { GENERAL_PACKET_ID_MAX, type Session } from '#reference-server/broker/session.ts';
 import { PUBLISH_HAS_PROPERTIES } from '#reference-server/edge/client-packets.ts';
 import { MailPackets } from '#reference-server/home/mail-packets.ts';
-import { RECEIPT_BYTES_MAX, writeReceipt } from '#reference-server/home/receipt-text.ts';
+import { ReceiptDesk } from '#reference-server/home/receipt-desk.ts';
 import { SubscriptionDesk } from '#reference-server/home/subscription-desk.ts';
 import { homeOf } from '#reference-server/home/uid-hash.ts';
 import { USER, UserState } from '#reference-server/home/user-state.ts';
 import { UID_BYTES_MAX, UserTable } from '#reference-server/home/user-table.ts';
+import { writeUserTopic } from '#reference-server/home/user-topic.ts';
 import { mailboxLimits, type ServerLimits } from '#reference-server/limits.ts';
 import { Mailboxes, type SenderReference } from '#reference-server/mailbox/mailboxes.ts';
 import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
@@ -46,8 +46,9 @@ import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { LOGIN, LOGOUT, OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 const INBOX_PREFIX = 0x6d;
-const RECEIPT_PREFIX = 0x72;
-const SLASH = 0x2f;
+/** How often wills and sessions that wait for their time are looked at, and receipts that gather, us. */
+const TIMER_PERIOD_US = 100_000;
+const RECEIPT_PERIOD_US = 2000;
 /** 'm/' or 'r/' before the uid. */
 const PREFIX_BYTES = 2;
 const PUBLISH_OVERHEAD_MAX = 5 + 2 + PREFIX_BYTES + UID_BYTES_MAX + 2;
@@ -81,9 +82,8 @@ export class Home implements SessionHost {
 
   readonly #out: Uint8Array;
   readonly #inboxTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
-  readonly #receiptTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
-  readonly #receipt = new Uint8Array(RECEIPT_BYTES_MAX);
   readonly #desk: SubscriptionDesk;
+  readonly #receipts: ReceiptDesk;
   readonly #nowMs: () => number;
   readonly #mail: MailPackets;
   readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
@@ -108,6 +108,12 @@ export class Home implements SessionHost {
       packetBytesMax: limits.packetBytesMax,
       host: this,
       peers: new Peers(options),
+    });
+    this.#receipts = new ReceiptDesk({
+      coalesceMs: limits.receiptCoalesceMs,
+      users: this.users,
+      state: this.#state,
+      exchange: options.exchange,
     });
     this.#desk = new SubscriptionDesk({
       limits,
@@ -286,23 +292,19 @@ export class Home implements SessionHost {
 
   /** A message of this user was accepted; [start, end) says by whom and which. */
   receipt(row: number, generation: number, bytes: Uint8Array, start: number, end: number): void {
-    const wanted = USER.online | USER.receipts;
-    if (!this.users.isCurrent(row, generation) || (this.#state.flags[row]! & wanted) !== wanted)
-      return;
-    const topic = this.#receiptTopic;
-    const size = this.#writeTopic(topic, RECEIPT_PREFIX, row);
-    const isV5 = (this.#state.flags[row]! & USER.v5) !== 0;
-    const length = isV5
-      ? encodePublish5(this.#out, 0, topic, size, 0, 0, false, false, undefined, bytes, start, end)
-      : encodePublish(this.#out, 0, topic, size, 0, 0, false, false, bytes, start, end);
-    this.#output(row, OUTPUT.receipt, length);
+    if (this.users.isCurrent(row, generation)) {
+      this.#receipts.arrived(row, generation, bytes, start, end, this.#nowMs);
+    }
   }
 
-  /** At the end of a turn: timers of the broker, gauges for other threads. True while timers wait. */
-  endTurn(): boolean {
+  /** At the end of a turn: what waits for its time, gauges. Returns us until the next look, 0 = none. */
+  endTurn(): number {
     const hasTimers = this.broker.tick();
+    const receipts = this.#receipts;
+    if (receipts.isWaiting) receipts.flush(this.#nowMs());
     this.publishGauges();
-    return hasTimers;
+    if (receipts.isWaiting) return RECEIPT_PERIOD_US;
+    return hasTimers ? TIMER_PERIOD_US : 0;
   }
 
   publishGauges(): void {
@@ -532,7 +534,7 @@ export class Home implements SessionHost {
     expiresS: number,
   ): number {
     const topic = this.#inboxTopic;
-    const length = this.#writeTopic(topic, INBOX_PREFIX, row);
+    const length = writeUserTopic(topic, INBOX_PREFIX, this.users, row);
     const out = this.#out;
     if ((this.#state.flags[row]! & USER.v5) === 0) {
       if (hasProperties) start += variableLength(bytes, start) + readVariable(bytes, start, end);
@@ -561,26 +563,11 @@ export class Home implements SessionHost {
     this.#stats[STAT.delivered]!++;
     this.#stats[STAT.dequeued]!++;
     if (this.injectedUs > 0) this.#burn();
-    const sender = this.mailboxes.accepted;
-    if (sender.row < 0) return;
-    const text = this.#receipt;
-    const end = writeReceipt(text, this.users, row, sender.packetId);
-    this.#exchange.receipt(sender.worker, sender.row, sender.generation, text, 0, end);
+    if (this.mailboxes.accepted.row >= 0) this.#receipts.accepted(row, this.mailboxes);
   }
 
   #output(row: number, kind: number, length: number): void {
     this.send(row, kind, this.#out, length);
-  }
-
-  /** Writes '<prefix>/<uid>'; returns its length. */
-  #writeTopic(topic: Uint8Array, prefix: number, row: number): number {
-    const { users } = this;
-    const start = users.uidStart(row);
-    const length = users.uidEnd(row) - start;
-    topic[0] = prefix;
-    topic[1] = SLASH;
-    for (let i = 0; i < length; i++) topic[PREFIX_BYTES + i] = users.uidBytes[start + i]!;
-    return PREFIX_BYTES + length;
   }
 
   #burn(): void {

@@ -1,11 +1,12 @@
 // The text of a receipt, the second check mark: '<uid of the receiver> <packet id that the sender used>'.
 
+import { CORRELATION_BYTES_MAX } from '#reference-server/home/receipt-batches.ts';
 import { UID_BYTES_MAX, type UserTable } from '#reference-server/home/user-table.ts';
 
 const SPACE = 0x20;
 
-/** Longest receipt, bytes. */
-export const RECEIPT_BYTES_MAX = UID_BYTES_MAX + 8;
+/** Longest receipt with its response topic and Correlation Data, bytes. */
+export const RECEIPT_BYTES_MAX = 2 * UID_BYTES_MAX + 16 + CORRELATION_BYTES_MAX;
 
 /** Writes the receipt that the user in `row` accepted what its sender called `packetId`; returns its end. */
 export function writeReceipt(
