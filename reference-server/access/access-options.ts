@@ -63,6 +63,8 @@ export function readAccess(given: Record<string, unknown>): Access {
     tokenKey: tokenKeyFile === undefined ? undefined : readTokenKey(tokenKeyFile),
     hasPasswords: passwords !== undefined,
     idIsUserName: true,
+    needsId: false,
+    keepAliveMaxS: 0,
   };
   return { rules: { ...rules, login }, passwords, purpose };
 }

@@ -10,6 +10,10 @@ export interface LoginRules {
   hasPasswords: boolean;
   /** A client's id, its uid, has to be its user name (or empty, for a name of the server's choice). */
   idIsUserName: boolean;
+  /** An empty client id is refused. */
+  needsId: boolean;
+  /** A client of MQTT 3, which cannot be told a shorter one, is refused with a longer keep-alive, s; 0 = never. */
+  keepAliveMaxS: number;
 }
 
 export interface AccessRules {

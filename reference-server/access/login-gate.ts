@@ -164,10 +164,20 @@ export class LoginGate implements ReactorHandler {
     const { clientIdStart, clientIdEnd, usernameStart, usernameEnd } = this.#fields;
     const { passwordStart, passwordEnd } = this.#fields;
     const clientId = packet.subarray(clientIdStart, clientIdEnd);
+    const { level, keepAliveS } = this.#fields;
+    const isTooQuiet =
+      level < PROTOCOL_LEVEL_5 &&
+      rules.keepAliveMaxS > 0 &&
+      (keepAliveS === 0 || keepAliveS > rules.keepAliveMaxS);
+    // Mosquitto's code for it, and there is no better one.
+    if (isTooQuiet || (rules.needsId && clientId.length === 0)) return 'wrong id';
     const given = usernameStart < 0 ? undefined : packet.subarray(usernameStart, usernameEnd);
     const certified = this.#certifiedName(conn);
     const userName = certified === undefined ? given : Buffer.from(certified);
     if (userName === undefined) return rules.anonymous ? 'right' : 'wrong';
+    const canProve = rules.tokenKey !== undefined || port !== undefined || certified !== undefined;
+    // A name that nothing here can vouch for is as good as none.
+    if (!canProve && rules.anonymous) return 'right';
     if (rules.idIsUserName && clientId.length > 0 && !clientId.equals(userName)) return 'wrong id';
     if (certified !== undefined) {
       return given === undefined || given.equals(userName) ? 'right' : 'wrong';

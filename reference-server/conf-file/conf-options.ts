@@ -16,20 +16,25 @@ import type { ListenerPlan } from '#reference-server/transport/listener.ts';
 import type { Listening } from '#reference-server/transport/listener-options.ts';
 import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
 
+/** Mosquitto's own bound. */
+const LEVELS_MAX = 201;
 const INT32_MAX = 0x7fff_ffff;
 
 /** Throws WSAR_ERR_FILE. */
 export function confAccess(conf: MosquittoConf): Access {
-  const { allowAnonymous, passwordFile, listeners } = conf;
+  const { allowAnonymous, passwordFile, allowEmptyId, listeners, numbers } = conf;
   const passwords = passwordFile === undefined ? undefined : PasswordFile.read(passwordFile);
   // Without any listener mosquitto serves this host only, and lets anybody in.
   const anonymous = allowAnonymous ?? listeners.length === 0;
-  const isOpen = anonymous && passwords === undefined;
+  const keepAliveMaxS = numbers.get('max_keepalive');
+  const isOpen = anonymous && passwords === undefined && allowEmptyId && !keepAliveMaxS;
   const login = {
     anonymous,
     tokenKey: undefined,
     hasPasswords: passwords !== undefined,
     idIsUserName: false,
+    needsId: !allowEmptyId,
+    keepAliveMaxS: keepAliveMaxS ?? 0,
   };
   const rules = { topics: 'any', denied: [], login: isOpen ? undefined : login } as const;
   return { rules, passwords, purpose: undefined };
@@ -98,11 +103,14 @@ export function confLimits(conf: MosquittoConf, limits: ServerLimits): ServerLim
   const inflightMax = given('max_inflight_messages', broker.inflightMax, 65_535);
   return {
     ...limits,
+    // A client id may be as long as a packet.
+    connectBytesMax: limits.packetBytesMax,
     connectionsMax: given('max_connections', limits.connectionsMax, limits.connectionsMax),
     keepAliveMaxS: given('max_keepalive', 65_535, 65_535),
     packetBytesMax: given('max_packet_size', limits.packetBytesMax, limits.packetBytesMax),
     broker: {
       ...broker,
+      levelsMax: LEVELS_MAX,
       inflightMax,
       receiveMaximum: inflightMax,
       queueMessagesMax: given('max_queued_messages', broker.queueMessagesMax, 1_000_000),

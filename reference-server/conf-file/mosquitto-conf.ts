@@ -28,6 +28,8 @@ export interface MosquittoConf {
   /** undefined: not said. */
   allowAnonymous: boolean | undefined;
   passwordFile: string | undefined;
+  /** Whether clients without an id get one. */
+  allowEmptyId: boolean;
   origins: string[];
   /** Whole numbers by key; see NUMBERS. */
   numbers: Map<NumberKey, number>;
@@ -72,7 +74,7 @@ const NO_MEANING: Record<string, string> = {
   queue_qos0_messages: 'QoS 0 is not queued',
   use_identity_as_username: 'the name of a required certificate is always the user name',
   tls_version: 'TLS 1.2 and 1.3 are spoken',
-  allow_zero_length_clientid: 'clients without an id get one',
+  max_inflight_bytes: 'what is on its way to a client is bounded already',
 };
 
 /** What is not offered, and what to do instead. */
@@ -83,10 +85,20 @@ const REFUSED: Record<string, string> = {
   connection: 'bridge from the other broker to this one',
   include_dir: 'put everything into one file',
   mount_point: 'let clients use the whole topic',
+  message_size_limit: 'use max_packet_size',
   psk_file: 'use certificates',
   psk_hint: 'use certificates',
   crlfile: 'use certificates that expire soon',
   bind_interface: "name the interface's address behind the port",
+};
+
+/** What is fixed here: the value that is meant anyway. */
+const FIXED: Record<string, string> = {
+  check_retain_source: 'true',
+  retain_available: 'true',
+  upgrade_outgoing_qos: 'false',
+  max_qos: '2',
+  maximum_qos: '2',
 };
 
 /** Throws WSAR_ERR_FILE with the line. */
@@ -111,6 +123,7 @@ class Reader {
     listeners: [],
     allowAnonymous: undefined,
     passwordFile: undefined,
+    allowEmptyId: true,
     origins: [],
     numbers: new Map(),
     notices: [],
@@ -134,16 +147,22 @@ class Reader {
 
   #take(key: string, value: string): void {
     const conf = this.#conf;
-    if (key in NO_MEANING) {
+    if (Object.hasOwn(NO_MEANING, key)) {
       conf.notices.push(`${this.#file}, line ${this.#line}: ${key}: ${NO_MEANING[key]}`);
       return;
     }
-    if (key in REFUSED) this.#refuse(`${key} is not offered`, REFUSED[key]!);
+    if (Object.hasOwn(REFUSED, key)) this.#refuse(`${key} is not offered`, REFUSED[key]!);
+    if (Object.hasOwn(FIXED, key)) {
+      if (value !== FIXED[key])
+        this.#refuse(`${key} ${value} is not offered`, `it is ${FIXED[key]}`);
+      return;
+    }
     if (value === '') this.#refuse(`${key} has no value`, 'write it behind the key');
     if (key === 'listener') this.#addListener(value);
     else if (this.#takeListenerKey(this.#listener ?? this.#defaultListener(key), key, value))
       return;
     else if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
+    else if (key === 'allow_zero_length_clientid') conf.allowEmptyId = this.#flag(key, value);
     else if (key === 'password_file') conf.passwordFile = this.#path(value);
     else if (key === 'websockets_origin') conf.origins.push(value);
     else if (isNumberKey(key)) conf.numbers.set(key, this.#number(key, value));

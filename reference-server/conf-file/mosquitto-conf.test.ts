@@ -1,0 +1,134 @@
+// A mosquitto.conf as its users write it: what is taken, noted and refused, and the server it makes.
+
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import mqtt from 'mqtt';
+import { confAccess, confLimits, confListening } from '#reference-server/conf-file/conf-options.ts';
+import {
+  type MosquittoConf,
+  readMosquittoConf,
+} from '#reference-server/conf-file/mosquitto-conf.ts';
+import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
+import { startWsar, temporaryFolder, watchProcess } from '#test/command.ts';
+import { needPrograms } from '#test/foreign-part.ts';
+
+function read(t: TestContext, text: string): MosquittoConf {
+  const file = join(temporaryFolder(t), 'mosquitto.conf');
+  writeFileSync(file, text);
+  return readMosquittoConf(file);
+}
+
+const CLOSED = { mayBeOpen: false, mayBePlain: false };
+
+describe('mosquitto.conf', { concurrency: true }, () => {
+  test('listeners, with what belongs to each', (t) => {
+    const conf = read(
+      t,
+      [
+        '# a comment',
+        'allow_anonymous true',
+        'listener 1883 127.0.0.1',
+        '  listener   8080\r',
+        'protocol websockets',
+        'listener 0 /tmp/x.sock',
+        'listener 1884 0.0.0.0',
+        'max_connections 10',
+      ].join('\n'),
+    );
+    assert.throws(() => confListening(conf, false, CLOSED), /0\.0\.0\.0 is not loopback/);
+    const { listeners, tls } = confListening(conf, false, { mayBeOpen: true, mayBePlain: false });
+    assert.deepEqual(
+      listeners.map(({ carrier, host, port, webSocket }) => [carrier, host, port, webSocket]),
+      [
+        ['tcp', '127.0.0.1', 1883, false],
+        ['tcp', '127.0.0.1', 8080, true],
+        ['unix', '127.0.0.1', 0, false],
+        ['tcp', '0.0.0.0', 1884, false],
+      ],
+    );
+    assert.equal(tls, undefined);
+    assert.equal(confLimits(conf, DEFAULT_LIMITS).connectionsMax, 10);
+  });
+
+  test('who may log in: nobody unless it is said', (t) => {
+    const rules = (text: string) => confAccess(read(t, text)).rules.login;
+    assert.equal(rules('listener 1883\n')?.anonymous, false);
+    assert.equal(rules('listener 1883\nallow_anonymous true\n'), undefined);
+    assert.equal(rules('allow_anonymous false\n')?.anonymous, false);
+    // Without a listener: this host only, anybody.
+    assert.equal(rules('max_topic_alias 3\n'), undefined);
+    assert.equal(rules('allow_anonymous true\nallow_zero_length_clientid false\n')?.needsId, true);
+  });
+
+  test('limits: 0 is the largest', (t) => {
+    const limits = (text: string) => confLimits(read(t, text), DEFAULT_LIMITS);
+    const { broker, keepAliveMaxS } = limits(
+      'max_inflight_messages 3\nmax_queued_messages 0\nmax_keepalive 50\n',
+    );
+    assert.deepEqual([broker.inflightMax, broker.receiveMaximum, keepAliveMaxS], [3, 3, 50]);
+    assert.ok(broker.queueMessagesMax > DEFAULT_LIMITS.broker.queueMessagesMax);
+    assert.equal(limits('max_topic_alias 0\n').broker.aliasesMax, 0);
+  });
+
+  test('what has no meaning here is noted, with its line', (t) => {
+    const { notices } = read(t, 'persistence true\nretain_available true\nlog_type all\n');
+    assert.equal(notices.length, 2);
+    assert.match(notices[0]!, /mosquitto\.conf, line 1: persistence: everything is in memory$/);
+    assert.match(notices[1]!, /line 3: log_type: /);
+  });
+
+  const refusals: [string, RegExp][] = [
+    ['acl_file x', /line 1: acl_file is not offered/],
+    ['\n\nplugin x.so', /line 3: plugin is not offered/],
+    ['colour blue', /line 1: colour is not known here/],
+    ['__proto__ x', /is not known here/],
+    ['listener', /has no value/],
+    ['listener x', /listener x/],
+    ['listener 1883\nprotocol carrier-pigeon', /line 2: protocol carrier-pigeon/],
+    ['allow_anonymous yes', /allow_anonymous yes/],
+    ['retain_available false', /retain_available false is not offered/],
+    ['max_connections many', /max_connections many/],
+  ];
+  for (const [text, sentence] of refusals) {
+    test(`refused: ${text.trim().replaceAll('\n', ', ')}`, (t) => {
+      assert.throws(() => read(t, text), sentence);
+    });
+  }
+
+  const skip = needPrograms('mosquitto_passwd', 'mosquitto_pub');
+  test('the server that a file makes', { skip }, async (t) => {
+    const folder = temporaryFolder(t);
+    spawnSync('mosquitto_passwd', ['-b', '-c', join(folder, 'users'), 'ann', 'secret']);
+    const file = join(folder, 'mosquitto.conf');
+    const lines = ['password_file users', 'listener 0', 'listener 0', 'protocol websockets'];
+    writeFileSync(file, `${lines.join('\n')}\nmax_keepalive 100\npersistence false\n`);
+    const server = startWsar(t, ['serve', '-c', file, '--workers', '1']);
+    const [, port] = await server.line(/^ready mqtt:\/\/127\.0\.0\.1:(\d+)\n/);
+    const [, url] = await server.line(/^ready (ws:.*)\n/m);
+    assert.match(server.stderr(), /persistence: everything is in memory/);
+    const proof = { username: 'ann', password: 'secret', keepalive: 60, reconnectPeriod: 0 };
+    const reader = await mqtt.connectAsync(url!, { ...proof, clientId: 'any name' });
+    t.after(() => void reader.end(true));
+    await reader.subscribeAsync('a/#', { qos: 1 });
+    const came = new Promise((resolve) =>
+      reader.once('message', (_, text) => resolve(String(text))),
+    );
+    const child = spawn(
+      'mosquitto_pub',
+      ['-p', port!, '-u', 'ann', '-P', 'secret', '-t', 'a/b', '-q', '2', '-m', 'hello'],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    assert.equal(await watchProcess(child).exit(), 0);
+    assert.equal(await came, 'hello');
+    for (const [options, message] of [
+      [{ ...proof, password: 'wrong' }, /Not authorized/],
+      [{ reconnectPeriod: 0 }, /Not authorized/],
+      [{ ...proof, keepalive: 101 }, /Identifier rejected/],
+    ] as const) {
+      await assert.rejects(mqtt.connectAsync(url!, options), message);
+    }
+  });
+});
