@@ -20,7 +20,7 @@ export const perfArea: CollectArea = {
     },
     {
       flags: '--perf-share <percent>',
-      help: 'count tracepoints for this share of the time; default: always, or what 0.3 % of all CPU time allows',
+      help: 'count tracepoints for this share of the time; default: always, or what 0.5 % of all CPU time allows',
       parse: parseShare,
     },
     {

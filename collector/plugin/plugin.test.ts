@@ -1,5 +1,5 @@
-// Plug-ins that behave badly, against the real command. What is asked of each: no tick is missed, the ticks are as late as
-// without any plug-in, what was wrong is counted, and nothing of it is left when the collector is gone.
+// Plug-ins that behave badly, against the real command. What is asked of each: no tick is missed, the ticks are as
+// late as without any plug-in, what was wrong is counted, and nothing of it is left when the collector is gone.
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
