@@ -149,7 +149,6 @@ export class SampleTable {
   }
 
   #settleCounter(slot: number, dtS: number): void {
-    const { counter, scale = 1, max } = this.registry.spec(slot);
     if (this.#isWritten[slot] === 0) {
       // Its source was read and it was not there: a device that is gone. It has no predecessor when it returns.
       this.counters.forget(slot);
@@ -157,14 +156,17 @@ export class SampleTable {
       this.#values[slot] = Number.NaN;
       return;
     }
+    const high = this.#high[slot]!;
+    const low = this.#low[slot]!;
+    // Most counters stand still from one second to the next.
+    if (this.counters.stands(slot, high, low)) {
+      this.#deltas[slot] = 0;
+      this.#values[slot] = dtS > 0 ? 0 : Number.NaN;
+      return;
+    }
+    const { counter, scale = 1, max } = this.registry.spec(slot);
     const deltaMax = max === undefined || !(dtS > 0) ? Infinity : (max * dtS) / scale;
-    const delta = this.counters.advance(
-      slot,
-      this.#high[slot]!,
-      this.#low[slot]!,
-      counter!,
-      deltaMax,
-    );
+    const delta = this.counters.advance(slot, high, low, counter!, deltaMax);
     this.#deltas[slot] = delta;
     this.#values[slot] = rateOf(delta, scale, dtS);
   }

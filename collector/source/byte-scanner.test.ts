@@ -112,3 +112,33 @@ test('keys are found whatever their order, and only as whole words', () => {
   keys.replace(0, 'other');
   assert.deepEqual(keys.names(), ['other', 'pgmajfault', 'pg']);
 });
+
+test('what is left of a line is a copy: the next reading of the same buffer does not change it', () => {
+  const buffer = Buffer.from('Tcp: InSegs OutSegs\n');
+  const scanner = new ByteScanner();
+  scanner.start(buffer, buffer.length);
+  assert.ok(scanner.nextLine() && scanner.word());
+  const names = scanner.rest();
+  buffer.write('Tcp: OutSegs InSegs\n', 'latin1');
+  scanner.start(buffer, buffer.length);
+  assert.ok(scanner.nextLine() && scanner.word());
+  assert.equal(scanner.restEquals(names), false);
+  assert.equal(scanner.restEquals(Buffer.from(' OutSegs InSegs')), true);
+});
+
+test('a word that is expected is read as any other, and only when it is the whole word', () => {
+  const text = Buffer.from('pgfault 7\n  Active(anon): 9 kB\nlast\n');
+  const scanner = new ByteScanner();
+  scanner.start(text, text.length);
+  assert.ok(scanner.nextLine());
+  assert.equal(scanner.thisWord(Buffer.from('pgfau')), false);
+  assert.equal(scanner.thisWord(Buffer.from('pgfaults')), false);
+  assert.equal(scanner.thisWord(Buffer.from('')), false);
+  assert.ok(scanner.thisWord(Buffer.from('pgfault')) && scanner.number());
+  assert.equal(scanner.value, 7);
+  assert.ok(scanner.nextLine() && scanner.thisWord(Buffer.from('Active(anon)')));
+  assert.equal(scanner.wordText(), 'Active(anon)');
+  assert.ok(scanner.number());
+  assert.equal(scanner.value, 9);
+  assert.ok(scanner.nextLine() && scanner.thisWord(Buffer.from('last')) && !scanner.number());
+});

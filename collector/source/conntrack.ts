@@ -35,7 +35,7 @@ export class ConntrackSource implements Source {
   readonly #names = new KeyTable(Object.keys(WANTED));
   /** Which of the wanted a column is, by its number, -1: none. */
   #metricOfColumn: number[] = [];
-  #header: Uint8Array = new Uint8Array(0);
+  #header: Buffer = Buffer.alloc(0);
   readonly #cpus: number[][] = [];
   #totals: number[] = [];
   #utilization = -1;

@@ -7,7 +7,9 @@ import { type ByteScanner, HASH_START, hashStep } from '#collector/source/byte-s
 export class KeyTable {
   readonly #keys: Buffer[] = [];
   readonly #hashes: number[] = [];
-  #next = 0;
+  /** Index of the last word found, and of the one that came behind each. */
+  #last = -1;
+  readonly #after: number[] = [];
 
   constructor(keys: readonly string[] = []) {
     for (const key of keys) this.add(key);
@@ -25,7 +27,9 @@ export class KeyTable {
   /** Adds a key and returns its index. */
   add(key: string): number {
     this.#keys.push(Buffer.from(key, 'latin1'));
-    return this.#hashes.push(hashOf(key)) - 1;
+    const index = this.#hashes.push(hashOf(key)) - 1;
+    this.#after.push(index + 1);
+    return index;
   }
 
   /** Gives an index to another key. */
@@ -34,14 +38,28 @@ export class KeyTable {
     this.#hashes[index] = hashOf(key);
   }
 
+  /**
+   * Reads the scanner's next word and gives its index; -1 when it is none of ours, or when there is none (then the
+   * word is empty). Tries the key first that came behind the last one before, which costs least.
+   */
+  read(scanner: ByteScanner): number {
+    const after = this.#after[this.#last];
+    if (after !== undefined && after < this.#keys.length && scanner.thisWord(this.#keys[after]!)) {
+      this.#last = after;
+      return after;
+    }
+    return scanner.word() ? this.find(scanner) : -1;
+  }
+
   /** Index of the scanner's last word, -1 when it is none of ours. */
   find(scanner: ByteScanner): number {
     const { size } = this;
     const hash = scanner.wordHash;
-    for (let step = 0, i = this.#next; step < size; step++, i++) {
+    for (let step = 0, i = this.#last + 1; step < size; step++, i++) {
       if (i >= size) i = 0;
       if (this.#hashes[i] === hash && this.#equals(i, scanner)) {
-        this.#next = i + 1;
+        if (this.#last >= 0) this.#after[this.#last] = i;
+        this.#last = i;
         return i;
       }
     }

@@ -7,7 +7,7 @@ import { KeyTable } from '#collector/source/key-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { ProcFile } from '#collector/source/proc-file.ts';
 import type { Capability } from '#collector/source/source.ts';
-import type { MetricSpec } from '#core/metric/registry.ts';
+import { type MetricSpec, NO_SLOT } from '#core/metric/registry.ts';
 
 /** Keys of one file at the most; /proc/vmstat has some 200. */
 const KEYS_MAX = 1024;
@@ -46,7 +46,8 @@ export class KeyedFile {
     while (this.#scanner.nextLine()) {
       if (this.#scanner.word()) seen.add(this.#scanner.wordText());
     }
-    const missing = this.#keys.names().filter((key) => !seen.has(key));
+    const wanted = this.#keys.names().slice(0, this.#specs.length);
+    const missing = wanted.filter((key) => !seen.has(key));
     return missing.length === 0
       ? { state: 'ok' }
       : {
@@ -67,9 +68,9 @@ export class KeyedFile {
     const scanner = this.#scanner;
     scanner.start(this.#file.bytes, this.#file.length);
     while (scanner.nextLine()) {
-      if (!scanner.word()) continue;
       const key = this.#keyIndex();
-      if (key < 0 || !scanner.number() || scanner.isNegative) continue;
+      if (key < 0 || this.#slots[key]! < 0) continue;
+      if (!scanner.number() || scanner.isNegative) continue;
       const slot = this.#slots[key]!;
       if (this.#isCounter[key]) table.counter(slot, scanner.high, scanner.low);
       else table.gauge(slot, scanner.value);
@@ -86,14 +87,16 @@ export class KeyedFile {
     this.#file.close();
   }
 
-  /** Index of the key the scanner stands on; -1 when it is not wanted. */
+  /** Index of the key that stands next; -1 when there is none, or no room for it. */
   #keyIndex(): number {
-    const known = this.#keys.find(this.#scanner);
-    if (known >= 0 || this.#otherSpec === undefined || this.#keys.size >= KEYS_MAX) return known;
+    const known = this.#keys.read(this.#scanner);
+    const { wordStart, wordEnd } = this.#scanner;
+    if (known >= 0 || wordStart === wordEnd || this.#keys.size >= KEYS_MAX) return known;
+    // Keys that nobody wants are kept too, without a slot: to know them again is cheaper than to search.
     const key = this.#scanner.wordText();
-    const spec = this.#otherSpec(key);
-    this.#slots.push(this.#metrics.declare(spec));
-    this.#isCounter.push(spec.counter !== undefined);
+    const spec = this.#otherSpec?.(key);
+    this.#slots.push(spec === undefined ? NO_SLOT : this.#metrics.declare(spec));
+    this.#isCounter.push(spec?.counter !== undefined);
     return this.#keys.add(key);
   }
 }

@@ -27,7 +27,7 @@ interface Group {
   readonly isCounter: boolean[];
   slots: number[];
   /** Copy of the names that `metricOfColumn` belongs to. */
-  names: Uint8Array;
+  names: Buffer;
   metricOfColumn: number[];
   /** The line of names of this tick was seen. */
   isOpen: boolean;

@@ -97,6 +97,15 @@ export class CounterBank {
     return delta;
   }
 
+  /** Whether the counter reads what it read before; then it is settled with a rise of 0, without `advance`. */
+  stands(slot: number, high: number, low: number): boolean {
+    if (low !== this.#low[slot] || high !== this.#high[slot] || this.#isKnown[slot] !== 1) {
+      return false;
+    }
+    this.flags[slot] = CounterFlag.none;
+    return true;
+  }
+
   /** The last reading as one number, exact below 2^53; NaN when there is none. */
   reading(slot: number): number {
     if (this.#isKnown[slot] !== 1) return Number.NaN;
