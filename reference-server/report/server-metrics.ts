@@ -24,6 +24,7 @@ export type SpecialMetric =
   | 'rss'
   | 'workers'
   | 'turnUsMax'
+  | 'collectionUsMax'
   | 'frontRefused';
 
 export interface ServerMetric extends MetricDef {
@@ -130,14 +131,14 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     'qdelay',
     's',
     special('queueDelay'),
-    'what a message that comes now waits: length by the dequeue rate over 10 s',
+    'what a message that comes now waits: length by the dequeue rate',
   ),
   gauge(
     'queue.drain',
     'qdrain',
     's',
     special('queueDrain'),
-    'when all are empty, by the rates over 10 s; left out while they do not shrink',
+    'when all are empty, by the present rates; left out while they do not shrink',
   ),
   gauge('queue.bytes', 'qbytes', 'By', stat('queuedBytes'), 'blocks of stored payload'),
   counter('queue.enqueued', 'enq', MESSAGE, stat('enqueued'), 'stored'),
@@ -151,6 +152,10 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   counter('rx_bytes', 'rxby', 'By', reactor('rxBytes'), 'bytes received'),
   counter('tx_bytes', 'txby', 'By', reactor('txBytes'), 'bytes sent'),
   gauge('output_bytes', 'outby', 'By', reactor('outputBytes'), 'output that waits for readers'),
+  gauge('heap', 'heap', 'By', stat('heapBytes'), 'JavaScript heaps of the workers'),
+  counter('gc.count', 'gc', '{collection}', stat('collections'), 'collections of these heaps'),
+  counter('gc.time_us', 'gctime', 'us', stat('collectionUs'), 'their pauses in all'),
+  gauge('gc.max_us', 'gcmax', 'us', special('collectionUsMax'), 'longest pause of the interval'),
   counter('loop.work_us', 'work', 'us', reactor('workUs'), 'time the reactors worked'),
   counter('loop.sleep_us', 'sleep', 'us', reactor('sleepUs'), 'time the reactors slept'),
   counter(

@@ -63,6 +63,7 @@ export class ServerRows {
       );
     }
     const { total, sweep } = this.#queues;
+    const { figures } = this.#server;
     if (metric === 'queueLength') return total.length;
     if (metric === 'queueLongest') return sweep.longest;
     if (metric === 'queueNonempty') return sweep.nonempty;
@@ -72,7 +73,18 @@ export class ServerRows {
     if (metric === 'rss') return process.memoryUsage.rss();
     if (metric === 'frontRefused') return this.#server.frontRefused;
     if (metric === 'workers') return this.#server.workers;
-    if (metric === 'turnUsMax') return takeTurnUsMax(this.#server.figures);
+    if (metric === 'turnUsMax') {
+      return takeLongest(
+        figures.map(({ reactorStats }) => reactorStats),
+        REACTOR_STAT.turnUsMax,
+      );
+    }
+    if (metric === 'collectionUsMax') {
+      return takeLongest(
+        figures.map(({ stats }) => stats),
+        STAT.collectionUsMax,
+      );
+    }
     const { user, system } = process.cpuUsage();
     return user + system;
   }
@@ -92,12 +104,12 @@ export class ServerRows {
   }
 }
 
-/** The longest turn since the last call. */
-function takeTurnUsMax(all: readonly WorkerFigures[]): number {
+/** The largest of a figure that is a maximum since it was set back; sets it back. */
+function takeLongest(all: readonly Float64Array[], index: number): number {
   let longest = 0;
-  for (const { reactorStats } of all) {
-    longest = Math.max(longest, reactorStats[REACTOR_STAT.turnUsMax]!);
-    reactorStats[REACTOR_STAT.turnUsMax] = 0;
+  for (const stats of all) {
+    longest = Math.max(longest, stats[index]!);
+    stats[index] = 0;
   }
   return longest;
 }

@@ -49,3 +49,19 @@ test('counters that wrap at 2^32 give no jump', () => {
   assert.equal(flow.report.enqueuePerS[0], 100);
   assert.equal(flow.report.dequeuePerS[0], 100);
 });
+
+test('a rate that changed is taken from the last second: the end of a burst does not spoil the prediction', () => {
+  const flow = new QueueFlow();
+  let enqueued = 0;
+  let dequeued = 0;
+  const observe = (inPerS: number, outPerS: number): void => {
+    enqueued += inPerS;
+    dequeued += outPerS;
+    flow.observe({ length: enqueued - dequeued, enqueued, dequeued, oldestAgeS: 0 }, 1);
+  };
+  for (let second = 0; second < 20; second++) observe(50_000, 0);
+  assert.equal(flow.report.drainS, Number.POSITIVE_INFINITY);
+  for (let second = 0; second < 8; second++) observe(0, 20_000);
+  const left = enqueued - dequeued;
+  assert.ok(Math.abs(flow.report.drainS / (left / 20_000) - 1) < 0.05, `${flow.report.drainS} s`);
+});

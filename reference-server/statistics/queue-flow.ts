@@ -24,7 +24,7 @@ export interface QueueReport {
   /** Over 1, 10 and 100 s. NaN before the first interval. */
   enqueuePerS: number[];
   dequeuePerS: number[];
-  /** By the rates over ten seconds; Infinity = never. NaN = not known yet. */
+  /** By the rates over ten seconds, or over the last one where they changed; Infinity = never. NaN = not known yet. */
   delayS: number;
   drainS: number;
   /** The longest it was. */
@@ -33,8 +33,8 @@ export interface QueueReport {
 
 const ENQUEUE = 0;
 const DEQUEUE = 1;
-/** Position of ten seconds among the horizons: steady enough to predict with, fresh enough to be true. */
-const HORIZON = 1;
+/** The rate to predict with is that over ten seconds; when the last second differs by more than this, that one. */
+const CHANGE_RATIO = 0.25;
 const COUNTER_MODULUS = 2 ** 32;
 
 /** What a message that comes now will wait, s. */
@@ -77,11 +77,16 @@ export class QueueFlow {
       oldestAgeS,
       enqueuePerS,
       dequeuePerS,
-      delayS: delayS(length, dequeuePerS[HORIZON]!),
-      drainS: drainS(length, enqueuePerS[HORIZON]!, dequeuePerS[HORIZON]!),
+      delayS: delayS(length, present(dequeuePerS)),
+      drainS: drainS(length, present(enqueuePerS), present(dequeuePerS)),
       highWater: this.#highWater,
     };
   }
+}
+
+/** What holds now: steady where it is steady, fresh where it has changed. */
+function present([last = Number.NaN, ten = Number.NaN]: number[]): number {
+  return Math.abs(last - ten) > CHANGE_RATIO * Math.max(last, ten) ? last : ten;
 }
 
 /** Of two readings of a counter that may have wrapped. */

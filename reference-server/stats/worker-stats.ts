@@ -64,6 +64,13 @@ export const STAT = {
   brokerQueuedBytes: 32,
   /** Retained messages that found no room. */
   retainedRefused: 33,
+  /** Collections of the worker's JavaScript heap, and their pauses in all. */
+  collections: 36,
+  collectionUs: 37,
+  /** Gauge: the longest since a reader set it back. */
+  collectionUsMax: 38,
+  /** Gauge: JavaScript heap and what hangs on it. */
+  heapBytes: 39,
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */

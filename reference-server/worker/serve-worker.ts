@@ -13,6 +13,7 @@ import { Home } from '#reference-server/home/home.ts';
 import { mailboxSecond } from '#reference-server/statistics/queue-watch.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
+import { HeapWatch } from '#reference-server/worker/heap-watch.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
 import { reactorKnobs, WorkerControl } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
@@ -33,6 +34,7 @@ async function work(birth: WorkerBirth): Promise<void> {
   const { hashSeed, access, interest } = birth;
   const options = { limits, exchange, stats, clock: systemClock, hashSeed, access, interest };
   const home = new Home(options);
+  const heap = new HeapWatch(stats);
   const injectors = new Injectors(stats, systemClock, control.lock);
   const edge = new Edge({
     ...options,
@@ -40,6 +42,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     onTurn: () => {
       injectors.onTurn();
       home.mailboxes.nowS = mailboxSecond();
+      heap.onTurn(systemClock.monoUs());
       return home.endTurn();
     },
   });
@@ -92,6 +95,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     tell({ kind: 'listening', port: listening.port });
   }
   await reactor.run();
+  heap.close();
   home.publishGauges();
 }
 

@@ -33,6 +33,8 @@ const PORT_FIRST = 10_000;
 /** Below the listen backlog of every broker (mosquitto: 100): a dropped SYN costs a second. */
 const LOGINS_MAX = 64;
 const PAYLOAD_BYTES = 64;
+/** Messages of order `store` that wait for their PUBACK. */
+const STORE_WINDOW = 200;
 /** User numbers have seven digits, so every topic is as long as every other. */
 const UID_FIRST = 1_000_000;
 const FAN_TOPIC = 'fan/out';
@@ -49,6 +51,8 @@ export type Order =
       clean: boolean;
       filter: 'own' | 'fan' | 'none';
       messages?: number;
+      /** Logins a second; default: as fast as they are answered. */
+      perS?: number;
     }
   | { do: 'talk'; users: number; qos: 0 | 1; rate?: number; tokens?: number; seconds: number }
   | { do: 'fan'; receivers: number; seconds: number }
@@ -161,7 +165,7 @@ class Client implements ReactorHandler {
     this.#started = this.#ready = this.#failed = this.#sent = this.#acked = this.#received = 0;
     if (order.do === 'talk') for (let i = 0; i < (order.tokens ?? 0); i++) this.#talkOnce(nowUs);
     if (order.do === 'fan') this.#fanOnce(nowUs);
-    if (order.do === 'store') for (let i = 0; i < 20; i++) this.#storeOne(order, nowUs);
+    if (order.do === 'store') for (let i = 0; i < STORE_WINDOW; i++) this.#storeOne(order, nowUs);
     if (order.do === 'close') this.#closeAll();
     return true;
   }
@@ -180,7 +184,10 @@ class Client implements ReactorHandler {
   }
 
   #openSome(order: Extract<Order, { do: 'open' }>, nowUs: number): number {
-    while (this.#started < order.users && this.#started - this.#ready - this.#failed < LOGINS_MAX) {
+    while (
+      this.#started < Math.min(order.users, this.#dueLogins(order, nowUs)) &&
+      this.#started - this.#ready - this.#failed < LOGINS_MAX
+    ) {
       const source = this.#nextSource++;
       const conn = this.reactor.connect({
         remoteAddress: 0x7f000001,
@@ -200,6 +207,11 @@ class Client implements ReactorHandler {
     this.#failed += Math.max(0, wanted - this.#received);
     this.#answer(this.#ready, nowUs);
     return 0;
+  }
+
+  #dueLogins(order: Extract<Order, { do: 'open' }>, nowUs: number): number {
+    if (order.perS === undefined) return order.users;
+    return Math.floor(((nowUs - this.#startUs) / 1e6) * order.perS) + 1;
   }
 
   #talk(order: Extract<Order, { do: 'talk' }>, nowUs: number): number {
