@@ -57,6 +57,8 @@ export interface ServerLimits {
   keepAliveMaxS: number;
   /** How long receipts of MQTT 5 senders are gathered, ms. */
   receiptCoalesceMs: number;
+  /** How long a user is away before who watches hears of it, ms. */
+  presenceDelayMs: number;
   /** Of the general lane. */
   broker: BrokerLimits;
 }
@@ -93,6 +95,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   linkBacklogBytesMax: 16 * MIB,
   keepAliveMaxS: 1200,
   receiptCoalesceMs: 5,
+  presenceDelayMs: 10_000,
   broker: DEFAULT_BROKER_LIMITS,
 };
 

@@ -9,6 +9,8 @@ export interface BrokerLimits {
   /** Subscriptions of one session, and of all. */
   sessionSubscriptionsMax: number;
   subscriptionsMax: number;
+  /** Members of a group, g/<gid>. */
+  groupMembersMax: number;
   /** Levels of a topic or filter; deeper ones are refused. */
   levelsMax: number;
   /** Messages that wait for one session, in flight included, and their bytes. */
@@ -32,6 +34,7 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   sessionsMax: 100_000,
   sessionSubscriptionsMax: 1000,
   subscriptionsMax: 200_000,
+  groupMembersMax: 256,
   levelsMax: 128,
   queueMessagesMax: 1000,
   queueBytesMax: MIB,

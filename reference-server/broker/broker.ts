@@ -60,12 +60,16 @@ export interface BrokerPeers {
   forwardShared(worker: number, key: string, message: Message): void;
   /** The message in a frame of another worker. */
   read(bytes: Uint8Array, start: number, end: number, nowMs: number): Message;
+  /** Subscriptions to a filter without wildcards, of all workers; seldom a few too many. */
+  subscribersOf(filter: string): number;
   /** A filter has its first subscription here (+1), or lost its last (-1). */
   interest(filter: string, change: 1 | -1): void;
 }
 
 export interface BrokerOptions {
   limits: BrokerLimits;
+  /** Of topics here only groups are open, and to their members only. */
+  isOwnOnly: boolean;
   packetBytesMax: number;
   host: SessionHost;
   peers: BrokerPeers;
@@ -263,6 +267,11 @@ export class Broker {
     this.#route(message, undefined);
   }
 
+  /** Members of a group, of all workers. */
+  membersOf(filter: string): number {
+    return this.#options.peers.subscribersOf(filter);
+  }
+
   // Frames of other workers.
 
   /** A message for the sessions here; `version` above 0 when it is retained. */
@@ -311,6 +320,14 @@ export class Broker {
   #published(session: Session, bytes: Uint8Array): void {
     const { qos, packetId } = this.#publish;
     const message = messageOf(bytes, this.#publish, this.#nowMs());
+    const refusal = this.#refusalOf(session, message);
+    if (refusal !== 0) {
+      this.#options.stats[STAT.foreign]!++;
+      // MQTT 3 has no word for it: acknowledged and forgotten, as brokers do.
+      if (qos > 0)
+        this.#answer(session, qos === 2 ? PACKET.pubrec : PACKET.puback, packetId, refusal);
+      return;
+    }
     if (qos === 2) {
       this.#received(session, packetId, message);
       return;
@@ -319,6 +336,14 @@ export class Broker {
     if (qos === 0) return;
     const reason = isWanted ? REASON.success : REASON.noMatchingSubscribers;
     this.#answer(session, PACKET.puback, packetId, reason);
+  }
+
+  /** Why a topic is not for this user, 0 = it is. */
+  #refusalOf(session: Session, { topicText }: Message): number {
+    const { isOwnOnly, limits } = this.#options;
+    if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
+    const levels = topicText.split('/').length;
+    return levels > limits.levelsMax ? REASON.topicNameInvalid : 0;
   }
 
   /** QoS 2, method A: routed once, at its first sight [MQTT-4.3.3-8 ff.]. */

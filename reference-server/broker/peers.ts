@@ -5,6 +5,7 @@
 // and no answer travels. Two names in one slot cost a frame for nothing, never a message.
 //
 //   words 0..1      version of the last retained message, 64 bits
+//   word 2          subscriptions to p/..., of all workers
 //   then, for each worker: 1 slot for all topics, SLOTS for whole filters, SLOTS for first levels
 
 import type { Clock } from '#core/clock/clock.ts';
@@ -18,7 +19,8 @@ import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const SLOTS = 4096;
 const SLOTS_PER_WORKER = 1 + 2 * SLOTS;
-const HEAD_WORDS = 2;
+const HEAD_WORDS = 4;
+const WATCHERS = 2;
 const EXPIRY_BYTES = 5;
 
 /** The memory that the workers share. */
@@ -38,6 +40,7 @@ export class Peers implements BrokerPeers {
   readonly #exchange: Exchange;
   readonly #clock: Clock;
   readonly #version: BigInt64Array;
+  readonly #head: Int32Array;
   readonly #counts: Int32Array;
   readonly #fields = new PublishFields();
   readonly #properties: PropertyWriter;
@@ -47,6 +50,7 @@ export class Peers implements BrokerPeers {
     this.#exchange = exchange;
     this.#clock = clock;
     this.#version = new BigInt64Array(interest, 0, 1);
+    this.#head = new Int32Array(interest, 0, HEAD_WORDS);
     this.#counts = new Int32Array(interest, HEAD_WORDS * 4);
     this.#properties = new PropertyWriter(limits.packetBytesMax + EXPIRY_BYTES);
     this.#out = new Uint8Array(limits.packetBytesMax + 64);
@@ -59,6 +63,21 @@ export class Peers implements BrokerPeers {
   interest(filter: string, change: 1 | -1): void {
     const base = this.#exchange.self * SLOTS_PER_WORKER;
     Atomics.add(this.#counts, base + slotOfFilter(filter), change);
+    if (filter.startsWith('p/')) Atomics.add(this.#head, WATCHERS, change);
+  }
+
+  /** Whether anybody subscribed to the presence of anybody. */
+  get isAnyoneWatching(): boolean {
+    return Atomics.load(this.#head, WATCHERS) > 0;
+  }
+
+  subscribersOf(filter: string): number {
+    const slot = slotOfFilter(filter);
+    let count = 0;
+    for (let worker = 0; worker < this.#exchange.workers; worker++) {
+      count += Atomics.load(this.#counts, worker * SLOTS_PER_WORKER + slot);
+    }
+    return count;
   }
 
   get self(): number {

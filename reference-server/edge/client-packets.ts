@@ -43,7 +43,6 @@ import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const INBOX_PREFIX = 0x6d;
 const GROUP_PREFIX = 0x67;
-const PRESENCE_PREFIX = 0x70;
 const SLASH = 0x2f;
 
 /** Sends an answer of this edge on a connection. */
@@ -151,7 +150,7 @@ export class ClientPackets {
     this.#stats[STAT.received]!++;
     if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
       this.#send(conn, bytes, topicStart + 2);
-    else if (!this.#isOwnOnly || prefix === GROUP_PREFIX || prefix === PRESENCE_PREFIX) {
+    else if (!this.#isOwnOnly || prefix === GROUP_PREFIX) {
       this.#hand(conn, bytes, start, end);
     } else this.#forgetMessage(conn, level);
     return 0;

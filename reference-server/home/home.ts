@@ -32,6 +32,7 @@ import { Peers } from '#reference-server/broker/peers.ts';
 import { GENERAL_PACKET_ID_MAX, type Session } from '#reference-server/broker/session.ts';
 import { PUBLISH_HAS_PROPERTIES } from '#reference-server/edge/client-packets.ts';
 import { MailPackets } from '#reference-server/home/mail-packets.ts';
+import { Presence } from '#reference-server/home/presence.ts';
 import { ReceiptDesk } from '#reference-server/home/receipt-desk.ts';
 import { SubscriptionDesk } from '#reference-server/home/subscription-desk.ts';
 import { homeOf } from '#reference-server/home/uid-hash.ts';
@@ -69,6 +70,7 @@ export class Home implements SessionHost {
   readonly users: UserTable;
   readonly mailboxes: Mailboxes;
   readonly broker: Broker;
+  readonly presence: Presence;
   /** Knob inject.cpu_us: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
   readonly #exchange: Exchange;
@@ -102,12 +104,23 @@ export class Home implements SessionHost {
     this.#out = new Uint8Array(limits.packetBytesMax + PUBLISH_OVERHEAD_MAX);
     this.#nowMs = () => options.clock.monoUs() / 1000;
     this.#mail = new MailPackets(limits.packetBytesMax);
+    const peers = new Peers(options);
     this.broker = new Broker({
       ...options,
       limits: limits.broker,
       packetBytesMax: limits.packetBytesMax,
       host: this,
-      peers: new Peers(options),
+      isOwnOnly: options.access.topics === 'own',
+      peers,
+    });
+    this.presence = new Presence({
+      delayMs: limits.presenceDelayMs,
+      users: this.users,
+      state: this.#state,
+      broker: this.broker,
+      clock: options.clock,
+      exchange: options.exchange,
+      isAnyoneWatching: () => peers.isAnyoneWatching,
     });
     this.#receipts = new ReceiptDesk({
       coalesceMs: limits.receiptCoalesceMs,
@@ -183,6 +196,7 @@ export class Home implements SessionHost {
     const { users } = this;
     this.#exchange.loginAnswer(worker, conn, connGeneration, row, generation, accepted, isPresent);
     if (hasSession && users.isCurrent(row, generation)) broker.resume(row);
+    if (users.isCurrent(row, generation)) this.presence.cameOnline(row);
     this.#pump(row);
   }
 
@@ -301,10 +315,12 @@ export class Home implements SessionHost {
   endTurn(): number {
     const hasTimers = this.broker.tick();
     const receipts = this.#receipts;
+    const { presence } = this;
+    if (presence.isWaiting) presence.tick();
     if (receipts.isWaiting) receipts.flush(this.#nowMs());
     this.publishGauges();
     if (receipts.isWaiting) return RECEIPT_PERIOD_US;
-    return hasTimers ? TIMER_PERIOD_US : 0;
+    return hasTimers || presence.isWaiting ? TIMER_PERIOD_US : 0;
   }
 
   publishGauges(): void {
@@ -397,6 +413,7 @@ export class Home implements SessionHost {
     this.#online--;
     this.mailboxes.rewind(row);
     this.broker.disconnected(row, dropsWill, expiryS);
+    this.presence.wentOffline(row);
     const isKept = expiryS !== 0 && (this.#state.flags[row]! & USER.persistent) !== 0;
     const stays = this.broker.outlives(row) ?? isKept;
     this.#state.flags[row]! = stays
@@ -451,6 +468,7 @@ export class Home implements SessionHost {
     if (session !== undefined) {
       for (const filter of desk.wantsRetained) this.broker.sendRetained(session, filter);
     }
+    for (const filter of desk.wantsPresence) this.presence.ask(filter);
     this.#pump(row);
   }
 

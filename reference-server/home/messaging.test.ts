@@ -167,5 +167,51 @@ for (const workers of [1, 3]) {
       assert.ok(messageExpiryInterval >= 29 && messageExpiryInterval <= 30);
       assert.equal(all.stat(STAT.expired), 1);
     });
+
+    test('groups: members get what members write, once each; who is away finds it waiting', () => {
+      const limits = { ...SMALL_LIMITS, broker: { ...SMALL_LIMITS.broker, groupMembersMax: 3 } };
+      const all = simulateCluster(workers, limits);
+      const members = ['ann', 'bob', 'cid'].map((name, index) => person(all, name, index));
+      const eve = person(all, 'eve', 1);
+      for (const member of members) assert.deepEqual(member.subscribe('g/7', 1)['granted'], [1]);
+      assert.deepEqual(eve.subscribe('g/7', 1)['granted'], [0x97], 'the group is full');
+      assert.deepEqual(eve.subscribe('g/#', 1)['granted'], [0x87]);
+      const [ann, bob, cid] = members as [PacketClient, PacketClient, PacketClient];
+      cid.hangUp();
+      ann.publish('g/7', 'hello all', 1);
+      assert.deepEqual(accept(bob), ['hello all']);
+      assert.deepEqual(accept(ann), ['hello all']);
+      eve.publish('g/7', 'let me in', 1);
+      assert.equal(eve.take('puback')['reasonCode'], 0x87);
+      assert.deepEqual(accept(bob), []);
+      const back = new PacketClient(all, 0);
+      assert.equal(back.connect('cid', KEPT)['sessionPresent'], true);
+      assert.deepEqual(accept(back), ['hello all']);
+    });
+
+    test('presence: told at once to who asks, then when it changes, and not for a short absence', () => {
+      const all = simulateCluster(workers);
+      const ann = person(all, 'ann', 0);
+      ann.subscribe('p/bob', 0);
+      assert.deepEqual(ann.texts(), ['offline']);
+      const bob = person(all, 'bob', 1);
+      assert.deepEqual(ann.texts(), ['online']);
+      bob.hangUp();
+      all.clock.advance(5000);
+      assert.deepEqual(ann.texts(), []);
+      const again = person(all, 'bob', 2);
+      assert.deepEqual(ann.texts(), ['online']);
+      all.clock.advance(6000);
+      assert.deepEqual(ann.texts(), []);
+      again.disconnect();
+      all.clock.advance(11_000);
+      assert.deepEqual(ann.texts(), ['offline']);
+      // Nobody but the server says who is there.
+      again.settle();
+      const eve = person(all, 'eve', 2);
+      eve.publish('p/bob', 'online', 1);
+      assert.equal(eve.take('puback')['reasonCode'], 0x87);
+      assert.deepEqual(ann.texts(), []);
+    });
   });
 }

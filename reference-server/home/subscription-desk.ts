@@ -48,6 +48,8 @@ export class SubscriptionDesk {
   readonly bytes: Uint8Array;
   /** Filters of the last packet whose retained messages are to be sent now. */
   readonly wantsRetained: string[] = [];
+  /** Filters p/<uid> of the last packet: who it is wants to be told at once. */
+  readonly wantsPresence: string[] = [];
   readonly #options: SubscriptionDeskOptions;
   readonly #codes: Uint8Array;
   readonly #fields = new SubscribeFields();
@@ -66,7 +68,7 @@ export class SubscriptionDesk {
     const isV5 = this.#options.state.has(row, USER.v5);
     decodeSubscribe(bytes, start, end, fields, isV5 ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1);
     const isSubscribe = bytes[start]! >>> 4 === PACKET.subscribe;
-    this.wantsRetained.length = 0;
+    this.wantsRetained.length = this.wantsPresence.length = 0;
     let count = 0;
     while (nextFilter(bytes, end, fields)) {
       const code = isSubscribe ? this.#subscribe(row, bytes) : this.#unsubscribe(row, bytes);
@@ -118,13 +120,25 @@ export class SubscriptionDesk {
     const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
     const refusal = this.#refusal(filter);
     const session = refusal === 0 ? obtain(row) : undefined;
-    if (session === undefined || !subscriptions.hasRoom(session, filter)) {
+    const hasRoom =
+      session !== undefined &&
+      subscriptions.hasRoom(session, filter) &&
+      (session.subscriptions.has(filter) || this.#hasGroupRoom(filter));
+    if (session === undefined || !hasRoom) {
       stats[STAT.subscriptionsRefused]!++;
       return refusal === 0 ? REASON.quotaExceeded : refusal;
     }
     const isNew = subscriptions.add(session, filter, { qos, noLocal, retainAsPublished, id });
     if (retainHandling === 0 || (retainHandling === 1 && isNew)) this.wantsRetained.push(filter);
+    if (/^p\/[^+#/]+$/.test(filter)) this.wantsPresence.push(filter);
     return qos;
+  }
+
+  /** Whether a group takes one more member, here or at another worker. */
+  #hasGroupRoom(filter: string): boolean {
+    const { broker, limits } = this.#options;
+    if (!/^g\/[^+#]+$/.test(filter)) return true;
+    return broker.membersOf(filter) < limits.broker.groupMembersMax;
   }
 
   /** Why a filter is not for this user, 0 = it is. */

@@ -275,6 +275,13 @@ export class Exchange {
     this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
   }
 
+  /** Somebody wants to know how things are with a uid. */
+  presence(home: number, bytes: Uint8Array, start: number, end: number): void {
+    const link = this.#out[home];
+    if (link === undefined) this.#home.presence.tell(bytes, start, end);
+    else this.#write(link, FRAME.presence, 0, 0, bytes, start, end);
+  }
+
   /** What members a shared subscription has here. */
   share(
     home: number,
@@ -417,6 +424,9 @@ export class Exchange {
         break;
       case FRAME.route:
         home.broker.routed(generation * 0x1_0000_0000 + (first >>> 0), bytes, start, end);
+        break;
+      case FRAME.presence:
+        home.presence.tell(bytes, start, end);
         break;
       case FRAME.share:
         home.broker.shared(this.#from, first, generation, bytes, start, end);

@@ -12,6 +12,7 @@
 //                             | uid bytes << 19, hash of the receiver's uid
 //   acknowledge               row, generation, packet id, reason
 //   route                     version (two words)                                  PUBLISH of MQTT 5
+//   presence                  0, 0                                                 uid
 //   share                     members online, members                              filter of a group
 //   routeShared               bytes of the filter, 0                               filter, PUBLISH of MQTT 5
 //   written                   row, generation, count
@@ -39,6 +40,7 @@ export const FRAME = {
   route: 12,
   share: 13,
   routeShared: 14,
+  presence: 15,
 } as const;
 
 /** What a CONNECT asks of a home. */
