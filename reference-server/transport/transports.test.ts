@@ -19,7 +19,7 @@ import { nextEvent } from '#reference-server/test/running-server.ts';
 import { type RunningCommand, startWsar, temporaryFolder, watchProcess } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
-const skip = needPrograms('openssl', 'mosquitto_pub', 'mosquitto_sub');
+const skip = needPrograms('openssl', 'mosquitto_pub', 'mosquitto_sub', 'mosquitto_rr');
 
 interface Server {
   command: RunningCommand;
@@ -88,6 +88,12 @@ describe('transports', { skip, concurrency: true }, () => {
     await certify(t);
   });
 
+  test('every version over every transport, all topics', async (t) => {
+    const server = await start(t, '--profile', 'conformance', '--workers', '2');
+    await converse(t, server);
+    await converseDebian(t, server);
+  });
+
   test('an address that is not listed is no proxy', async (t) => {
     const command = startWsar(t, ['serve', '--proxy-port', '0', '--proxy-from', '192.0.2.0/24']);
     const [, port] = await command.line(/^ready proxy:\/\/127\.0\.0\.1:(\d+)\n/);
@@ -108,7 +114,7 @@ async function client(t: TestContext, url: string, options: IClientOptions): Pro
 async function meet(t: TestContext, server: Server): Promise<void> {
   const { ports, authority } = server;
   const users = await Promise.all(
-    (['mqtt', 'ws', 'mqtts', 'wss'] as const).map(async (scheme) => {
+    SCHEMES.map(async (scheme) => {
       const clientId = `at-${scheme}`;
       const url = `${scheme}://127.0.0.1:${ports[scheme]}`;
       const made = await client(t, url, { clientId, ca: authority.cert, keepalive: 1 });
@@ -131,21 +137,99 @@ async function meet(t: TestContext, server: Server): Promise<void> {
   for (const { made } of users) await made.endAsync();
 }
 
-async function meetDebian(t: TestContext, { ports, path, authority }: Server): Promise<void> {
-  const run = (program: string, ...args: string[]): RunningCommand => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    t.after(() => void child.kill('SIGKILL'));
-    return watchProcess(child);
-  };
-  const tcp = ['-p', String(ports.mqtt)];
-  const tls = ['-p', String(ports.mqtts), '--cafile', authority.certFile];
-  for (const [index, way] of [tcp, tls, ['--unix', path]].entries()) {
+async function meetDebian(t: TestContext, server: Server): Promise<void> {
+  for (const [index, way] of debianWays(server).entries()) {
     const topic = ['-t', `m/debian-${index}`, '-q', '1'];
-    assert.equal(await run('mosquitto_pub', ...way, ...topic, '-m', 'hello').exit(), 0);
-    const reader = run('mosquitto_sub', ...way, ...topic, '-c', '-i', `debian-${index}`, '-C', '1');
+    assert.equal(await runDebian(t, 'mosquitto_pub', ...way, ...topic, '-m', 'hello').exit(), 0);
+    const own = ['-c', '-i', `debian-${index}`, '-C', '1'];
+    const reader = runDebian(t, 'mosquitto_sub', ...way, ...topic, ...own);
     assert.equal(await reader.exit(), 0, reader.stderr());
     assert.equal(reader.stdout(), 'hello\n');
   }
+}
+
+const SCHEMES = ['mqtt', 'ws', 'mqtts', 'wss'] as const;
+
+/** A request from a client of each version and transport to one of each other, and its answer. */
+async function converse(t: TestContext, { ports, authority }: Server): Promise<void> {
+  const ways = SCHEMES.flatMap((scheme) => [3, 4, 5].map((level) => ({ scheme, level })));
+  const clients = await Promise.all(
+    ways.map(async ({ scheme, level }) => {
+      const name = `${scheme}-${level}`;
+      const made = await client(t, `${scheme}://127.0.0.1:${ports[scheme]}`, {
+        clientId: name,
+        ca: authority.cert,
+        protocolVersion: level as 3 | 4 | 5,
+        ...(level === 3 ? { protocolId: 'MQIsdp' } : {}),
+      });
+      await made.subscribeAsync(`to/${name}/#`, { qos: 2 });
+      return { name, made };
+    }),
+  );
+  for (const [index, from] of clients.entries()) {
+    const to = clients[(index + 5) % clients.length]!;
+    for (const qos of [0, 1, 2] as const) {
+      const came = nextEvent(to.made, 'message');
+      await from.made.publishAsync(`to/${to.name}/from/${from.name}`, `qos ${qos}`, { qos });
+      const [topic, text] = await came;
+      assert.deepEqual([topic, String(text)], [`to/${to.name}/from/${from.name}`, `qos ${qos}`]);
+    }
+  }
+}
+
+/** Debian's three clients, with versions 3.1.1 and 5; npm's answers the requests. */
+async function converseDebian(t: TestContext, server: Server): Promise<void> {
+  const { ports } = server;
+  const answering = await client(t, `ws://127.0.0.1:${ports.ws}`, {
+    clientId: 'a',
+    protocolVersion: 5,
+  });
+  await answering.subscribeAsync('ask/#', { qos: 1 });
+  answering.on('message', (topic, text, { properties }) => {
+    const { responseTopic = `answer/${topic.slice(4)}`, correlationData } = properties ?? {};
+    const same = correlationData === undefined ? {} : { properties: { correlationData } };
+    answering.publish(responseTopic, `you said ${text}`, { qos: 1, ...same });
+  });
+  for (const [index, way] of debianWays(server).entries()) {
+    for (const version of ['mqttv311', 'mqttv5']) {
+      const name = `${index}-${version}`;
+      const own = [...way, '-V', version, '-q', '1'];
+      const topics = ['-t', `ask/${name}`, '-e', `answer/${name}`];
+      const asked = runDebian(t, 'mosquitto_rr', ...own, ...topics, '-m', 'hi', '-W', '20');
+      assert.equal(await asked.exit(), 0, asked.stderr());
+      assert.equal(asked.stdout(), 'you said hi\n');
+      const kept = ['-t', `kept/${name}`, '-r', '-m', 'stays'];
+      assert.equal(await runDebian(t, 'mosquitto_pub', ...own, ...kept).exit(), 0);
+      const reader = runDebian(
+        t,
+        'mosquitto_sub',
+        ...own,
+        '-t',
+        `kept/${name}/#`,
+        '-C',
+        '1',
+        '-W',
+        '20',
+      );
+      assert.equal(await reader.exit(), 0, reader.stderr());
+      assert.equal(reader.stdout(), 'stays\n');
+    }
+  }
+}
+
+/** How Debian's clients are told where the server is: TCP, TLS, Unix socket. */
+function debianWays({ ports, path, authority }: Server): string[][] {
+  return [
+    ['-p', String(ports.mqtt)],
+    ['-p', String(ports.mqtts), '--cafile', authority.certFile],
+    ['--unix', path],
+  ];
+}
+
+function runDebian(t: TestContext, program: string, ...args: string[]): RunningCommand {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  t.after(() => void child.kill('SIGKILL'));
+  return watchProcess(child);
 }
 
 /** Messages of lengths around those where frames and headers change their form. */
