@@ -4,7 +4,13 @@
 // Two widths: `narrow` fits 80 columns with short numbers, `wide` is wsar's whole line with whole numbers.
 
 import { AREA_GROUPS, diskGroup } from '#collector/report/area-groups.ts';
-import { percentText, secondsText, shortText, wholeText } from '#collector/report/number-text.ts';
+import {
+  finePercentText,
+  percentText,
+  secondsText,
+  shortText,
+  wholeText,
+} from '#collector/report/number-text.ts';
 
 export interface Column {
   head: string;
@@ -135,7 +141,12 @@ const WIDE: Record<string, Group> = {
     columns: [
       whole('spkt/s', 'network.linux.tcp.segments{direction=out}', 7),
       whole('sKiB/s', 'network.linux.ip.bytes{direction=out}', 7, KIB),
-      share('rexmt%', 'network.linux.tcp.retransmit_ratio', 6),
+      {
+        head: 'rexmt%',
+        metric: 'network.linux.tcp.retransmit_ratio',
+        width: 6,
+        text: finePercentText,
+      },
       whole('rpkt/s', 'network.linux.tcp.segments{direction=in}', 7),
       whole('rKiB/s', 'network.linux.ip.bytes{direction=in}', 7, KIB),
       whole('ovflw', 'tcp.listen.overflows', 5),

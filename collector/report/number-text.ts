@@ -9,6 +9,11 @@ export function percentText(ratio: number): string {
   return Math.abs(percent) >= 99.95 ? percent.toFixed(0) : percent.toFixed(1);
 }
 
+/** 0.0547 -> '5.47': for a share that is small when all is well. */
+export function finePercentText(ratio: number): string {
+  return Number.isFinite(ratio) ? (ratio * 100).toFixed(2) : ABSENT;
+}
+
 /** As whole as it goes: 2649440 -> '2649440', 0.4 -> '0', and '0.04' where less than one is news. */
 export function wholeText(value: number): string {
   return Number.isFinite(value) ? value.toFixed(0) : ABSENT;
