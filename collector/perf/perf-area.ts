@@ -6,11 +6,15 @@ import type { Whose } from '#collector/perf/perf-catalogue.ts';
 import type { PerfStatSource } from '#collector/perf/perf-stat-source.ts';
 import type { Column, Group } from '#collector/report/layout.ts';
 import { percentText, secondsText, shortText } from '#collector/report/number-text.ts';
+import { PROC_ROOT } from '#collector/source/source-list.ts';
+import type { TickView } from '#collector/tick-view.ts';
+import type { LabEvent } from '#core/bus/topic.ts';
 import { WsarError } from '#core/errors.ts';
 
 const WAYS = ['auto', 'ffi', 'stat'] as const;
 type Way = (typeof WAYS)[number];
 const TABLE = 'perf';
+const WORDS_CHARACTERS_MAX = 200;
 
 export const perfArea: CollectArea = {
   options: [
@@ -35,6 +39,13 @@ export const perfArea: CollectArea = {
     if (options['perf'] !== true) {
       if (options['perfShare'] === undefined) return undefined;
       throw new WsarError('WSAR_ERR_USAGE', '--perf-share is a detail of --perf', 'give both');
+    }
+    if (options['root'] !== undefined && options['root'] !== PROC_ROOT) {
+      throw new WsarError(
+        'WSAR_ERR_USAGE',
+        '--perf counts what happens here and now, --root reads a copy',
+        'leave one of them out',
+      );
     }
     const pids = [...new Set((options['pid'] as number[] | undefined) ?? [])];
     return new PerfPart(pids, options['perfBy'] as Way, options['perfShare'] as number | undefined);
@@ -70,6 +81,16 @@ class PerfPart implements AreaPart {
     await this.#openStat(host, why);
   }
 
+  /** A perf that cannot count says why. */
+  onTick({ frame }: TickView): readonly LabEvent[] {
+    return this.#children.flatMap((child) => {
+      const words = child.takeWords();
+      if (words === undefined) return [];
+      const text = `${child.id}: perf says: ${words.slice(0, WORDS_CHARACTERS_MAX)}`;
+      return [{ wallMs: frame.wallMs, kind: 'note' as const, text, data: { source: child.id } }];
+    });
+  }
+
   groups(name: string): Group[] {
     return name === TABLE ? [...HOST_GROUPS, ...this.#pids.map(processGroup)] : [];
   }
@@ -85,25 +106,25 @@ class PerfPart implements AreaPart {
     const calls = loadPerfCalls();
     if (typeof calls === 'string') return calls;
     const { PerfSource } = await import('#collector/perf/perf-source.ts');
+    const refusals: string[] = [];
     for (const whose of this.#all) {
       const source = new PerfSource({ calls, clock: host.clock, share: this.#share, whose });
       const capability = source.probe();
       if (capability.state === 'absent') {
         source.close();
-        if (whose === undefined && this.#pids.length === 0) return capability.reason;
-        host.talk(`${source.id}: ${capability.reason}`);
-        continue;
-      }
-      if (capability.state === 'degraded')
+        refusals.push(capability.reason);
+      } else host.add(source);
+      if (capability.state !== 'ok') {
         host.talk(`${source.id}: not counted: ${capability.reason}`);
-      host.add(source);
+      }
     }
-    return undefined;
+    // One that can be counted is enough to stay with this way.
+    return refusals.length === this.#all.length ? refusals[0] : undefined;
   }
 
   async #openStat(host: AreaHost, why: string): Promise<void> {
     const { PerfStatSource } = await import('#collector/perf/perf-stat-source.ts');
-    host.talk(`counters are read by perf stat, because ${why}`);
+    host.talk('counters are read by perf stat');
     for (const whose of this.#all) {
       const source = new PerfStatSource({ clock: host.clock, periodMs: host.periodMs, whose, why });
       this.#children.push(source);

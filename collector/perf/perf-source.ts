@@ -77,6 +77,8 @@ export class PerfSource implements Source {
     const reasons = absentText(absent);
     if (groups.length === 0) return { state: 'absent', reason: reasons };
     const left = targetsLeftOut > 0 ? [`${targetsLeftOut} threads found no room`] : [];
+    const user = groups.flatMap(({ userOnly }) => userOnly);
+    if (user.length > 0) left.push(`${user.join(', ')}: in user space only`);
     const reason = [reasons, ...left].filter((text) => text !== '').join('; ');
     return reason === '' ? { state: 'ok' } : { state: 'degraded', reason };
   }

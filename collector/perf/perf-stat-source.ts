@@ -40,6 +40,7 @@ export class PerfStatSource implements Source {
   #stampUs = Number.NaN;
   #share = Number.NaN;
   #isTaken = true;
+  #saidWords = '';
   #slots = { scale: -1, restarts: -1, refused: -1 };
 
   constructor(options: PerfStatSourceOptions) {
@@ -89,6 +90,14 @@ export class PerfStatSource implements Source {
 
   start(): void {
     this.#child.start();
+  }
+
+  /** What perf has to say, once; undefined while there is nothing new. */
+  takeWords(): string | undefined {
+    const { words } = this.#child;
+    if (words === this.#saidWords || words === '') return undefined;
+    this.#saidWords = words;
+    return words;
   }
 
   /** An interval came. */

@@ -29,11 +29,26 @@ test('even counts do not claim to be exact, unknown windows say nothing', () => 
   assert.equal(estimate.windows, 4);
 });
 
+test('an interval of any length: neighbours become one, nothing is lost', () => {
+  const estimate = new WindowEstimate(2);
+  for (let i = 1; i <= 1000; i++) estimate.add(0.001, new Float64Array([i, 2]));
+  assert.ok(estimate.windows >= 32 && estimate.windows <= 64);
+  assert.ok(Math.abs(estimate.totalS - 1) < 1e-9);
+  assert.ok(Math.abs(estimate.rate(0) - 500_500) < 1e-6);
+  assert.ok(Math.abs(estimate.rate(1) - 2000) < 1e-9);
+  // 1,000 windows as they were would say 0.018; joined ones, of different lengths, say more rather than less.
+  assert.ok(
+    estimate.error(0, 10) > 0.017 && estimate.error(0, 10) < 0.2,
+    `${estimate.error(0, 10)}`,
+  );
+});
+
 /** A group whose events come as `countUntil` says, on a clock that a test moves. */
 function simulated(clock: VirtualClock, countUntil: (us: number) => number) {
   const group: CountedGroup = {
     spec: { name: 'simulated', isDear: true, events: [] },
     names: ['event'],
+    userOnly: [],
     counts: new Float64Array(1),
     enabledNs: 0,
     runningNs: 0,

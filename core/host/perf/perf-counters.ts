@@ -20,6 +20,9 @@ export const DESCRIPTORS_MAX = 1024;
 /** Of the process's own limit, the share that counters may take. */
 const DESCRIPTORS_SHARE = 0.5;
 
+/** What happens in the kernel only: counted of user space it would be a lie of 0. */
+const KERNEL_ONLY = ['context-switches', 'cpu-migrations'];
+
 /** An event that is not counted, and why. */
 export interface AbsentEvent {
   name: string;
@@ -31,6 +34,8 @@ export interface CountedGroup {
   spec: PerfGroupSpec;
   /** Names of the events that are counted, in the order of `counts`. */
   names: string[];
+  /** Of them, those of which only what user space does is counted. */
+  userOnly: string[];
   /** Of the interval that the last read ended, sums over the targets; NaN: not known. */
   counts: Float64Array;
   /** Sums over the targets, ns. */
@@ -148,6 +153,7 @@ export class PerfCounters {
     this.#standing.push({
       spec,
       names: events.map(({ name }) => name),
+      userOnly: events.filter(({ isUserOnly }) => isUserOnly).map(({ name }) => name),
       counts: new Float64Array(events.length),
       enabledNs: 0,
       runningNs: 0,
@@ -174,10 +180,9 @@ function probe(
     return [];
   }
   let errno = 0;
-  // Where counting in the kernel is not allowed, an ordinary user may count what user space does; what happens in
-  // the kernel only (a context switch) would then be a lie of 0.
-  const isHardware = type === PerfType.hardware || type === PerfType.cache;
-  for (const isUserOnly of isHardware ? [false, true] : [false]) {
+  // Where counting in the kernel is not allowed, an ordinary user may count what user space does of his own processes.
+  const isAnywhere = type !== PerfType.tracepoint && !KERNEL_ONLY.includes(name);
+  for (const isUserOnly of isAnywhere ? [false, true] : [false]) {
     const event = { name, type, config: number, isUserOnly };
     const opened = PerfGroup.open(calls, target, [event]);
     if (opened instanceof PerfGroup) {

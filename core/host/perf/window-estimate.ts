@@ -14,7 +14,7 @@
 
 import { assert } from '#core/assert.ts';
 
-/** Windows of one interval; more are not taken in. */
+/** Windows of one interval that are kept apart; in a longer interval neighbours become one. */
 const WINDOWS_MAX = 64;
 
 export class WindowEstimate {
@@ -46,7 +46,8 @@ export class WindowEstimate {
   /** Takes the counts of a window; one in which something is not known says nothing. */
   add(lengthS: number, counts: Float64Array): void {
     assert(counts.length === this.#events, 'a window has a count for each event');
-    if (!(lengthS > 0) || counts.some(Number.isNaN) || this.#windows === WINDOWS_MAX) return;
+    if (!(lengthS > 0) || counts.some(Number.isNaN)) return;
+    if (this.#windows === WINDOWS_MAX) this.#joinNeighbours();
     this.#counts.set(counts, this.#windows * this.#events);
     this.#lengthsS[this.#windows++] = lengthS;
     this.#totalS += lengthS;
@@ -74,6 +75,18 @@ export class WindowEstimate {
     }
     const variance = (squares * this.#windows) / (this.#windows - 1);
     return Math.sqrt(unseen * Math.max(variance, sum)) / sum;
+  }
+
+  #joinNeighbours(): void {
+    const events = this.#events;
+    this.#windows = WINDOWS_MAX / 2;
+    for (let i = 0; i < this.#windows; i++) {
+      this.#lengthsS[i] = this.#lengthsS[2 * i]! + this.#lengthsS[2 * i + 1]!;
+      for (let event = 0; event < events; event++) {
+        const at = 2 * i * events + event;
+        this.#counts[i * events + event] = this.#counts[at]! + this.#counts[at + events]!;
+      }
+    }
   }
 
   #sum(event: number): number {

@@ -20,7 +20,7 @@ while read -r _; do
   bytes=0
   now=' '
   for file in "$folder"/*; do
-    [ -f "$file" ] || continue
+    [ -f "$file" ] && [ -r "$file" ] || continue
     files=$((files + 1))
     bytes=$((bytes + $(wc -c < "$file")))
     now="$now${file##*/} "
