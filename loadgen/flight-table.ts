@@ -7,6 +7,10 @@
 // message finds its cell taken by one that is still on its way, the older gives way and counts as
 // lost for good.
 //
+// A host that has only a part of the population sees departures of its own and arrivals from anywhere.
+// There (`isPart`) departures are not marked; an arrival marks, and one that meets its own mark is a second
+// delivery.
+//
 // Cost: 4 bytes a cell, one atomic operation a message at each end.
 
 /** Seconds of the planned rate that can be on their way at the same time. */
@@ -26,21 +30,30 @@ export function flightCells(ratePerS: number): number {
 export class FlightTable {
   readonly shared: SharedArrayBuffer;
   readonly #cells: Int32Array;
+  readonly #isPart: boolean;
 
   /** A new table of `cells` (a power of two), or the view of one that another thread made. */
-  constructor(from: number | SharedArrayBuffer) {
+  constructor(from: number | SharedArrayBuffer, isPart = false) {
+    this.#isPart = isPart;
     this.shared = typeof from === 'number' ? new SharedArrayBuffer(from * 4) : from;
     this.#cells = new Int32Array(this.shared);
   }
 
   /** Marks message `index` as on its way. False when an older one had to give way for it. */
   depart(index: number): boolean {
+    if (this.#isPart) return true;
     return Atomics.exchange(this.#cells, index % this.#cells.length, mark(index)) === 0;
   }
 
-  /** Takes the mark back: the message did not leave, or it has arrived. False when it bore none. */
+  /** The message did not leave after all. */
+  takeBack(index: number): void {
+    if (!this.#isPart) this.arrive(index);
+  }
+
+  /** The message has arrived. False when it bore no mark: it came before, or is not ours. */
   arrive(index: number): boolean {
     const cell = index % this.#cells.length;
+    if (this.#isPart) return Atomics.exchange(this.#cells, cell, mark(index)) !== mark(index);
     return Atomics.compareExchange(this.#cells, cell, mark(index), 0) === mark(index);
   }
 }

@@ -18,6 +18,8 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import { type NetworkProfile, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
 import { type ArrivalTrace, readTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
+import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
+import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { runSession } from '#loadgen/load-session.ts';
 import {
@@ -38,6 +40,7 @@ import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-p
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
 
 const WORKERS_MAX = 64;
+const HOSTS_MAX = 1000;
 const UPLOAD_BYTES_MAX = 64 * 2 ** 20;
 /** Where a search begins unless --rate says so. */
 const SEARCH_START_PER_S = 500;
@@ -189,6 +192,21 @@ const OPTIONS: OptionSpec[] = [
     help: "search the highest rate that holds the rule, like 'p99 < 50ms', from --rate on",
     parse: parseThreshold,
   },
+  {
+    flags: '--hosts <n>',
+    help: 'let this many agents (wsar agent) of the lab carry the load out',
+    parse: parseCount(1, HOSTS_MAX),
+  },
+  {
+    flags: '--virtual-hosts <n>',
+    help: 'the same with agents in network namespaces of this machine, made for the run (root)',
+    parse: parseCount(1, VIRTUAL_HOSTS_MAX),
+  },
+  {
+    flags: '--on-loss <policy>',
+    help: "when an agent dies: 'abort' (default, exit 13), 'degrade' or 'replace' (by a spare one)",
+    parse: parseOneOf('abort', 'degrade', 'replace'),
+  },
   { flags: '--hlog <file>', help: 'histograms of each second, in the log format of HdrHistogram' },
   {
     flags: '--calibrate',
@@ -253,6 +271,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   return {
     target,
     wire,
+    segment: undefined,
     isOwned: given['iOwnThisTarget'] === true,
     connections,
     ratePerS,
@@ -277,6 +296,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     findMax,
     hlogFile: given['hlog'] as string | undefined,
     calibrate: given['calibrate'] === true,
+    hosts: readHosts(given, connections),
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
 }
@@ -320,11 +340,37 @@ function parseArrivals(text: string): Arrivals {
   return { process: parseOneOf('poisson', 'constant', 'bursts')(text) };
 }
 
+/** Throws WSAR_ERR_USAGE for what several hosts cannot do. */
+function readHosts(given: Record<string, unknown>, connections: number): LoadOptions['hosts'] {
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  const virtual = given['virtualHosts'] as number | undefined;
+  const count = virtual ?? (given['hosts'] as number | undefined);
+  const policy = (given['onLoss'] as LossPolicy | undefined) ?? 'abort';
+  if (count === undefined) {
+    if (given['onLoss'] !== undefined) refuse('--on-loss is for several hosts', 'add --hosts N');
+    return undefined;
+  }
+  if (virtual !== undefined && given['hosts'] !== undefined) {
+    refuse('--hosts and --virtual-hosts are two ways to say one thing', 'take one of them');
+  }
+  if (connections < count)
+    refuse(`${connections} users are fewer than ${count} hosts`, 'take more');
+  const single = ['findMax', 'calibrate'].find((name) => given[name] !== undefined);
+  if (single !== undefined) refuse('--find-max and --calibrate are for one host', 'leave them out');
+  if ((given['arrivals'] as Arrivals | undefined)?.trace !== undefined) {
+    refuse('a trace cannot be sent to agents', 'take another process, or one host');
+  }
+  if (given['engine'] === 'stack') refuse('engine stack is for one host', 'take another engine');
+  return { count, isVirtual: virtual !== undefined, policy };
+}
+
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
 function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
   const population = [
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
-    ...['stages', 'day', 'spike'],
+    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (isHttp && wrong !== undefined) {

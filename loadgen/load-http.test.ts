@@ -42,9 +42,11 @@ describe('wsar load on HTTP', { concurrency: 3 }, () => {
       'messages.errors > 0',
     );
     assert.equal(await run.exit(), 0, run.stderr());
-    const { protocol, messages, latencyUs, thresholds } = summaryOf(run);
+    const { protocol, messages, latencyUs, steadyS, thresholds } = summaryOf(run);
     assert.equal(protocol, 'http 1.1 by autocannon');
-    assert.ok(messages.received > 250 && messages.received <= 420, `${messages.received}`);
+    // autocannon counts its rate in whole seconds: one that it has begun may be spent.
+    const most = 200 * (Math.ceil(steadyS) + 1);
+    assert.ok(messages.received > 250 && messages.received <= most, `${messages.received}`);
     assert.ok(Math.abs(requests - messages.received) <= 20);
     assert.ok(latencyUs.count >= messages.received);
     assert.equal(thresholds[0]?.failed, false);

@@ -4,6 +4,8 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
+import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
+import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { Target } from '#loadgen/target.ts';
@@ -15,7 +17,10 @@ export interface LoadOptions {
   isOwned: boolean;
   /** What is spoken on the connections. */
   wire: WirePlan;
+  /** Users of this process. */
   connections: number;
+  /** The population they are part of; undefined = they are all of it. */
+  segment: Segment | undefined;
   /** Number of the first user; his client id is 10000000 plus this. */
   firstUser: number;
   /** Messages per second, all users together; 0 = users are only there. */
@@ -49,6 +54,8 @@ export interface LoadOptions {
   findMax: Threshold | undefined;
   /** File for the histograms of each second; undefined = none. */
   hlogFile: string | undefined;
+  /** Agents that carry the load out; undefined = this process alone. */
+  hosts: { count: number; isVirtual: boolean; policy: LossPolicy } | undefined;
   /** Measure what the generator can do on this host first. */
   calibrate: boolean;
   /** 99 of 100 messages must leave within this time of their plan, else the run is invalid. */

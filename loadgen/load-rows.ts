@@ -53,9 +53,11 @@ const TIMING_HELP: Record<TimingName, string> = {
 
 const TARGET = 'wsar.load.connections.target';
 const CPU = 'wsar.load.cpu_us';
+const COVERAGE = 'wsar.load.coverage';
 
 /** The schema of source `load`. */
 export const LOAD_METRICS: MetricDef[] = [
+  def(COVERAGE, 'cover', '1', 'gauge', 'part of the hosts of this load that are there'),
   def(TARGET, 'goal', '{connection}', 'gauge', 'users that shall be logged in'),
   ...COUNT_DEFS.map(({ name, short, unit, kind, help }) => def(name, short, unit, kind, help)),
   ...TIMING_NAMES.flatMap((timing) =>
@@ -75,6 +77,8 @@ export const LOAD_METRICS: MetricDef[] = [
 /** What a row is made of, beside its tick. */
 export interface LoadSecond {
   target: number;
+  /** Part of the hosts that are there: 1 with one host. */
+  coverage: number;
   counts: Counts;
   timings: Timings;
   cpuUs: number;
@@ -82,7 +86,10 @@ export interface LoadSecond {
 }
 
 export function loadRow(tick: Tick, second: LoadSecond): Row {
-  const values: Record<string, MetricValue> = { [TARGET]: second.target };
+  const values: Record<string, MetricValue> = {
+    [TARGET]: second.target,
+    [COVERAGE]: second.coverage,
+  };
   for (const { name, field } of COUNT_DEFS) values[name] = second.counts[field];
   const histograms: Record<string, string> = {};
   for (const timing of TIMING_NAMES) {

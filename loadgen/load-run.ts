@@ -43,6 +43,14 @@ const LATE_RATIO_MAX = 0.02;
 /** Fewer users than this, and their memory drowns in the noise of the runtime. */
 const MEMORY_USERS_MIN = 5000;
 
+/** Where the hosts of one load wait for each other. */
+export interface Barrier {
+  /** Everybody is in here: when does the steady phase begin (us of the clock)? */
+  ready(): Promise<number>;
+  /** Everything has arrived here: resolves when it has everywhere. */
+  drained(): Promise<void>;
+}
+
 export interface LoadRunParts {
   clock: Clock;
   options: LoadOptions;
@@ -55,6 +63,10 @@ export interface LoadRunParts {
   /** Ends the run early and cleanly. */
   signal: AbortSignal;
   onPhase: (phase: PhaseName, wallMs: number) => void;
+  /** With other hosts: where to wait for them. */
+  barrier?: Barrier;
+  joinsLate?: boolean;
+  clockOffsetUs?: number;
 }
 
 export class LoadRun implements LoadDriver {
@@ -192,7 +204,9 @@ export class LoadRun implements LoadDriver {
     const { clock, options, signal, onPhase } = this.#parts;
     if (this.#failure !== undefined) return 'failed';
     if (signal.aborted) return 'stopped';
-    this.#steadyStartUs = this.#nowUs() + AHEAD_US;
+    const { barrier } = this.#parts;
+    this.#steadyStartUs = (await barrier?.ready()) ?? this.#nowUs() + AHEAD_US;
+    if (signal.aborted) return 'stopped';
     this.#planEndUs = this.#steadyStartUs + options.durationMs * 1000;
     this.#appendPlan();
     this.#control.endUs = this.#planEndUs;
@@ -215,6 +229,7 @@ export class LoadRun implements LoadDriver {
     await this.#drain(
       signal.aborted ? Math.min(STOPPED_DRAIN_MS, options.drainMs) : options.drainMs,
     );
+    if (!signal.aborted) await barrier?.drained();
     if (this.#failure !== undefined) return 'failed';
     return signal.aborted ? 'stopped' : 'complete';
   }
@@ -261,16 +276,20 @@ export class LoadRun implements LoadDriver {
       const onTheirWay = counts.sent - counts.received - counts.overrun;
       const unanswered =
         counts.sent - counts.acked + (counts.receipts > 0 ? counts.received - counts.receipts : 0);
-      if (hasAllSent && onTheirWay <= 0 && unanswered <= 0) return;
+      // What other hosts sent here and we sent there is not known here: only silence tells.
+      const isPart = options.segment !== undefined;
+      if (!isPart && hasAllSent && onTheirWay <= 0 && unanswered <= 0) return;
       const sum = counts.sent + counts.received + counts.acked + counts.receipts;
       if (sum !== moved) {
         moved = sum;
         movedUs = this.#nowUs();
       }
-      const quietMs = signal.aborted ? DRAIN_QUIET_MS / 3 : DRAIN_QUIET_MS;
+      const isShort = signal.aborted || (isPart && hasAllSent);
+      const quietMs = isShort ? DRAIN_QUIET_MS / 3 : DRAIN_QUIET_MS;
       if (this.#nowUs() - movedUs > quietMs * 1000) return;
       await this.#pause(LOOK_MS);
     }
+    if (options.segment !== undefined) return;
     const { sent, received, overrun } = this.#look();
     this.#cutOnTheirWay = sent - received - overrun;
   }
@@ -333,7 +352,8 @@ export class LoadRun implements LoadDriver {
   #checkLittle(steadyS: number): LittleCheck | undefined {
     const { sent, received } = this.#steadyMessages;
     const { service } = this.#crew.total;
-    if (!(steadyS > 0) || sent === 0 || service.count > received * (1 + LATE_RATIO_MAX)) {
+    const isPart = this.#parts.options.segment !== undefined;
+    if (isPart || !(steadyS > 0) || sent === 0 || service.count > received * (1 + LATE_RATIO_MAX)) {
       return undefined;
     }
     return this.#little.check(received / steadyS, service.mean);

@@ -16,7 +16,9 @@ import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { measureCeiling } from '#loadgen/ceiling/measure-ceiling.ts';
 import { HistogramFile } from '#loadgen/histogram-file.ts';
 import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
-import { HttpRun } from '#loadgen/http/http-run.ts';
+import { type HostsPlace, openHostsPlace } from '#loadgen/hosts/hosts-place.ts';
+import { HostsRun } from '#loadgen/hosts/hosts-run.ts';
+import { HttpRun, type HttpRunParts } from '#loadgen/http/http-run.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { joinLab, type LabLink } from '#loadgen/lab-link.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
@@ -46,6 +48,11 @@ const SEARCH_STEP_TICKS = 4;
 /** Brokers count their clients every ten seconds: a shorter phase is not in their figures. */
 const BROKER_COUNT_S = 12;
 
+/** Where connections come from, and with several hosts where those are met. */
+type SessionRoute = LoadRoute & { place: HostsPlace | undefined };
+/** What every kind of load is made of. */
+type DriverParts = HttpRunParts;
+
 const NO_ROUTE: LoadRoute = { sources: undefined, stack: undefined };
 
 const PARENT_LOST = new WsarError(
@@ -67,16 +74,22 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
   const { isHttp } = options.wire;
-  const route = isHttp ? NO_ROUTE : planRoute(options, target);
-  requireRoom(
-    { connections: options.connections, engine, isTargetHere: target.isLoopback },
-    readHostRoom('/proc', '/sys/fs/cgroup'),
-  );
+  const { hosts } = options;
+  const isElsewhere = isHttp || hosts !== undefined;
+  const route = isElsewhere ? NO_ROUTE : planRoute(options, target);
+  if (hosts?.isVirtual !== false) {
+    requireRoom(
+      { connections: options.connections, engine, isTargetHere: target.isLoopback },
+      readHostRoom('/proc', '/sys/fs/cgroup'),
+    );
+  }
   const orphaned = new AbortController();
   watchLifeline(() => orphaned.abort(PARENT_LOST));
-  const link = await joinLab(readLabEnvironment(), clock);
+  const environment = readLabEnvironment();
+  const link = await joinLab(environment, clock);
   link.onLost(() => orphaned.abort(BUS_LOST));
   const session = new LoadSession(context, options, link, clock);
+  let place: HostsPlace | undefined;
   let exitCode: ExitCode = EXIT.ok;
   try {
     const { sources } = route;
@@ -97,8 +110,13 @@ export async function runSession(context: CommandContext, options: LoadOptions):
       );
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     if (options.calibrate) await session.calibrate(signal);
-    exitCode = await session.run(target, route, signal);
+    if (hosts !== undefined) {
+      place = await openHostsPlace(hosts, environment, context.root, clock);
+      for (const [id, pid] of place.pids) context.talk(`virtual host ${id}: process ${pid}\n`);
+    }
+    exitCode = await session.run(target, { ...route, place }, signal);
   } finally {
+    await place?.close();
     session.close();
     await link.close();
   }
@@ -158,7 +176,7 @@ class LoadSession {
   }
 
   /** The load itself and its report. */
-  async run(target: ResolvedTarget, route: LoadRoute, signal: AbortSignal): Promise<ExitCode> {
+  async run(target: ResolvedTarget, route: SessionRoute, signal: AbortSignal): Promise<ExitCode> {
     let told: Promise<LoadContext['server']> = Promise.resolve(undefined);
     const parts = {
       clock: this.#clock,
@@ -170,16 +188,14 @@ class LoadSession {
         if (phase === 'end') told = this.#askServer(target, run);
       },
     };
-    const { isHttp } = this.#options.wire;
-    const run: LoadDriver = isHttp
-      ? new HttpRun(parts)
-      : new LoadRun({ ...parts, ...route, run: randomBytes(4).readUInt32LE() });
+    const run = this.#driver(parts, route);
     this.#search = this.#startSearch(run);
     const done = run.run();
     // Not a result: what the awaits below throw first must not leave it unheard.
     done.catch(() => {});
-    // The rate of autocannon is fixed.
-    if (!isHttp) await this.#link.offerRate(run);
+    // The rate of autocannon is fixed, and that of agents is theirs.
+    const isOurs = run instanceof LoadRun;
+    if (isOurs) await this.#link.offerRate(run);
     this.#lastTickUs = this.#clock.monoUs();
     let seconds: Promise<void> = Promise.resolve();
     const stopTicks = startTicker(this.#clock, 1000, (tick) => {
@@ -197,7 +213,9 @@ class LoadSession {
     this.#file?.interval(this.#clock.wallMs(), restUs, await run.takeSecond());
     const summary = summarize(result, {
       ...this.#known,
-      socketsPerUser: (route.stack === undefined ? 1 : 0) + (target.isLoopback ? 1 : 0),
+      socketsPerUser: isOurs
+        ? (route.stack === undefined ? 1 : 0) + (target.isLoopback ? 1 : 0)
+        : 0,
       server: await told,
       search: this.#search?.result(),
     });
@@ -206,6 +224,16 @@ class LoadSession {
     if (result.end !== 'complete') return EXIT.ok;
     if (!summary.valid) throw invalidRun(summary);
     return this.#judge(summary);
+  }
+
+  #driver(parts: DriverParts, { place, ...route }: SessionRoute): LoadDriver {
+    const { options } = parts;
+    const run = randomBytes(4).readUInt32LE();
+    if (options.wire.isHttp) return new HttpRun(parts);
+    if (place === undefined) return new LoadRun({ ...parts, ...route, run });
+    const { count: hosts, policy } = options.hosts!;
+    const { bus, lab } = place;
+    return new HostsRun({ ...parts, bus, lab, hosts, policy, run, talk: this.#context.talk });
   }
 
   /** Says which rules failed. */
@@ -252,7 +280,9 @@ class LoadSession {
     const counts = run.counts();
     const cpu = process.cpuUsage();
     const intervalUs = tick.monoUs - this.#lastTickUs;
+    const { alive, total } = run.hosts ?? { alive: 1, total: 1 };
     const row = loadRow(tick, {
+      coverage: alive / total,
       target: this.#options.connections,
       counts,
       timings,

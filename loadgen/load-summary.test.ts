@@ -148,6 +148,7 @@ test('a row has every metric of the schema and no other; empty histograms are ab
   timings.latency.record(1234);
   const row = loadRow(tick, {
     target: 10,
+    coverage: 1,
     counts: sumBoards([board, board]),
     timings,
     cpuUs: 5,

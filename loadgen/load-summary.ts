@@ -12,6 +12,7 @@ import type { Ceiling } from '#loadgen/ceiling/measure-ceiling.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { kernelWitness } from '#loadgen/kernel-witness.ts';
 import type { LittleCheck } from '#loadgen/little.ts';
+import type { HostsReport } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { serverWitness } from '#loadgen/server-witness.ts';
@@ -59,6 +60,9 @@ export interface LoadResult {
   little: LittleCheck | undefined;
   /** TCP sockets of this network namespace, before the first login and at the end of the steady phase. */
   sockets: { before: number | undefined; during: number | undefined };
+  /** With several hosts: what became of them, and the users of those that were lost. */
+  hosts?: HostsReport;
+  lostUsers?: number;
   /** What engine stack counted; undefined with other engines. */
   stack: StackCounts | undefined;
 }
@@ -160,6 +164,7 @@ function figuresOf(result: LoadResult) {
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
     ...(result.stack === undefined ? {} : { stack: result.stack }),
+    ...(result.hosts === undefined ? {} : { hosts: result.hosts }),
   };
 }
 
@@ -182,7 +187,12 @@ function witnessesOf(result: LoadResult, { socketsPerUser, server, ceiling }: Lo
 
 function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf>): string[] {
   const { little, kernel, server, ceiling } = witnesses;
+  const { hosts } = result;
   const warnings: string[] = [];
+  if (hosts !== undefined && hosts.lost.length > 0) {
+    const who = hosts.lost.map(({ id, atS }) => `${id} at ${atS} s`).join(', ');
+    warnings.push(`coverage ${hosts.alive}/${hosts.total}: lost ${who}`);
+  }
   if (little !== null && !little.agrees) {
     warnings.push(
       `Little's law does not hold: ${little.onTheWay} messages were on their way on average, ` +
@@ -234,7 +244,8 @@ function flawsOfTarget(result: LoadResult, context: LoadContext): string[] {
   const { options, counts, end, failure, cutOnTheirWay } = result;
   const flaws = failure === undefined ? [] : [failure];
   if (end === 'stopped') flaws.push('it was stopped before its end');
-  const missing = options.connections - counts.ready;
+  // A lost host is told by its own sentence.
+  const missing = options.connections - (result.lostUsers ?? 0) - counts.ready;
   if (missing > 0 && failure === undefined && end === 'complete') {
     flaws.push(`${missing} of ${options.connections} users were not logged in at the end`);
   }

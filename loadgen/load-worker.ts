@@ -4,6 +4,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
+import { type Clock, shiftClock } from '#core/clock/clock.ts';
 import { createHostClock } from '#core/clock/host-clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
@@ -54,7 +55,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
     assert(handled !== undefined, 'the population stands before the reactor runs');
     return handled;
   };
-  const clock = createHostClock();
+  const clock = shiftClock(createHostClock(), plan.clockOffsetUs);
   const control = new RunControl(plan.control);
   const timings = createTimings();
   let tick = control.tick;
@@ -103,12 +104,12 @@ function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
 function populate(
   plan: WorkerPlan,
   reactor: ClientReactor,
-  clock: ReturnType<typeof createHostClock>,
+  clock: Clock,
   control: RunControl,
   timings: ReturnType<typeof createTimings>,
 ): Population {
   const { board, present } = plan;
-  const flights = new FlightTable(plan.flights);
+  const flights = new FlightTable(plan.flights, plan.isPart);
   const users = new UserTable(plan.firstUser, plan.userCount, reactor.capacity, clock.monoUs());
   const { level } = plan.wire;
   const packets = new UserPackets({
@@ -151,5 +152,6 @@ function populate(
     keepAliveMs,
     seed,
     level,
+    joinsLate: plan.joinsLate,
   });
 }

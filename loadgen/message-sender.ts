@@ -65,6 +65,11 @@ export class MessageSender {
     this.#cursor = new ArrivalCursor(parts.plan, parts.schedule);
   }
 
+  /** Leaves out what was due before `nowUs`: others have carried it out, or nobody has. */
+  skip(nowUs: number): void {
+    while (this.#cursor.dueUs() < nowUs) this.#cursor.advance();
+  }
+
   /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */
   turn(nowUs: number): number {
     const { control, users, plan, board } = this.#parts;
@@ -129,7 +134,7 @@ export class MessageSender {
     // Marked before it can leave: the receiver's thread may be faster than the next line.
     if (!flights.depart(index)) board[BOARD.overrun]!++;
     if (!reactor.send(users.conn[user]!, packets.publish, 0, packets.publish.length)) {
-      flights.arrive(index);
+      flights.takeBack(index);
       this.#hold(index, dueUs, wasHeld);
       return;
     }

@@ -42,6 +42,8 @@ export interface PopulationParts extends LoginParts {
   seed: number;
   /** Protocol level of MQTT. */
   level: number;
+  /** See WorkerPlan. */
+  joinsLate: boolean;
 }
 
 export class Population implements ReactorHandler {
@@ -51,9 +53,11 @@ export class Population implements ReactorHandler {
   readonly #suback = new SubackFields();
   /** In the logout phase: the next user to leave. */
   #leaver = 0;
+  #mustSkip: boolean;
 
   constructor(parts: PopulationParts) {
     this.#parts = parts;
+    this.#mustSkip = parts.joinsLate;
     this.#desk = new LoginDesk(parts);
     const { capacity } = parts.reactor;
     const slots = Math.min(capacity, CUT_PACKETS_MAX);
@@ -123,6 +127,10 @@ export class Population implements ReactorHandler {
       case PHASE.ramp:
         return this.#desk.turn(nowUs);
       case PHASE.steady:
+        if (this.#mustSkip) {
+          this.#mustSkip = false;
+          sender.skip(nowUs);
+        }
         return Math.min(this.#desk.turn(nowUs), sender.turn(nowUs));
       case PHASE.drain:
         return sender.turn(nowUs);

@@ -47,6 +47,7 @@ export function summaryTable(summary: LoadSummary): string {
     timing('latency', summary.latencyUs),
     timing('service', summary.serviceUs),
     timing('lateness', summary.latenessUs),
+    ...hosts(summary),
     ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
     '',
     row('generator', cpu(summary), memory(summary)),
@@ -112,6 +113,13 @@ function witnesses({ little, kernel, server, ceiling }: LoadSummary): string[] {
         ]),
   ];
   return parts.length === 0 ? [] : [row('cross-checks', ...parts)];
+}
+
+function hosts({ hosts: told }: LoadSummary): string[] {
+  if (told === undefined) return [];
+  const { alive, total, planHash, clockErrorUsMax } = told;
+  const clocks = `clocks within ${duration(clockErrorUsMax)}`;
+  return [row('hosts', `coverage ${alive}/${total}`, `plan ${planHash}`, clocks)];
 }
 
 function search({ search: found }: LoadSummary): string[] {

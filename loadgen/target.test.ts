@@ -6,13 +6,15 @@ import { parseTarget, resolveTarget } from '#loadgen/target.ts';
 test('targets are read as people write them', () => {
   assert.deepEqual(parseTarget('mqtt://localhost'), {
     text: 'mqtt://localhost:1883',
+    scheme: 'mqtt',
     host: 'localhost',
     port: 1883,
+    path: '',
   });
   assert.equal(parseTarget('mqtt://127.0.0.1:7/').port, 7);
   for (const bad of [
-    ...['', '127.0.0.1:1883', 'mqtts://127.0.0.1', 'mqtt://', 'mqtt://host:0', 'mqtt://host:70000'],
-    ...['mqtt://user:secret@127.0.0.1', 'mqtt://a b', 'mqtt://[::1]:1883', 'ws://127.0.0.1'],
+    ...['', '127.0.0.1:1883', 'gopher://127.0.0.1', 'mqtt://', 'mqtt://host:0', 'mqtt://host:70000'],
+    ...['mqtt://user:secret@127.0.0.1', 'mqtt://a b', 'mqtt://[::1]:1883'],
   ]) {
     assert.throws(() => parseTarget(bad), WsarError, bad);
   }

@@ -41,8 +41,14 @@ export interface WorkerPlan {
   windowMax: number;
   board: Board;
   control: SharedArrayBuffer;
+  /** What is added to this host's clock, us. */
+  clockOffsetUs: number;
   schedule: SharedArrayBuffer;
   flights: SharedArrayBuffer;
+  /** Messages come from other hosts too, and go there: see FlightTable. */
+  isPart: boolean;
+  /** The plan has begun without this worker: it leaves out what was due before. */
+  joinsLate: boolean;
   /** One byte a user of the whole population: 1 = ready. */
   present: Uint8Array<SharedArrayBuffer>;
 }
@@ -68,20 +74,25 @@ export function planWorkers(
     sources: SourcePlan | undefined;
     stack: StackPlan | undefined;
     run: number;
+    joinsLate?: boolean | undefined;
+    clockOffsetUs?: number | undefined;
   },
   control: SharedArrayBuffer,
   schedule: SharedArrayBuffer,
 ): WorkerPlan[] {
   const { options, target, stack, run } = load;
   const { connections, workers } = options;
-  const present = new Uint8Array(new SharedArrayBuffer(connections));
+  const { first, total } = options.segment ?? { first: 0, total: connections };
+  const present = new Uint8Array(new SharedArrayBuffer(total));
+  // Users of other hosts are there as far as we know.
+  if (options.segment !== undefined) present.fill(1).fill(0, first, first + connections);
   const peakPerS = Math.max(...rateSteps(options.ratePlan).map(({ ratePerS }) => ratePerS));
   const flights = new FlightTable(flightCells(Math.max(peakPerS, FLIGHT_RATE_MIN_PER_S)));
   return Array.from({ length: workers }, (_, index) => {
     const share = shareOfUsers(connections, workers, index);
     const sources = stack === undefined ? load.sources : stack.sources[index]!;
     return {
-      firstUser: share.first,
+      firstUser: first + share.first,
       userCount: share.count,
       engine: options.engine,
       stack: stack?.parts[index],
@@ -90,7 +101,7 @@ export function planWorkers(
       plan: {
         seed: options.seed,
         process: options.process,
-        users: connections,
+        users: total,
         trace: options.trace?.gaps,
       },
       run,
@@ -102,8 +113,11 @@ export function planWorkers(
       windowMax: Math.max(1, Math.floor(WINDOW_MAX / workers)),
       board: createBoard(),
       control,
+      clockOffsetUs: load.clockOffsetUs ?? 0,
       schedule,
       flights: flights.shared,
+      isPart: options.segment !== undefined,
+      joinsLate: load.joinsLate === true,
       present,
     };
   });

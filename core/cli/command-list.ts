@@ -20,6 +20,10 @@ export const COMMANDS: Record<string, { file: string; summary: string; isLean?: 
     file: 'loadgen/load-command.ts',
     summary: 'log in a population of users and let them talk',
   },
+  agent: {
+    file: 'loadgen/agent-command.ts',
+    summary: 'carry out a part of the loads that a controller plans',
+  },
   tee: {
     file: 'tee-proxy/tee-command.ts',
     summary: 'pass traffic to production and a bounded copy to a shadow',

@@ -21,6 +21,16 @@ export const systemClock: Clock = {
   },
 };
 
+/** The same clock, its monotonic time `offsetUs` ahead: what several hosts agree on. */
+export function shiftClock(clock: Clock, offsetUs: number): Clock {
+  if (offsetUs === 0) return clock;
+  return {
+    monoUs: () => clock.monoUs() + offsetUs,
+    wallMs: () => clock.wallMs(),
+    after: (delayMs, callback) => clock.after(delayMs, callback),
+  };
+}
+
 /** A clock that a test moves by hand; due callbacks run in order of time inside `advance`. */
 export class VirtualClock implements Clock {
   #nowUs = 0;

@@ -91,6 +91,8 @@ async function search(
     ...given,
     target,
     wire: PLAIN,
+    segment: undefined,
+    hosts: undefined,
     connections: users,
     workers: Math.min(users, given.workers),
     ratePerS: START_PER_S,

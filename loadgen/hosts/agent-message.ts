@@ -1,0 +1,84 @@
+// What a controller and its agents say to each other on the bus, as JSON under wsar/<lab>/agent/<id>/:
+//
+//   hello (retained)  Hello; cleared when the agent leaves; `gone` is its last will
+//   command           AgentCommand, controller to agent
+//   ack               AgentAnswer, agent to controller
+//
+//   clock x n -> plan -> ready -> start -> second ... -> drained -> logout -> done
+//
+// `stop` and `failed` may come at any time. Numbers are those of the controller's clock.
+
+import type { ErrorCode } from '#core/errors.ts';
+import type { ClockOffset } from '#loadgen/hosts/clock-offset.ts';
+import type { Segment } from '#loadgen/hosts/segment.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { LoadEnd } from '#loadgen/load-summary.ts';
+import type { Counts } from '#loadgen/worker-board.ts';
+
+export interface Hello {
+  id: string;
+  host: string;
+  pid: number;
+}
+
+/** LoadOptions as JSON can say them. */
+export type PlainOptions = Omit<LoadOptions, 'rampPerS' | 'trace'> & { rampPerS: number | null };
+
+export type AgentCommand =
+  | { kind: 'clock'; sentUs: number }
+  | {
+      kind: 'plan';
+      run: number;
+      options: PlainOptions;
+      segment: Segment;
+      offset: ClockOffset;
+      /** The others have begun: what was due before it is ready is not sent. */
+      joinsLate: boolean;
+    }
+  | { kind: 'start'; atUs: number }
+  | { kind: 'logout' }
+  | { kind: 'stop' };
+
+export type AgentAnswer =
+  | { kind: 'clock'; sentUs: number; agentUs: number }
+  | { kind: 'ready'; hash: number }
+  | { kind: 'second'; counts: Counts; histograms: Record<string, string> }
+  | { kind: 'drained' }
+  | {
+      kind: 'done';
+      end: LoadEnd;
+      counts: Counts;
+      histograms: Record<string, string>;
+      figures: AgentFigures;
+    }
+  | { kind: 'failed'; code: ErrorCode | undefined; message: string; hint: string };
+
+/** What an agent tells at its end beside counts and histograms. */
+export interface AgentFigures {
+  rampS: number;
+  steadyS: number;
+  sentInSteady: number;
+  rampCpuUs: number;
+  cpuUs: number;
+  userBytesPerConnection: number | null;
+  sourceAddresses: number;
+}
+
+export function toPlainOptions(options: LoadOptions): PlainOptions {
+  const { rampPerS, trace: _trace, ...rest } = options;
+  return { ...rest, rampPerS: Number.isFinite(rampPerS) ? rampPerS : null };
+}
+
+export function fromPlainOptions(plain: PlainOptions): LoadOptions {
+  return {
+    ...plain,
+    rampPerS: plain.rampPerS ?? Number.POSITIVE_INFINITY,
+    trace: undefined,
+    sources: plain.sources ?? undefined,
+    network: plain.network ?? undefined,
+    findMax: undefined,
+    failIf: [],
+    hlogFile: undefined,
+    hosts: undefined,
+  };
+}

@@ -1,0 +1,162 @@
+// Several agents: the plan of all together, clocks, and what the death of one means, with agents in
+// network namespaces of their own.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, type TestContext, test } from 'node:test';
+import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
+import type { Row } from '#core/metric/row.ts';
+import type { ArrivalPlan } from '#loadgen/arrivals.ts';
+import { clockOffset } from '#loadgen/hosts/clock-offset.ts';
+import { segmentHash, segmentOf } from '#loadgen/hosts/segment.ts';
+import { whyNoVirtualHosts } from '#loadgen/hosts/virtual-hosts.ts';
+import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { type RunningCommand, startWsar } from '#test/command.ts';
+import { skipUnless } from '#test/foreign-part.ts';
+
+const obstacle = whyNoVirtualHosts();
+const skip = skipUnless(obstacle === undefined ? [] : [obstacle], 'run as root');
+
+test('1, 2, 7 and 30 hosts plan the same messages, to the bit', () => {
+  for (const process of ['poisson', 'constant', 'bursts'] as const) {
+    const total = 1000;
+    const plan: ArrivalPlan = { seed: 5, process, users: total };
+    const hashes = [1, 2, 7, 30].map((hosts) => {
+      const parts = Array.from({ length: hosts }, (_, index) => segmentOf(total, hosts, index));
+      assert.equal(
+        parts.reduce((sum, { count }) => sum + count, 0),
+        total,
+      );
+      return parts.reduce((hash, part) => hash ^ segmentHash(plan, part), 0) >>> 0;
+    });
+    assert.equal(new Set(hashes).size, 1, `${process}: ${hashes}`);
+    assert.notEqual(segmentHash({ ...plan, seed: 6 }, segmentOf(total, 1, 0)), hashes[0]);
+  }
+});
+
+test('a clock that is skewed is found within its error; one that is not stays untouched', () => {
+  const exchange = (offsetUs: number, thereUs: number, backUs: number) => {
+    const sentUs = 1e9;
+    return { sentUs, theirsUs: sentUs + thereUs - offsetUs, receivedUs: sentUs + thereUs + backUs };
+  };
+  for (const offsetUs of [-5e6, -3000, 3000, 7e9]) {
+    const found = clockOffset([
+      exchange(offsetUs, 9000, 300),
+      exchange(offsetUs, 400, 500),
+      exchange(offsetUs, 100, 20_000),
+    ]);
+    assert.equal(found.errorUs, 450);
+    assert.ok(Math.abs(found.offsetUs - offsetUs) <= found.errorUs);
+  }
+  assert.equal(clockOffset([exchange(0, 500, 300)]).offsetUs, 0);
+});
+
+function summaryOf(run: RunningCommand): LoadSummary {
+  return JSON.parse(run.stdout().trimEnd().split('\n').at(-1) ?? '') as LoadSummary;
+}
+
+function rowsOf(run: RunningCommand): Row[] {
+  const lines = run.stdout().trimEnd().split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as Row);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** A load by three virtual hosts, one of which is killed when messages flow (or none). */
+async function loadWithDeath(t: TestContext, ...more: string[]) {
+  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
+  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
+  const run = startWsar(t, [
+    ...['load', '--target', url!, '--json', '--virtual-hosts', '3', '--lateness-max', '60s'],
+    ...['--connections', '150', '--rate', '300/s', '--duration', '3s', '--drain', '1s', ...more],
+  ]);
+  await run.line(/"wsar.load.messages.received":[1-9]/);
+  const pids = [...run.stderr().matchAll(/virtual host (\S+): process (\d+)/g)];
+  const ids = pids.map(([, , pid]) => Number(pid));
+  if (more.length > 0) process.kill(ids[1]!, 'SIGKILL');
+  const exitCode = await run.exit();
+  const devices = ids.map((pid) => `wv${pid}`).filter((at) => existsSync(`/sys/class/net/${at}`));
+  assert.deepEqual([ids.filter(isRunning), devices], [[], []], 'no process and no device is left');
+  return { exitCode, run, summary: summaryOf(run) };
+}
+
+describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
+  test('three hosts: every user in, every message there, one plan', async (t) => {
+    const { exitCode, run, summary } = await loadWithDeath(t);
+    assert.equal(exitCode, 0, run.stderr());
+    const { connections, messages, hosts } = summary;
+    assert.deepEqual([connections.loggedIn, connections.sourceAddresses], [150, 3]);
+    assert.deepEqual([messages.received, messages.lost], [messages.planned, 0]);
+    assert.equal(messages.unmatched, 0);
+    assert.deepEqual([hosts?.total, hosts?.alive, hosts?.lost], [3, 3, []]);
+    const whole = segmentHash({ seed: 1, process: 'poisson', users: 150 }, segmentOf(150, 1, 0));
+    assert.equal(Number.parseInt(hosts!.planHash, 16), whole);
+  });
+
+  test('SIGKILL of one, degrade: the dip in its second, coverage 2/3, exit 0', async (t) => {
+    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'degrade');
+    assert.equal(exitCode, 0, run.stderr());
+    assert.deepEqual([summary.hosts?.alive, summary.hosts?.lost.length], [2, 1]);
+    assert.match(summary.warnings[0]!, /^coverage 2\/3: lost v00\d at /);
+    const lostMs = summary.hosts!.lost[0]!.wallMs;
+    const dip = rowsOf(run).find(({ wallMs }) => wallMs >= lostMs)!;
+    assert.ok(dip.wallMs - lostMs <= 2000);
+    assert.equal(dip.values['wsar.load.connections.logged_in'], 100);
+    assert.ok(Number(dip.values['wsar.load.coverage']) < 0.7);
+  });
+
+  test('SIGKILL of one, abort: exit 13 and a partial report', async (t) => {
+    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'abort');
+    assert.equal(exitCode, 13);
+    assert.match(run.stderr(), /host v00\d was lost .* s into the steady phase: coverage 2\/3/);
+    assert.deepEqual([summary.end, summary.valid], ['failed', false]);
+    assert.ok(summary.messages.received > 0);
+  });
+
+  test('SIGKILL of one, replace: a spare takes its users over', async (t) => {
+    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'replace');
+    assert.equal(exitCode, 0, run.stderr());
+    assert.deepEqual([summary.connections.loggedIn, summary.hosts?.alive], [150, 3]);
+  });
+});
+
+test('agents of other hosts are waited for on the bus; without one the command line is wrong', async (t) => {
+  const bare = startWsar(t, [
+    ...['load', '--target', 'mqtt://127.0.0.1:9', '--hosts', '2', '--connections', '9'],
+    ...['--duration', '1s'],
+  ]);
+  const agent = startWsar(t, ['agent']);
+  assert.deepEqual([await bare.exit(), await agent.exit()], [4, 2]);
+  assert.match(agent.stderr(), /an agent needs the bus of a lab/);
+});
+
+test('two agents by hand, one load after the other, then SIGTERM', async (t) => {
+  const bus = await startEmbeddedBus();
+  t.after(() => bus.close());
+  const env = { WSAR_BUS_URL: bus.url, WSAR_LAB: 'by-hand' };
+  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
+  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
+  const agents = ['a', 'b'].map((id) => startWsar(t, ['agent', '--id', id], { env }));
+  await Promise.all(agents.map((agent, i) => agent.line(new RegExp(`^ready ${'ab'[i]}$`, 'm'))));
+  for (let round = 0; round < 2; round++) {
+    const run = startWsar(
+      t,
+      [
+        ...['load', '--target', url!, '--json', '--hosts', '2', '--lateness-max', '60s'],
+        ...['--connections', '60', '--rate', '100/s', '--duration', '1s'],
+      ],
+      { env },
+    );
+    assert.equal(await run.exit(), 0, run.stderr());
+    const { connections, messages } = summaryOf(run);
+    assert.deepEqual([connections.loggedIn, messages.lost], [60, 0]);
+  }
+  for (const agent of agents) agent.child.kill('SIGTERM');
+  assert.deepEqual(await Promise.all(agents.map((agent) => agent.exit())), [143, 143]);
+});
