@@ -44,8 +44,8 @@ describe('wsar load on HTTP', { concurrency: 3 }, () => {
     assert.equal(await run.exit(), 0, run.stderr());
     const { protocol, messages, latencyUs, steadyS, thresholds } = summaryOf(run);
     assert.equal(protocol, 'http 1.1 by autocannon');
-    // autocannon counts its rate in whole seconds: one that it has begun may be spent.
-    const most = 200 * (Math.ceil(steadyS) + 1);
+    // autocannon counts its rate and its time in seconds of its own, which a busy machine stretches.
+    const most = 200 * (Math.ceil(steadyS) + 2);
     assert.ok(messages.received > 250 && messages.received <= most, `${messages.received}`);
     assert.ok(Math.abs(requests - messages.received) <= 20);
     assert.ok(latencyUs.count >= messages.received);

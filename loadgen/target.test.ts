@@ -13,7 +13,14 @@ test('targets are read as people write them', () => {
   });
   assert.equal(parseTarget('mqtt://127.0.0.1:7/').port, 7);
   for (const bad of [
-    ...['', '127.0.0.1:1883', 'gopher://127.0.0.1', 'mqtt://', 'mqtt://host:0', 'mqtt://host:70000'],
+    ...[
+      '',
+      '127.0.0.1:1883',
+      'gopher://127.0.0.1',
+      'mqtt://',
+      'mqtt://host:0',
+      'mqtt://host:70000',
+    ],
     ...['mqtt://user:secret@127.0.0.1', 'mqtt://a b', 'mqtt://[::1]:1883'],
   ]) {
     assert.throws(() => parseTarget(bad), WsarError, bad);

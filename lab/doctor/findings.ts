@@ -62,7 +62,7 @@ function descriptors(facts: DoctorFacts, connections: number): Finding {
     return lacks(
       'descriptors',
       value,
-      `engine ${facts.engine.engine} bears ${numberText(bearable)} connections with them; raise RLIMIT_NOFILE (ulimit -n)`,
+      `engine ${facts.engine.engine} bears ${numberText(bearable)} connections; raise RLIMIT_NOFILE (ulimit -n)`,
     );
   }
   const text = facts.engine.engine === 'ring' ? 'ring keeps connections outside of them' : '';

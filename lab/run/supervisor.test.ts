@@ -157,7 +157,9 @@ test('waiting for a condition is bounded', async () => {
   const alive = setInterval(() => {}, 1000);
   try {
     let asked = 0;
-    assert.equal(await untilTrue(() => ++asked > 3, options), true);
+    // Time enough on a busy machine; the second one shows the bound.
+    const patient = { ...options, timeoutMs: 60_000 };
+    assert.equal(await untilTrue(() => ++asked > 3, patient), true);
     assert.equal(await untilTrue(() => false, options), false);
   } finally {
     clearInterval(alive);
