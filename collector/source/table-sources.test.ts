@@ -236,7 +236,7 @@ test('file systems: an answer shows, one that never comes becomes no value', asy
 
 test('listen queues: ports added up, the fullest by its own limit, old answers dropped', async () => {
   const text =
-    'LISTEN 3 10 127.0.0.1:80 0.0.0.0:*\nLISTEN 1 10 [::]:80 [::]:*\nLISTEN 9 12 *:1883 *:* \ngarbage\n';
+    '3 10 127.0.0.1:80 0.0.0.0:*\n1      10  [::]:80 [::]:*\n9 12 *:1883 *:* \ngarbage\n';
   assert.deepEqual(parseListeners(text), [
     { port: 80, length: 4, limit: 20 },
     { port: 1883, length: 9, limit: 12 },
