@@ -32,7 +32,9 @@ export class PerfStatSource implements Source {
   readonly #events: readonly string[];
   /** perf counts nothing at all when one tracepoint is refused. */
   readonly #closed: readonly string[];
-  readonly #rates: Float64Array;
+  /** Since the last tick that took something. */
+  readonly #sums: Float64Array;
+  #sumS = 0;
   /** Events that never lack a register, by index. */
   readonly #isSure: boolean[];
   readonly #metrics: PerfMetrics;
@@ -54,7 +56,7 @@ export class PerfStatSource implements Source {
       .filter((spec) => !isClosed(spec))
       .map(({ type }) => type === PerfType.software || type === PerfType.tracepoint);
     this.#closed = specs.filter(isClosed).map(({ name }) => name);
-    this.#rates = new Float64Array(this.#events.length).fill(Number.NaN);
+    this.#sums = new Float64Array(this.#events.length);
     this.id = whose === undefined ? 'perf-stat' : `perf-stat-${whose.pid}`;
     this.#metrics = new PerfMetrics(whose);
     this.#child = new PerfStatChild({
@@ -100,15 +102,21 @@ export class PerfStatSource implements Source {
     return words;
   }
 
-  /** An interval came. */
+  /** An interval came. Several between two ticks are one longer interval. */
   take({ counts, lengthS, share, stampUs }: PerfStatInterval): void {
+    if (this.#isTaken) {
+      this.#sums.fill(0);
+      this.#sumS = 0;
+      this.#share = 1;
+    }
     for (let i = 0; i < counts.length; i++) {
       // perf says 'not counted' of a process that slept throughout; only a hardware counter may have missed something.
       const isIdle =
         Number.isNaN(counts[i]!) && this.#options.whose !== undefined && this.#isSure[i]!;
-      this.#rates[i] = isIdle ? 0 : counts[i]! / lengthS;
+      this.#sums[i] = this.#sums[i]! + (isIdle ? 0 : counts[i]!);
     }
-    this.#share = share;
+    this.#sumS += lengthS;
+    this.#share = Math.min(this.#share, share);
     this.#stampUs = stampUs;
     this.#isTaken = false;
   }
@@ -119,7 +127,7 @@ export class PerfStatSource implements Source {
     if (this.#isTaken) return Freshness.unchanged;
     this.#isTaken = true;
     for (let i = 0; i < this.#events.length; i++) {
-      this.#metrics.write(table, this.#events[i]!, this.#rates[i]!, Number.NaN);
+      this.#metrics.write(table, this.#events[i]!, this.#sums[i]! / this.#sumS, Number.NaN);
     }
     table.gauge(this.#slots.scale, this.#share);
     table.gauge(this.#slots.restarts, this.#child.restarts);
