@@ -1,8 +1,10 @@
-// The area of runtimes: `--node`, `--prometheus`. The runtime that was chosen fills the runtime table
+// The area of runtimes: `--node`, `--erlang`, `--prometheus`. The runtime that was chosen fills the runtime table
 // (collector/runtime/runtime-table.ts).
 
 import type { AreaHost, AreaPart, CollectArea } from '#collector/collect-area.ts';
 import type { Group } from '#collector/report/layout.ts';
+import type { ErlangProbe, ErlangTarget } from '#collector/runtime/erlang-probe.ts';
+import { erlangTarget, parseErlangNode } from '#collector/runtime/erlang-target.ts';
 import type { NodeSource } from '#collector/runtime/node-source.ts';
 import { nodeThreadGroup, runtimeGroups } from '#collector/runtime/runtime-columns.ts';
 import type { Source } from '#collector/source/source.ts';
@@ -18,12 +20,28 @@ const COLUMNS_MAX = 4;
 
 type NodeTargets = number[] | 'all';
 
+/** What was asked for. */
+interface Wanted {
+  node: NodeTargets | undefined;
+  endpoints: readonly URL[];
+  erlang: ErlangTarget | undefined;
+}
+
 export const runtimeArea: CollectArea = {
   options: [
     {
       flags: '--node <targets>',
       help: "Node programs that run with wsar's agent: process ids separated by commas, or all",
       parse: parseNodeTargets,
+    },
+    {
+      flags: '--erlang <node>',
+      help: 'Erlang node NAME@HOST, with :PORT one that needs no epmd: schedulers, mailboxes, garbage, memory',
+      parse: parseErlangNode,
+    },
+    {
+      flags: '--erlang-cookie-file <file>',
+      help: 'file with the cookie of --erlang; default ~/.erlang.cookie',
     },
     {
       flags: '--prometheus <url>',
@@ -36,41 +54,62 @@ export const runtimeArea: CollectArea = {
   async prepare(options) {
     const node = options['node'] as NodeTargets | undefined;
     const endpoints = distinct((options['prometheus'] as URL[] | undefined) ?? []);
-    return node === undefined && endpoints.length === 0
+    const erlang = erlangTarget(options);
+    return node === undefined && endpoints.length === 0 && erlang === undefined
       ? undefined
-      : new RuntimePart(node, endpoints);
+      : new RuntimePart({ node, endpoints, erlang });
   },
 };
 
 class RuntimePart implements AreaPart {
   readonly shown: string[];
   readonly feedsRuntime: boolean;
-  readonly #node: NodeTargets | undefined;
-  readonly #endpoints: readonly URL[];
+  readonly #wanted: Wanted;
+  #probe: ErlangProbe | undefined;
   #nodeSource: NodeSource | undefined;
 
-  constructor(node: NodeTargets | undefined, endpoints: readonly URL[]) {
-    this.#node = node;
-    this.#endpoints = endpoints;
-    this.feedsRuntime = node !== undefined;
+  constructor(wanted: Wanted) {
+    this.#wanted = wanted;
+    this.feedsRuntime = wanted.node !== undefined || wanted.erlang !== undefined;
     this.shown = this.feedsRuntime ? ['runtime'] : [];
   }
 
   async open(host: AreaHost): Promise<void> {
-    if (this.#node !== undefined) {
+    const { node, erlang, endpoints } = this.#wanted;
+    if (erlang !== undefined) this.#probe = await addErlang(host, erlang);
+    if (node !== undefined) {
       const { NodeSource } = await import('#collector/runtime/node-source.ts');
-      this.#nodeSource = new NodeSource(this.#node, true);
+      this.#nodeSource = new NodeSource(node, erlang === undefined);
       add(host, this.#nodeSource);
     }
-    if (this.#endpoints.length > 0) await addEndpoints(host, this.#endpoints);
+    if (endpoints.length > 0) await addEndpoints(host, endpoints);
+  }
+
+  async close(): Promise<void> {
+    await this.#probe?.close();
   }
 
   groups(name: string, isWide: boolean): Group[] {
-    if (name === 'runtime' && this.feedsRuntime) return runtimeGroups('node', isWide);
+    if (name === 'runtime' && this.feedsRuntime) {
+      return runtimeGroups(this.#wanted.erlang === undefined ? 'node' : 'erlang', isWide);
+    }
     if (name !== 'node') return [];
     const labels = this.#nodeSource?.labels().slice(0, COLUMNS_MAX) ?? [];
     return labels.map((label) => nodeThreadGroup(label, isWide));
   }
+}
+
+async function addErlang(host: AreaHost, target: ErlangTarget): Promise<ErlangProbe> {
+  const { ErlangProbe } = await import('#collector/runtime/erlang-probe.ts');
+  const { ErlangSource, ErlangStatusSource } = await import('#collector/runtime/erlang-source.ts');
+  const { clock, periodMs } = host;
+  const { node } = target;
+  const onChange = (failure: string | undefined): void =>
+    host.talk(failure === undefined ? `${node} answers` : `${node}: ${failure}; trying on`);
+  const probe = new ErlangProbe({ target, clock, ownId: `collect_${process.pid}`, onChange });
+  host.add(new ErlangSource(probe, { node, periodMs, fillsTable: true }));
+  host.add(new ErlangStatusSource(probe));
+  return probe;
 }
 
 async function addEndpoints(host: AreaHost, endpoints: readonly URL[]): Promise<void> {

@@ -116,6 +116,7 @@ const WIDE: Group[] = [
       share('%util', util()),
       share('%proc', util('process')),
       share('%sys', util('system')),
+      share('%port', util('port')),
       share('%stall', util('stall'), 6),
       whole('csw', run('sched.switches'), 7),
       whole('kred', run('sched.reductions'), 7, 1000),

@@ -39,6 +39,7 @@ const COLUMNS = {
   utilization: share('', '%util', 'share of the time that schedulers or event loops were busy'),
   process: share('process', '%proc', 'share of the time in the code of the program'),
   system: share('system', '%sys', 'share of the time in the runtime itself: collecting garbage'),
+  port: share('port', '%port', 'share of the time in ports: drivers and sockets'),
   stall: share(
     'stall',
     '%stall',
