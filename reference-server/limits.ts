@@ -111,7 +111,10 @@ export function workerLimits(limits: ServerLimits, workers: number): ServerLimit
     messageBytesMax: Math.ceil(limits.messageBytesMax / workers),
     partialBytesMax: Math.ceil(limits.partialBytesMax / workers),
     broker: workerBrokerLimits(limits.broker, workers),
-    outputBytesTotalMax: Math.max(limits.outputBytesMax, limits.outputBytesTotalMax / workers),
+    outputBytesTotalMax: Math.max(
+      limits.outputBytesMax,
+      Math.floor(limits.outputBytesTotalMax / workers),
+    ),
   };
 }
 

@@ -8,6 +8,7 @@ import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
+import { threadCpus } from '#core/socket/ring/affinity.ts';
 import {
   ACCESS_OPTIONS,
   type Access,
@@ -21,6 +22,8 @@ import {
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
+import { readTopology } from '#reference-server/topology/host-topology.ts';
+import { planPlaces, planText } from '#reference-server/topology/worker-places.ts';
 import {
   LISTENER_OPTIONS,
   type Listening,
@@ -79,6 +82,12 @@ const OPTIONS: OptionSpec[] = [
     parse: parseOneOf('poll', 'recv'),
   },
   {
+    flags: '--pin <how>',
+    help: "workers bound to CPUs: 'auto' (default: where there are several NUMA nodes), 'on' or 'off'",
+    parse: parseOneOf('auto', 'on', 'off'),
+  },
+  { flags: '--plan', help: 'print where workers and interrupts belong on this host, and end' },
+  {
     flags: '--gather <us>',
     help: 'first value of knob turn.gather, us (default 0)',
     parse: parseCount(0, GATHER_US_MAX),
@@ -106,6 +115,11 @@ export const command: CommandSpec = {
 };
 
 async function run(context: CommandContext): Promise<ExitCode> {
+  if (context.options['plan'] === true) {
+    const workers = workerCount(context.options);
+    context.out(planText(planPlaces(readTopology(), workers, threadCpus())));
+    return EXIT.ok;
+  }
   const file = context.options['conf'] as string | undefined;
   const conf = file === undefined ? undefined : readMosquittoConf(file);
   for (const notice of conf?.notices ?? []) context.talk(`wsar serve: ${notice}\n`);
@@ -125,11 +139,11 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
     arming: (given['arming'] as WorkerSettings['arming'] | undefined) ?? 'poll',
     gatherUs: (given['gather'] as number | undefined) ?? DEFAULT_SETTINGS.gatherUs,
   };
-  const workers =
-    (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
+  const workers = workerCount(given);
+  const pin = (given['pin'] as ServerOptions['pin']) ?? 'auto';
   const limits = readLimits(given, access.purpose);
   const own = conf === undefined ? limits : confLimits(conf, limits);
-  return { ...listening, workers, engine, limits: own, settings, access };
+  return { ...listening, workers, engine, limits: own, settings, pin, access };
 }
 
 /** Where to listen and who may log in. */
@@ -159,6 +173,10 @@ function readConfPlaces(given: Record<string, unknown>, conf: MosquittoConf): Pl
     mayBePlain: given['iKnowItIsNotEncrypted'] === true,
   });
   return { access, listening };
+}
+
+function workerCount(given: Record<string, unknown>): number {
+  return (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
 }
 
 function readLimits(given: Record<string, unknown>, purpose: Access['purpose']): ServerLimits {

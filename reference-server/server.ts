@@ -14,6 +14,7 @@ import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import { threadCpus } from '#core/socket/ring/affinity.ts';
 import { wake } from '#core/socket/waker.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
 import { PasswordService } from '#reference-server/access/password-service.ts';
@@ -21,6 +22,8 @@ import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { readTopology } from '#reference-server/topology/host-topology.ts';
+import { planPlaces, type WorkerPlace } from '#reference-server/topology/worker-places.ts';
 import type { Front } from '#reference-server/transport/front.ts';
 import type { ListenerPlan, Prelude } from '#reference-server/transport/listener.ts';
 import { openListeners } from '#reference-server/transport/open-listeners.ts';
@@ -44,6 +47,8 @@ export interface ServerOptions {
   engine: EngineName | 'auto';
   limits: ServerLimits;
   settings: WorkerSettings;
+  /** Whether workers are bound to CPUs; 'auto': on hosts with several NUMA nodes. Default 'auto'. */
+  pin?: 'auto' | 'on' | 'off';
   access: Access;
 }
 
@@ -199,6 +204,7 @@ function startCrew(
     ),
   );
   const hashSeed = randomInt(0x1_0000_0000);
+  const places = workerPlaces(options);
   const interest = createInterest(workers);
   const limits = workerLimits(options.limits, workers);
   return Array.from({ length: workers }, (_, self) => {
@@ -209,6 +215,7 @@ function startCrew(
       engine,
       limits,
       hashSeed,
+      cpus: places[self]?.cpus,
       control: control.memory,
       stats,
       access: options.access.rules,
@@ -228,6 +235,14 @@ function startCrew(
     exited.catch(() => {});
     return { thread, stats, exited };
   });
+}
+
+/** Where the workers are bound to, if they are. */
+function workerPlaces({ pin = 'auto', workers }: ServerOptions): WorkerPlace[] {
+  if (pin === 'off') return [];
+  const topology = readTopology();
+  if (pin === 'auto' && topology.nodes.length < 2) return [];
+  return planPlaces(topology, workers, threadCpus()).places;
 }
 
 function order({ thread }: Crew, message: ToWorker): void {

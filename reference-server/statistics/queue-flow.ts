@@ -34,7 +34,7 @@ export interface QueueReport {
 const ENQUEUE = 0;
 const DEQUEUE = 1;
 /** The rate to predict with is that over ten seconds; when the last second differs by more than this, that one. */
-const CHANGE_RATIO = 0.25;
+const CHANGE_RATIO = 0.05;
 const COUNTER_MODULUS = 2 ** 32;
 
 /** What a message that comes now will wait, s. */

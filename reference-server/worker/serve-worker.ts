@@ -7,6 +7,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
+import { pinThread } from '#core/socket/ring/affinity.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
@@ -29,6 +30,8 @@ try {
 
 async function work(birth: WorkerBirth): Promise<void> {
   const { self, limits, stats } = birth;
+  // First: what this worker touches from here on lies in the memory of its node.
+  if (birth.cpus !== undefined) pinThread(birth.cpus);
   const control = new WorkerControl(birth.control);
   const exchange = new Exchange({ ...birth });
   const { hashSeed, access, interest } = birth;

@@ -16,6 +16,8 @@ export interface WorkerBirth {
   /** Already this worker's share. */
   limits: ServerLimits;
   hashSeed: number;
+  /** The CPUs that it is bound to before it makes its tables; undefined = as the process. */
+  cpus: number[] | undefined;
   control: SharedArrayBuffer;
   stats: WorkerStats;
   access: AccessRules;
