@@ -4,9 +4,10 @@
 // The kernel tells this over netlink (sock_diag(7)) for listening sockets alone, at a cost that does not grow
 // with the connections; /proc/net/tcp6 would walk all of them (measured: 20 ms with 9,000 in TIME_WAIT), and so
 // does `ss -l`, which asks for sockets in state CLOSE as well (measured: 45 ms with 300,000 connections).
-// `ss -tnH state listening` of iproute2 asks for us: a process of 3 ms, so not in the tick itself, every 5 s while connections wait
-// in some queue and every 30 s while none does. One question at a time, with a time limit; values older than
-// three periods are none, and how old they are is a metric.
+// `ss -tnH state listening` of iproute2 asks for us: a process of 10 ms of CPU, so not in the tick itself, every 5 s
+// while connections wait in some queue, every 10 s while new ones come, and once a minute while none does: then no
+// queue can fill. One question at a time, with a time limit; values older than three periods are none, and
+// how old they are is a metric.
 
 import { execFile } from 'node:child_process';
 import type { SampleTable } from '#collector/sample-table.ts';
@@ -15,7 +16,8 @@ import { gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 
 const WAITING_PERIOD_US = 5e6;
-const EMPTY_PERIOD_US = 30e6;
+const OPENING_PERIOD_US = 10e6;
+const QUIET_PERIOD_US = 60e6;
 const PERIODS_MAX = 3;
 const TIMEOUT_MS = 5000;
 const BYTES_MAX = 1024 * 1024;
@@ -38,6 +40,8 @@ export class ListenQueueSource implements Source {
   readonly #ask: AskListeners;
   readonly #slots = new Map<number, [length: number, limit: number]>();
   #isAsking = false;
+  /** Connections came in since the last question. */
+  #isOpening = false;
   #askedUs = -Infinity;
   #answer: ListenPort[] | undefined;
   #answerUs = 0;
@@ -55,7 +59,8 @@ export class ListenQueueSource implements Source {
   probe(): Capability {
     return {
       state: 'degraded',
-      reason: 'asked of ss (iproute2), every 5 s while connections wait and every 30 s else',
+      reason:
+        'asked of ss (iproute2), every 5 s while connections wait, every 10 s while they come, every 60 s else',
     };
   }
 
@@ -79,10 +84,14 @@ export class ListenQueueSource implements Source {
     this.#nowUs = nowUs;
     const answer = this.#answer;
     const isWaiting = answer?.some(({ length }) => length > 0) === true;
-    const periodUs = isWaiting ? WAITING_PERIOD_US : EMPTY_PERIOD_US;
+    // A queue grows only by connections that others opened.
+    const opened = table.value(table.registry.slotOf('tcp.connections.opened{type=passive}'));
+    if (opened > 0) this.#isOpening = true;
+    const quietUs = this.#isOpening ? OPENING_PERIOD_US : QUIET_PERIOD_US;
+    const periodUs = isWaiting ? WAITING_PERIOD_US : quietUs;
     if (!this.#isAsking && nowUs - this.#askedUs >= periodUs) this.#question();
     const ageUs = nowUs - this.#answerUs;
-    if (answer === undefined || ageUs > PERIODS_MAX * periodUs) return Freshness.stale;
+    if (answer === undefined || ageUs > PERIODS_MAX * QUIET_PERIOD_US) return Freshness.stale;
     this.#write(answer, table);
     table.gauge(this.#age, ageUs / 1e6);
     return Freshness.now;
@@ -92,6 +101,7 @@ export class ListenQueueSource implements Source {
 
   #question(): void {
     this.#isAsking = true;
+    this.#isOpening = false;
     this.#askedUs = this.#nowUs;
     // Not within the tick: starting a process takes a millisecond or two of this thread.
     setImmediate(() => {
