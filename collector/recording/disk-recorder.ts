@@ -26,7 +26,8 @@ export class DiskRecorder implements TickRecorder {
   readonly #recording: Recording;
   readonly #tape: TickTape;
   readonly #others = new Map<string, RowTape>();
-  #refusedStreams = 0;
+  /** Rows of streams, and values, that found no place. */
+  #refused = 0;
   #flushes = 0;
   #cancelTimer = (): void => {};
 
@@ -56,7 +57,7 @@ export class DiskRecorder implements TickRecorder {
     return {
       taken,
       shipped: Number.NaN,
-      dropped: refused + this.#refusedStreams,
+      dropped: refused + this.#refused,
       retried: Number.NaN,
       waitingBytes,
       removedBytes,
@@ -78,13 +79,15 @@ export class DiskRecorder implements TickRecorder {
     if (tape === undefined) {
       const stream = this.#others.size + 1;
       if (stream > STREAMS_MAX) {
-        this.#refusedStreams++;
+        this.#refused++;
         return;
       }
       tape = new RowTape({ recording: this.#recording, host, source, stream });
       this.#others.set(key, tape);
     }
+    const refusedBefore = tape.refused;
     tape.row(row);
+    this.#refused += tape.refused - refusedBefore;
   }
 
   event(host: string, source: string, event: LabEvent): void {

@@ -1,6 +1,6 @@
 // The folder or file that dump and replay-samples are told to read, and what there is to say about its state.
 
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { queuedLines } from '#collector/recording/queued-lines.ts';
 import {
   type LineCounts,
@@ -8,7 +8,9 @@ import {
   recordedLines,
 } from '#collector/recording/recorded-lines.ts';
 import { WsarError } from '#core/errors.ts';
+import { RECORDING_MARK } from '#core/spool/recording-files.ts';
 import { noCounts } from '#core/spool/recording-reader.ts';
+import { SEGMENT_MARK } from '#core/spool/segment.ts';
 
 /** @throws WsarError WSAR_ERR_FILE when there is nothing to read at `path`. */
 export function checkRecordingPath(path: string | undefined): string {
@@ -16,11 +18,31 @@ export function checkRecordingPath(path: string | undefined): string {
   if (path === undefined || !existsSync(path)) {
     throw new WsarError('WSAR_ERR_FILE', `there is no recording at ${path}`, hint);
   }
-  const isFolder = statSync(path).isDirectory();
-  if (isFolder && !readdirSync(path).some((name) => /\.(rec|tail|spool)$/.test(name))) {
-    throw new WsarError('WSAR_ERR_FILE', `the folder ${path} holds no recording`, hint);
+  let isRecording: boolean;
+  try {
+    isRecording = statSync(path).isDirectory()
+      ? readdirSync(path).some((name) => /\.(rec|tail|spool)$/.test(name))
+      : hasMark(path);
+  } catch (error) {
+    const message = `${path} cannot be read: ${(error as Error).message}`;
+    throw new WsarError('WSAR_ERR_FILE', message, hint, error);
   }
+  if (!isRecording) throw new WsarError('WSAR_ERR_FILE', `${path} holds no recording`, hint);
   return path;
+}
+
+/** Whether a file begins as ours do, or ends before it could. */
+function hasMark(file: string): boolean {
+  const fd = openSync(file, 'r');
+  try {
+    const start = Buffer.alloc(RECORDING_MARK.length);
+    const bytes = start.subarray(0, readSync(fd, start));
+    return [RECORDING_MARK, SEGMENT_MARK].some((mark) =>
+      bytes.equals(mark.subarray(0, bytes.length)),
+    );
+  } finally {
+    closeSync(fd);
+  }
 }
 
 export function newCounts(): LineCounts {

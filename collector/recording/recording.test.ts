@@ -98,6 +98,8 @@ test('dump: refusals, and a reader who has seen enough', async (t) => {
   };
   refused([join(folder, 'nowhere')], /there is no recording at/);
   refused([folder], /holds no recording/);
+  writeFileSync(join(folder, 'noise'), 'noise');
+  refused([join(folder, 'noise')], /noise holds no recording/);
   writeFileSync(join(folder, '00000001.rec'), 'WSARREC1');
   refused([folder, '--json', '--csv'], /exclude each other/);
   refused([folder, '--metric', 'x'], /--metric wants a format/);

@@ -22,6 +22,8 @@ export interface HistogramsText {
 }
 
 const FRAME_COLUMNS = 4;
+/** Columns of one source: one that invents names shall not fill our memory. */
+const METRICS_MAX = 20_000;
 
 export interface RowTapeOptions {
   recording: Pick<Recording, 'segmentFor' | 'append'>;
@@ -31,6 +33,8 @@ export interface RowTapeOptions {
 }
 
 export class RowTape {
+  /** Values of metrics that found no column. */
+  refused = 0;
   readonly #options: RowTapeOptions;
   readonly #columnOf = new Map<string, number>();
   #segment = -1;
@@ -44,8 +48,10 @@ export class RowTape {
     const { recording, stream, host, source } = this.#options;
     const segment = recording.segmentFor(row.wallMs);
     for (const metric of Object.keys(row.values)) {
-      if (!this.#columnOf.has(metric))
+      if (this.#columnOf.has(metric)) continue;
+      if (this.#columnOf.size < METRICS_MAX) {
         this.#columnOf.set(metric, this.#columnOf.size + FRAME_COLUMNS);
+      } else this.refused++;
     }
     if (segment !== this.#segment || this.#described !== this.#columnOf.size) {
       const schema: RowSchema = { form: 'rows', host, source, metrics: [...this.#columnOf.keys()] };
@@ -71,7 +77,8 @@ export class RowTape {
     };
     cells.values.set([tick, wallMs, missedTicks, intervalUs]);
     for (const [metric, value] of Object.entries(values)) {
-      const column = this.#columnOf.get(metric)!;
+      const column = this.#columnOf.get(metric);
+      if (column === undefined) continue;
       cells.states[column] = value === null ? CellState.null : CellState.number;
       cells.values[column] = value ?? 0;
     }

@@ -21,7 +21,7 @@ export const FRAME_TEXT = 18;
 /** Streams of one segment; a lab has a handful. */
 export const STREAMS_MAX = 1024;
 /** Columns of one stream. */
-export const COLUMNS_MAX = 65_536;
+export const COLUMNS_MAX = 131_072;
 /** A text or a block that is longer after inflating is not believed. */
 export const INFLATED_BYTES_MAX = 32 * 1024 * 1024;
 /** A shorter text is not worth deflating. */

@@ -223,6 +223,31 @@ test('damage at any byte costs a block, is counted, and throws nothing', async (
   assert.equal(readFileSync(segment!, 'utf8'), 'no recording at all');
 });
 
+test('damage at any byte of a tail: the rows before it are read, and appending goes on', async (t) => {
+  const folder = temporaryFolder(t);
+  const { recording, texts } = await recorded(folder, 20, { blockRows: 1000 });
+  const [tail] = files(folder, '.tail');
+  const whole = readFileSync(tail!);
+  await recording.close();
+  const other = temporaryFolder(t);
+  const name = join(other, '00000001.0.tail');
+  for (let at = 0; at < whole.length; at++) {
+    for (const file of readdirSync(other)) rmSync(join(other, file));
+    const damaged = Buffer.from(whole);
+    damaged[at]! ^= 0x55;
+    writeFileSync(name, damaged);
+    const { texts: left, counts } = read(other);
+    assert.deepEqual(left, texts.slice(0, left.length));
+    assert.ok(left.length < 20 && counts.damagedBytes + counts.cutBytes > 0);
+    if (at % 9 !== 0) continue;
+    const again = new Recording({ folder: other });
+    again.segmentFor(0);
+    again.append(numbers(500));
+    await again.close();
+    assert.deepEqual(read(other).texts, [...left, plain(numbers(500))]);
+  }
+});
+
 test('a crash between a block and the removal of its tail loses nothing and doubles nothing', async (t) => {
   const folder = temporaryFolder(t);
   const { recording, texts } = await recorded(folder, 9, { blockRows: 10 });
@@ -436,4 +461,9 @@ test('one process records in a folder at a time', async (t) => {
   const first = new Recording({ folder });
   assert.throws(() => new Recording({ folder }), { code: 'WSAR_ERR_SYSTEM' });
   await first.close();
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  for (const nowhere of [file, join(file, 'below'), '/proc/nothing/below']) {
+    assert.throws(() => new Recording({ folder: nowhere }), { code: 'WSAR_ERR_SYSTEM' });
+  }
 });

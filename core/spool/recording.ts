@@ -12,8 +12,10 @@
 //
 // Cost: 50 to 100 us a row, a third of it for the block; 2 ms once a block (docs/internals/spool.md).
 
-import { mkdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { WsarError } from '#core/errors.ts';
 import { type FolderLock, lockFolder } from '#core/host/folder-lock.ts';
+import { makeFolder } from '#core/host/make-folder.ts';
 import { BLOCK_RECORDS_MAX, encodeBlock, FRAME_BLOCK } from '#core/spool/block.ts';
 import { DiskQueue } from '#core/spool/disk-queue.ts';
 import { encodeFrame } from '#core/spool/frame.ts';
@@ -112,7 +114,7 @@ export class Recording {
       blockRows: options.blockRows ?? BLOCK_ROWS,
       segmentMs: options.segmentMs ?? SEGMENT_MS,
     };
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    openFolder(this.#folder);
     this.#lock = lockFolder(this.#folder, 'spool');
     this.#disk = new DiskQueue(options.openFile ?? openSpoolFile);
     this.#recovered = recoverRecording(this.#folder);
@@ -271,6 +273,19 @@ export class Recording {
     let bytes = this.#segmentBytes + this.#tailBytes;
     for (const closed of this.#closed.values()) bytes += closed;
     return bytes;
+  }
+}
+
+function openFolder(folder: string): void {
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_SYSTEM',
+      `the folder of the recording cannot be made: ${(error as Error).message}`,
+      'name another folder, or make this one with the rights to write to it',
+      error,
+    );
   }
 }
 

@@ -6,9 +6,10 @@
 // counted. While the disk refuses writes, frames are handed out from the memory buffer, so a store
 // elsewhere still gets them. One process at a time (lock file). Cost: about 1 us and one buffer a frame.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { assert } from '#core/assert.ts';
 import { type FolderLock, lockFolder } from '#core/host/folder-lock.ts';
+import { makeFolder } from '#core/host/make-folder.ts';
 import { decodeFrames, encodeFrame, type Frame, PAYLOAD_BYTES_MAX } from '#core/spool/frame.ts';
 import { listSegments, recoverSegment, SEGMENT_MARK, segmentFile } from '#core/spool/segment.ts';
 import {
@@ -87,7 +88,7 @@ export class Spool {
     const { folder, openFile = openSpoolFile } = options;
     this.#folder = folder;
     this.#diskBytesMax = options.diskBytesMax ?? DISK_BYTES_MAX;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     this.#lock = lockFolder(folder, 'spool');
     const segments = listSegments(folder);
     const last = segments.at(-1);
