@@ -125,8 +125,11 @@ class Model {
 
   accept(user: number, choice: number): void {
     const list = this.lists[user]!;
-    const window = list.filter(({ sent, withoutId }) => sent && !withoutId);
-    const chosen = window[choice % (window.length + 1)];
+    // What was ever sent with an id, on this connection or an earlier one.
+    const known = list.filter(
+      ({ packetId, sent, withoutId }) => packetId !== 0 && !(sent && withoutId),
+    );
+    const chosen = known[choice % (known.length + 1)];
     const id = chosen?.packetId ?? 65_000;
     assert.equal(this.boxes.accept(user, id), chosen !== undefined);
     if (chosen === undefined) return;

@@ -237,7 +237,9 @@ export class Mailboxes {
   accept(user: number, packetId: number): boolean {
     let previous = NONE;
     let node = this.#head[user]!;
-    for (let left = this.#window[user]!; left > 0; left--) {
+    // Also what was sent on an earlier connection and waits to be sent again: its PUBACK may have been on
+    // its way when that connection was superseded.
+    while (node !== NONE && this.#packetId[node] !== 0) {
       if (this.#packetId[node] === packetId && (this.#flags[node]! & WITHOUT_ID) === 0) {
         this.#remove(user, previous, node);
         return true;
@@ -345,8 +347,10 @@ export class Mailboxes {
     else this.#next[previous] = next;
     if (next === NONE) this.#tail[user] = previous;
     const size = this.#size[node]!;
-    this.#window[user]!--;
-    this.#windowBytes[user]! -= size;
+    if ((this.#flags[node]! & SENT) !== 0) {
+      this.#window[user]!--;
+      this.#windowBytes[user]! -= size;
+    } else if (this.#unsent[user] === node) this.#unsent[user] = next;
     this.#bytes[user]! -= size;
     this.length[user]!--;
     this.#flowOut(user);

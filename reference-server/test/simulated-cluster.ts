@@ -173,6 +173,8 @@ export interface SimulatedCluster {
   clock: VirtualClock;
   limits: ServerLimits;
   workers: SimulatedWorker[];
+  /** Counters of who is interested in what (broker/peers.ts), without those of versions. */
+  interest: Int32Array;
   /** One turn of every worker; twice, nothing is on its way between them afterwards but answers. */
   turn(): void;
   /** Sum over workers of a figure. */
@@ -226,6 +228,7 @@ export function simulateCluster(
     clock,
     limits,
     workers,
+    interest: new Int32Array(interest, 8),
     turn() {
       for (const { reactor } of workers) reactor.turn();
     },

@@ -271,6 +271,7 @@ export class Exchange {
   route(home: number, version: number, bytes: Uint8Array, start: number, end: number): void {
     const link = this.#out[home];
     assert(link !== undefined, 'a message is routed to other workers only');
+    if (!this.#hasRoom(home)) return;
     const high = Math.floor(version / 0x1_0000_0000);
     this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
   }
@@ -300,6 +301,7 @@ export class Exchange {
   routeShared(home: number, keyBytes: number, bytes: Uint8Array, start: number, end: number): void {
     const link = this.#out[home];
     assert(link !== undefined, 'a message is routed to other workers only');
+    if (!this.#hasRoom(home)) return;
     this.#write(link, FRAME.routeShared, keyBytes, 0, bytes, start, end);
   }
 
@@ -362,6 +364,13 @@ export class Exchange {
     }
     const frame = this.#begin(link, FRAME.withhold, conn, connGeneration, 0);
     link.words[frame + FRAME_ARGS + 2] = packetId;
+  }
+
+  /** False, and counted, when a worker is so far behind that it gets no more messages. */
+  #hasRoom(worker: number): boolean {
+    if (this.canPublish(worker)) return true;
+    this.#stats[STAT.linkRefused]!++;
+    return false;
   }
 
   /** A frame whose payload is [start, end) of `bytes`; returns its first word. */
