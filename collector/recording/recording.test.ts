@@ -221,3 +221,37 @@ test('times: whole ones, and of the first day', () => {
     [false, true, true, false],
   );
 });
+
+test('a disk that is full for a while: the collector prints on, and not a row is missing afterwards', (t) => {
+  const folder = temporaryFolder(t);
+  const live = join(temporaryFolder(t), 'live');
+  const script = `
+    mount -t tmpfs -o size=64k none "$1" || exit 77
+    "$2" collect 0.1 --json --spool-folder "$1/records" > "$3" &
+    collector=$!
+    rows() { while [ "$(wc -l < "$3")" -lt "$4" ]; do sleep 0.05; done; }
+    rows "$@" 5
+    dd if=/dev/zero of="$1/filler" bs=1k count=64 2> /dev/null
+    rows "$@" 45
+    rm "$1/filler"
+    rows "$@" 60
+    kill $collector
+    wait $collector
+    exec "$2" replay-samples "$1/records" --against "$3"`;
+  const { status, stdout, stderr } = spawnSync(
+    'unshare',
+    ['-m', 'sh', '-c', script, 'sh', folder, join(ROOT, 'bin/wsar'), live],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  if (status === 77 || /unshare.*(not permitted|failed)/i.test(stderr)) {
+    return t.skip('only root may mount a small file system');
+  }
+  const lines = readFileSync(live, 'utf8').trimEnd().split('\n');
+  assert.equal(stdout, `${lines.length} of ${lines.length} lines are identical\n`, stderr);
+  assert.equal(status, 0);
+  const waiting = lines.map(
+    (line) => JSON.parse(line).values?.['wsar.collector.spool.waiting'] ?? 0,
+  );
+  assert.ok(Math.max(...waiting) > 1000, 'the disk was full');
+  assert.equal(waiting.at(-1), 0, 'and all of it was written afterwards');
+});
