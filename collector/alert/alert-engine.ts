@@ -191,7 +191,7 @@ function eventOf(
   const after = transition === 'cleared' ? ` after ${Number(state.raisedS.toFixed(1))} s` : '';
   const texts = raise.values.map(({ at, end, value }) => {
     const what = rule.raise.text.slice(at, end).replace('*', name);
-    return `${what} is ${Number.isNaN(value) ? 'not known' : Number(value.toPrecision(VALUE_DIGITS))}`;
+    return `${what} is ${valueText(value)}`;
   });
   const value = raise.values[0]?.value ?? Number.NaN;
   return {
@@ -208,4 +208,9 @@ function eventOf(
       forS: rule.forS,
     },
   };
+}
+
+function valueText(value: number): string {
+  if (Number.isNaN(value)) return 'not known';
+  return Number.isFinite(value) ? String(Number(value.toPrecision(VALUE_DIGITS))) : 'endless';
 }

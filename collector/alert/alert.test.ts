@@ -321,17 +321,46 @@ test("wsar's own alerts fit the metrics of this host and their units", () => {
   const rules = defaultRules();
   const engine = new AlertEngine(rules, metricsOf(units));
   const raised = engine.tick(
-    readingsOf({ 'tcp.listen.overflows': 3, 'mailbox.length{stat=sum}': 500_001 }),
+    readingsOf({ 'tcp.listen.overflows': 3, 'wsar.queue.total': 500_001 }),
     0,
   );
   assert.deepEqual(
     raised.map(({ text }) => text),
     [
-      'backlog raised: mailbox.length{stat=sum} is 500001',
+      'backlog raised: wsar.queue.total is 500001',
       'listen-overflow raised: tcp.listen.overflows is 3',
     ],
   );
   sampler.close();
+});
+
+test('a queue that does not shrink is told by its name, one that drains in time is not', () => {
+  const queues = ['a', 'b', 'c'];
+  const units = Object.fromEntries(
+    queues.flatMap((queue) => [
+      [`wsar.queue.length{queue=${queue}}`, '{message}'],
+      [`wsar.queue.fill_rate{queue=${queue}}`, '{message}/s'],
+    ]),
+  );
+  const rules = defaultRules().filter(({ name }) => name === 'never-drains');
+  const engine = new AlertEngine(rules, metricsOf(units));
+  const values = {
+    'wsar.queue.length{queue=a}': 20_000,
+    'wsar.queue.fill_rate{queue=a}': 5,
+    'wsar.queue.length{queue=b}': 20_000,
+    'wsar.queue.fill_rate{queue=b}': -1000,
+    'wsar.queue.length{queue=c}': 9000,
+    'wsar.queue.fill_rate{queue=c}': 5,
+  };
+  const told: string[] = [];
+  for (let second = 0; second < 40; second++) {
+    for (const { text } of engine.tick(readingsOf(values), 0)) told.push(`${second} ${text}`);
+  }
+  assert.equal(told.length, 1);
+  assert.match(
+    told[0]!,
+    /^30 never-drains of a raised: wsar\.queue\.length\{queue=a\} is 20000, drain\(.*\) is endless$/,
+  );
 });
 
 test('the hook: so many run, so many wait, the rest is refused; a slow one is killed with its children', async (t) => {

@@ -18,16 +18,16 @@ const EVERY_S = 300;
 const WRITTEN: Written[] = [
   {
     name: 'backlog',
-    when: 'mailbox.length{stat=sum} > 500k',
-    clear: 'mailbox.length{stat=sum} < 400k',
+    when: 'wsar.queue.total > 500k',
+    clear: 'wsar.queue.total < 400k',
     forS: 0,
     severity: 'critical',
   },
   {
     name: 'never-drains',
     when:
-      'mailbox.length{stat=sum} > 10k and ' +
-      'drain(mailbox.length{stat=sum}, decay10(mailbox.enqueued) - decay10(mailbox.dequeued)) > 10 min',
+      'wsar.queue.length{queue=*} > 10k and ' +
+      'drain(wsar.queue.length{queue=*}, decay10(wsar.queue.fill_rate{queue=*})) > 10 min',
     forS: 30,
     severity: 'warning',
   },
