@@ -69,7 +69,7 @@ export const STAT = {
   collectionUs: 37,
   /** Gauge: the longest since a reader set it back. */
   collectionUsMax: 38,
-  /** Gauge: JavaScript heap and what hangs on it. */
+  /** Gauge: used JavaScript heap. */
   heapBytes: 39,
 } as const;
 

@@ -26,8 +26,7 @@ export class HeapWatch {
   onTurn(nowUs: number): void {
     if (nowUs < this.#nextUs) return;
     this.#nextUs = nowUs + READ_INTERVAL_US;
-    const { used_heap_size, external_memory } = getHeapStatistics();
-    this.#stats[STAT.heapBytes] = used_heap_size + external_memory;
+    this.#stats[STAT.heapBytes] = getHeapStatistics().used_heap_size;
   }
 
   close(): void {

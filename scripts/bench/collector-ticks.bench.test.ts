@@ -19,6 +19,5 @@ test('bench:ticks --small: every tick is a row or inside a gap, and rates span t
   assert.equal(result.unmarked, 0);
   assert.ok(result.missedByStop >= 1, 'two seconds without a process are at least a tick');
   assert.ok(result.intervalUsAfterStop >= 1.5e6, stdout);
-  // Between readings 10 ms apart, of two seconds, on a machine that is busy: percents, not per mille.
-  assert.ok(result.rateErrorPercentAfterStop < 5, stdout);
+  assert.ok(result.isRateAfterStopBetween, stdout);
 });

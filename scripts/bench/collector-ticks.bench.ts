@@ -18,6 +18,8 @@ const SECONDS = isSmall ? 4 : 60;
 const STOP_MS = isSmall ? 2000 : 5000;
 const AFTER_MS = isSmall ? 2500 : 5500;
 const LOOK_MS = 10;
+/** For the tens of microseconds between the start of a tick and its reading of the counter. */
+const BOUNDS_SLACK = 0.01;
 const COUNTER = 'system.linux.context_switches';
 
 interface Row {
@@ -40,13 +42,13 @@ class Truth {
   readonly #bytes = Buffer.alloc(65_536);
   readonly #timer = setInterval(() => this.#look(), LOOK_MS);
 
-  /** The count at an instant, on the line between the readings around it. */
-  at(ms: number): number {
+  /** The count at an instant, on the line between the readings around it, and the readings. */
+  at(ms: number): { count: number; low: number; high: number } {
     const after = this.#atMs.findIndex((at) => at >= ms);
-    if (after <= 0) return Number.NaN;
+    if (after <= 0) return { count: Number.NaN, low: Number.NaN, high: Number.NaN };
     const [from, to] = [this.#atMs[after - 1]!, this.#atMs[after]!];
     const [low, high] = [this.#counts[after - 1]!, this.#counts[after]!];
-    return low + ((high - low) * (ms - from)) / (to - from);
+    return { count: low + ((high - low) * (ms - from)) / (to - from), low, high };
   }
 
   close(): void {
@@ -131,8 +133,17 @@ function judge(
   const busy = rows.slice(0, rowsBusy);
   const errors = rows.slice(1).map((row, i) => {
     const [fromMs, toMs] = [readAtMs(rows[i]!), readAtMs(row)];
-    const rate = (truth.at(toMs) - truth.at(fromMs)) / ((toMs - fromMs) / 1000);
-    return { row, percent: Math.abs((row.values[COUNTER] ?? Number.NaN) / rate - 1) * 100 };
+    const [from, to] = [truth.at(fromMs), truth.at(toMs)];
+    const seconds = (toMs - fromMs) / 1000;
+    const ours = (row.values[COUNTER] ?? Number.NaN) * seconds;
+    return {
+      row,
+      percent: Math.abs(ours / (to.count - from.count) - 1) * 100,
+      // A counter only rises: whatever happened between two readings, it was no less and no more.
+      isBetween:
+        ours >= (to.low - from.high) * (1 - BOUNDS_SLACK) &&
+        ours <= (to.high - from.low) * (1 + BOUNDS_SLACK),
+    };
   });
   const stopRow = errors.filter(({ row }) => busy.every((each) => each !== row));
   const longest = stopRow.toSorted((a, b) => b.row.intervalUs - a.row.intervalUs)[0];
@@ -157,6 +168,7 @@ function judge(
     latenessUsMax: at(late, 1),
     rateErrorPercentMedian: at(known(errors.map(({ percent }) => percent)), 0.5),
     rateErrorPercentAfterStop: longest?.percent ?? Number.NaN,
+    isRateAfterStopBetween: longest?.isBetween === true,
     intervalUsAfterStop: longest?.row.intervalUs ?? Number.NaN,
   };
 }

@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { type BenchProcess, startPinned } from '#scripts/bench/bench-process.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
-export type PeerName = 'ring' | 'net' | 'mosquitto' | 'aedes';
-export const PEER_NAMES: readonly PeerName[] = ['ring', 'net', 'mosquitto', 'aedes'];
+/** ring-1ms: engine ring that gathers events for a millisecond (knob turn.gather). */
+export type PeerName = 'ring' | 'ring-1ms' | 'net' | 'mosquitto' | 'aedes';
+export const PEER_NAMES: readonly PeerName[] = ['ring', 'ring-1ms', 'net', 'mosquitto', 'aedes'];
 
 export interface Peer {
   name: PeerName;
@@ -37,7 +38,8 @@ export async function startPeer(
     const said = (await child.line()).split(' ');
     return { name, port: Number(said[1]), pid: child.pid, end: () => child.end() };
   }
-  const args = ['serve', '--port', '0', '--workers', '1', '--engine', name, '--lab', ...more];
+  const engine = name === 'ring-1ms' ? ['ring', '--gather', '1000'] : [name];
+  const args = ['serve', '--port', '0', '--workers', '1', '--lab', '--engine', ...engine, ...more];
   const child = startPinned(SERVER_CORE, node, [join(ROOT, 'bin', 'wsar'), ...args], 'SIGTERM');
   const ready = await child.line();
   return { name, port: Number(new URL(ready.split(' ')[1]!).port), pid: child.pid, end: child.end };

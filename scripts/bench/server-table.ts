@@ -23,7 +23,7 @@ export interface TablePlan {
 }
 
 const NAME_WIDTH = 30;
-const CELL_WIDTH = 18;
+const CELL_WIDTH = 17;
 /** Every ratio is to this one. */
 const BASE: PeerName = 'mosquitto';
 

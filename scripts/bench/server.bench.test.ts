@@ -13,7 +13,7 @@ const skip =
   needPrograms('taskset', 'mosquitto') ||
   skipUnless(chooseEngine('auto').engine === 'ring' ? [] : ['io_uring'], 'see wsar doctor');
 
-test('bench:server --small: ring, net, mosquitto and aedes side by side, every figure measured', {
+test('bench:server --small: ring, ring-1ms, net, mosquitto and aedes side by side, every figure measured', {
   skip,
 }, async () => {
   const bench = join(ROOT, 'scripts/bench/server.bench.ts');
@@ -24,7 +24,7 @@ test('bench:server --small: ring, net, mosquitto and aedes side by side, every f
     .map((line) => JSON.parse(line));
   assert.deepEqual(
     rows.map((row) => row.server),
-    ['ring', 'net', 'mosquitto', 'aedes'],
+    ['ring', 'ring-1ms', 'net', 'mosquitto', 'aedes'],
   );
   for (const row of rows) {
     for (const qos of ['qos0', 'qos1']) {

@@ -1,0 +1,106 @@
+// CPU of one QoS 1 message through Debian's mosquitto, by generator: all that the generator spends for
+// sending it, hearing the acknowledgement, receiving it and acknowledging. mosquitto's own client tools
+// (C, one connection each way) and tsung (Erlang) beside `wsar load`.
+
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { commandCpuUs, runLoad, startServer } from '#scripts/bench/loadgen-process.ts';
+
+export interface MessageCost {
+  tool: string;
+  messages: number;
+  cpu_us_per_message: number;
+}
+
+/** `count` messages by each tool; tools that are not installed are left out, and that is said. */
+export async function messageCosts(count: number, port: number): Promise<MessageCost[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'wsar-bench-'));
+  const config = join(folder, 'mosquitto.conf');
+  writeFileSync(
+    config,
+    [
+      ...[`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false'],
+      ...['set_tcp_nodelay true', 'max_queued_messages 0', 'max_inflight_messages 0'],
+      ...['log_dest stderr', 'user root'],
+    ].join('\n'),
+  );
+  const broker = await startServer('mosquitto', ['-c', config], /running/);
+  try {
+    const costs = [await ours(count, port), await mosquittoClients(count, port)];
+    if (spawnSync('tsung', ['-v']).error === undefined)
+      costs.push(await tsung(count, port, folder));
+    else process.stderr.write('no tsung: it is left out\n');
+    return costs;
+  } finally {
+    await broker.end();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function ours(count: number, port: number): Promise<MessageCost> {
+  const ratePerS = Math.max(100, Math.round(count / 4));
+  const { summary } = await runLoad([
+    ...['--target', `mqtt://127.0.0.1:${port}`, '--connections', '100', '--receipts', 'off'],
+    ...['--rate', `${ratePerS}/s`, '--duration', '4s', '--lateness-max', '60s'],
+  ]);
+  return {
+    tool: 'wsar load',
+    messages: summary.messages.received,
+    cpu_us_per_message: summary.cpuUsPerMessage ?? Number.NaN,
+  };
+}
+
+async function mosquittoClients(count: number, port: number): Promise<MessageCost> {
+  const where = `-h 127.0.0.1 -p ${port} -t bench -q 1`;
+  const text = 'x'.repeat(64);
+  const received = commandCpuUs(`mosquitto_sub ${where} -C ${count}`);
+  await sleep(500);
+  const sent = await commandCpuUs(`mosquitto_pub ${where} -m ${text} --repeat ${count}`);
+  const cpuUs = sent + (await received);
+  return {
+    tool: 'mosquitto_pub + _sub',
+    messages: count,
+    cpu_us_per_message: Math.round((cpuUs / count) * 10) / 10,
+  };
+}
+
+/** One user that publishes (tsung's MQTT plug-in subscribes in other sessions; this one only sends). */
+async function tsung(count: number, port: number, folder: string): Promise<MessageCost> {
+  const file = join(folder, 'tsung.xml');
+  const loops = Math.min(count, 2000);
+  writeFileSync(file, tsungPlan(port, loops));
+  const idle = join(folder, 'idle.xml');
+  writeFileSync(idle, tsungPlan(port, 1));
+  const run = (plan: string): string => `tsung -f ${plan} -l ${folder} start`;
+  // What the tool costs without messages: starting Erlang.
+  const baseUs = await commandCpuUs(run(idle));
+  const cpuUs = await commandCpuUs(run(file));
+  return {
+    tool: 'tsung (sends only)',
+    messages: loops,
+    cpu_us_per_message: Math.round((Math.max(0, cpuUs - baseUs) / loops) * 10) / 10,
+  };
+}
+
+function tsungPlan(port: number, loops: number): string {
+  return `<?xml version="1.0"?>
+<!DOCTYPE tsung SYSTEM "/usr/share/tsung/tsung-1.0.dtd">
+<tsung loglevel="error" version="1.0">
+  <clients><client host="localhost" use_controller_vm="true" maxusers="100"/></clients>
+  <servers><server host="127.0.0.1" port="${port}" type="tcp"/></servers>
+  <load><arrivalphase phase="1" duration="1" unit="second">
+    <users maxnumber="1" arrivalrate="1" unit="second"/></arrivalphase></load>
+  <sessions><session name="mqtt" probability="100" type="ts_mqtt">
+    <request><mqtt type="connect" clean_start="true" keepalive="60" will_topic="w" will_qos="0"
+      will_msg="w" will_retain="false"/></request>
+    <for from="1" to="${loops}" var="i">
+      <request><mqtt type="publish" topic="bench" qos="1" retained="false">${'x'.repeat(64)}</mqtt></request>
+    </for>
+    <request><mqtt type="disconnect"/></request>
+  </session></sessions>
+</tsung>
+`;
+}

@@ -1,0 +1,42 @@
+// The small form of bench:loadgen: every generator runs, every figure is there, and the frozen server shows
+// in ours as often as messages were due.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { ROOT } from '#scripts/source-tree.ts';
+import { needPrograms } from '#test/foreign-part.ts';
+
+const skip = needPrograms('mosquitto', 'mosquitto_pub', 'mosquitto_sub', 'wrk', 'tsung');
+
+test('bench:loadgen --small: engines, cost of a message, and a frozen server', {
+  skip,
+}, async () => {
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(ROOT, 'scripts/bench/loadgen.bench.ts'),
+    ...['--small', '--json'],
+  ]);
+  const lines = stdout.trim().split('\n');
+  const rows = lines.map((line) => JSON.parse(line) as Record<string, number | string>);
+  const table = (name: string) => rows.filter((row) => row['table'] === name);
+  assert.ok(table('engines').length >= 1);
+  for (const row of table('engines')) {
+    assert.equal(row['users'], 500, JSON.stringify(row));
+    assert.ok(Number(row['logins_per_s']) > 0 && Number(row['cpu_us_per_message']) > 0);
+  }
+  assert.deepEqual(
+    table('message').map((row) => row['tool']),
+    ['wsar load', 'mosquitto_pub + _sub', 'tsung (sends only)'],
+  );
+  for (const row of table('message')) assert.ok(Number(row['cpu_us_per_message']) >= 0);
+  const [mqtt, http, cannon, wrk] = table('frozen');
+  assert.deepEqual(
+    [mqtt?.['tool'], http?.['tool'], cannon?.['tool'], wrk?.['tool']],
+    ['wsar load mqtt://', 'wsar load http://', 'autocannon -R', 'wrk'],
+  );
+  // A second at 200 a second: whoever was due in its first 95 % waited for more than 50 ms.
+  assert.ok(Number(mqtt!['affected']) >= 170, JSON.stringify(mqtt));
+  assert.ok(Number(mqtt!['max_ms']) > 900 && Number(wrk!['max_ms']) > 900);
+});
