@@ -1,6 +1,7 @@
 // What `wsar serve` says and does around its serving: options, addresses, ports, the bus, its parent.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -13,6 +14,7 @@ import { hostName } from '#core/host/host-name.ts';
 import { writeLabEnvironment } from '#core/host/lab-environment.ts';
 import { turnKnob } from '#core/knob/turn-knob.ts';
 import type { Row, SourceSchema } from '#core/metric/row.ts';
+import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { client, startServer } from '#reference-server/test/running-server.ts';
 import { ROOT, startWsar } from '#test/command.ts';
@@ -142,6 +144,17 @@ describe('the command around the server', { concurrency: true }, () => {
     assert.equal(refused.value, 300);
     assert.ok(refused.refused !== undefined);
 
+    assert.equal((await turn('turn.gather', 500)).value, 500);
+    assert.equal((await turn('turn.spin', 200)).value, 200);
+    if (chooseEngine('auto').engine === 'ring') {
+      assert.equal((await turn('accept.backlog', 77)).value, 77);
+      const { stdout } = spawnSync('ss', ['-Hltn', `sport = :${server.port}`], {
+        encoding: 'utf8',
+      });
+      if (stdout) assert.match(stdout, /\b77\b/, 'the kernel says so too');
+    }
+    assert.equal((await turn('queue.window', 5)).value, 5);
+
     // The planted slow-down is really there: 200 messages cost at least 200 times 300 us.
     const cpuUs = async (): Promise<number> =>
       (await server.values(() => true, 'new'))['wsar.server.cpu_us'] as number;
@@ -153,6 +166,12 @@ describe('the command around the server', { concurrency: true }, () => {
     );
     await server.values((value) => value('messages.delivered') === 200);
     assert.ok((await cpuUs()) - before >= 60_000);
+
+    // The queue limit holds at once: three are stored, two are not acknowledged.
+    assert.equal((await turn('queue.mailbox', 3)).value, 3);
+    for (let i = 0; i < 5; i++) ann.publish('m/nobody-yet', 'x', { qos: 1 }, () => {});
+    const full = await server.values((value) => value('messages.withheld') === 2);
+    assert.equal(full['wsar.server.queue.length'], 3);
 
     server.command.child.kill('SIGINT');
     assert.equal(await server.command.exit(), 130);

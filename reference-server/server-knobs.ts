@@ -5,9 +5,11 @@ import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
 import { GATHER_US_MAX, SPIN_US_MAX } from '#core/socket/reactor-options.ts';
 import type { Server } from '#reference-server/server.ts';
-import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
+import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 export const INJECTED_US_MAX = 1000;
+/** A PUBACK is looked for by walking the window. */
+const WINDOW_MAX = 1000;
 const INJECTED_BYTES_MAX = 1024 * 1024;
 const INJECTED_CALLS_MAX = 1000;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -34,6 +36,27 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     'a loop that served events gathers for so long before it serves again: fewer wake-ups, later messages',
   ),
   number('turn.spin', SPIN_US_MAX, 'us', 'a loop looks for work for so long before it sleeps'),
+  {
+    name: 'accept.backlog',
+    type: { kind: 'int', min: 1, max: 65_535 },
+    unit: '{connection}',
+    default: DEFAULT_SETTINGS.backlog,
+    help: 'connections that may wait to be accepted (engine ring; net.core.somaxconn caps it)',
+  },
+  {
+    name: 'queue.mailbox',
+    type: { kind: 'int', min: 1, max: 1_000_000 },
+    unit: '{message}',
+    default: DEFAULT_SETTINGS.mailboxMessages,
+    help: 'messages stored for one user; what is there already stays',
+  },
+  {
+    name: 'queue.window',
+    type: { kind: 'int', min: 1, max: WINDOW_MAX },
+    unit: '{message}',
+    default: DEFAULT_SETTINGS.windowMessages,
+    help: 'messages sent to one receiver and not accepted',
+  },
   number(
     'inject.cpu',
     INJECTED_US_MAX,
@@ -62,6 +85,9 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'receive.arming': 'arming',
   'turn.gather': 'gatherUs',
   'turn.spin': 'spinUs',
+  'accept.backlog': 'backlog',
+  'queue.mailbox': 'mailboxMessages',
+  'queue.window': 'windowMessages',
   'inject.cpu': 'injectedUs',
   'inject.alloc': 'injectAllocBytes',
   'inject.syscall': 'injectSyscalls',

@@ -124,7 +124,11 @@ export class Server {
     for (const { carrier, host, port } of listeners) {
       if (carrier === 'tcp' && workers > 1 && port !== 0) await assertPortFree(host, port);
     }
-    const control = WorkerControl.create(workers, options.settings);
+    const control = WorkerControl.create(workers, {
+      ...options.settings,
+      mailboxMessages: options.limits.mailboxMessagesMax,
+      windowMessages: options.limits.windowMessagesMax,
+    });
     const { passwords } = options.access;
     const service = passwords && new PasswordService(passwords);
     const crew = startCrew(options, control, service);

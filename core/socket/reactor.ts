@@ -94,7 +94,10 @@ export interface ReactorOptions {
 }
 
 /** What `set` turns while the reactor runs; see ReactorOptions. */
-export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs' | 'spinUs'>;
+export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs' | 'spinUs'> & {
+  /** Backlog of every listener, as if it had listened with it (ring). */
+  backlog?: number;
+};
 
 export interface ListenOptions {
   host: string;

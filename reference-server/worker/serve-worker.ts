@@ -117,6 +117,8 @@ function obey(
   const { version, wished } = control;
   if (control.obeyedVersion(self) === version) return;
   reactor.set(reactorKnobs(wished));
+  home.mailboxes.limits.mailboxMessagesMax = wished.mailboxMessages;
+  home.mailboxes.limits.windowMessagesMax = wished.windowMessages;
   home.injectedUs = wished.injectedUs;
   injectors.set(wished);
   control.obeyed(self, wished, version);

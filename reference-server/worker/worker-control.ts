@@ -11,6 +11,7 @@
 
 import { assert } from '#core/assert.ts';
 import type { ReactorKnobs } from '#core/socket/reactor.ts';
+import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 
 export interface WorkerSettings {
   flush: 'turn' | 'immediate';
@@ -19,6 +20,12 @@ export interface WorkerSettings {
   gatherUs: number;
   /** How long a loop with nothing to do looks for work before it sleeps, us. */
   spinUs: number;
+  /** Connections that may wait to be accepted, each listener. */
+  backlog: number;
+  /** Stored messages of one user; what is there already stays. */
+  mailboxMessages: number;
+  /** Sent and not accepted, one receiver. */
+  windowMessages: number;
   /** Microseconds burnt for each accepted message. */
   injectedUs: number;
   /** Other planted faults, for each delivered message; see injectors.ts. */
@@ -35,6 +42,9 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   arming: 'poll',
   gatherUs: 0,
   spinUs: 0,
+  backlog: 4096,
+  mailboxMessages: DEFAULT_LIMITS.mailboxMessagesMax,
+  windowMessages: DEFAULT_LIMITS.windowMessagesMax,
   injectedUs: 0,
   injectAllocBytes: 0,
   injectSyscalls: 0,
@@ -158,6 +168,6 @@ export class WorkerControl {
 
 /** The part of the settings that a worker's reactor obeys. */
 export function reactorKnobs(settings: WorkerSettings): ReactorKnobs {
-  const { flush, arming, gatherUs, spinUs } = settings;
-  return { flush, arming, gatherUs, spinUs };
+  const { flush, arming, gatherUs, spinUs, backlog } = settings;
+  return { flush, arming, gatherUs, spinUs, backlog };
 }

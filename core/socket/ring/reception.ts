@@ -36,6 +36,11 @@ export class Reception {
     return { listener: index, port };
   }
 
+  /** Listening again changes the backlog of a socket that listens. */
+  setBacklog(backlog: number): void {
+    for (const { fd } of this.#listeners) this.#parts.libc.listen(fd, backlog);
+  }
+
   onAccept(lane: Lane, index: number, result: number, cqeFlags: number): void {
     const listener = this.#listeners[index]!;
     if (listener.onAccept(lane, result, cqeFlags, systemClock.monoUs() / 1000)) {

@@ -131,6 +131,7 @@ export class RingReactor implements Reactor {
     if (option.flush !== undefined) settings.flush = option.flush;
     if (option.gatherUs !== undefined) settings.gatherUs = option.gatherUs;
     if (option.spinUs !== undefined) settings.spinUs = option.spinUs;
+    if (option.backlog !== undefined) this.#loop.reception.setBacklog(option.backlog);
   }
 
   setAccepting(accepting: boolean): void {
