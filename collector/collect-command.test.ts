@@ -45,6 +45,17 @@ test('without a command name, as sar is called', async (t) => {
   assert.ok(row.intervalUs >= 500_000, 'no shorter than half of what was asked for');
 });
 
+test('every metric of the kernel once a second takes at most 64 MiB', {
+  skip: process.platform !== 'linux' && 'the figures are those of Linux',
+}, async (t) => {
+  // The first start may have to compile; that is kept for the second one.
+  await run(t, '1', '1', '--detail', '--json');
+  const { code, out } = await run(t, '1', '2', '--detail', '--json');
+  assert.equal(code, 0);
+  const row = JSON.parse(out.trimEnd().split('\n').at(-1)!);
+  assert.ok(row.values['wsar.collector.rss'] <= 64 * 1024 ** 2, row.values['wsar.collector.rss']);
+});
+
 test('NDJSON: every line an object, the schema first when asked for', async (t) => {
   const { code, out } = await run(t, QUICK, '2', '--json', '--schema');
   assert.equal(code, 0);
