@@ -12,6 +12,7 @@ import {
   file,
   summaryOf,
 } from '#collector/plugin/test/collect-with.ts';
+import type { Row } from '#core/metric/row.ts';
 import { startWsar, temporaryFolder } from '#test/command.ts';
 
 const adversary = (way: string, ...rest: string[]): string[] => [
@@ -35,23 +36,47 @@ function processesWith(tag: string): string[] {
 const runs = new Map<string, Promise<Collected>>();
 /** A machine that others use misses a tick by itself now and then; what a plug-in did it would do every time. */
 const ATTEMPTS_MAX = 3;
+/** A plug-in that held up a tick would do so for a period of 200 ms or more. */
+const LATE_MS_MORE = 20;
 
-function run(t: TestContext, name: string, plugins: string[], rowsMax: number): Promise<Collected> {
-  const known = runs.get(name) ?? collectOnTime(t, plugins, rowsMax);
+type IsEnough = Parameters<typeof collectWith>[2];
+
+function run(
+  t: TestContext,
+  name: string,
+  plugins: string[],
+  isEnough: IsEnough,
+): Promise<Collected> {
+  const known = runs.get(name) ?? collectOnTime(t, plugins, isEnough);
   runs.set(name, known);
   return known;
 }
 
-async function collectOnTime(t: TestContext, plugins: string[], rows: number): Promise<Collected> {
+async function collectOnTime(
+  t: TestContext,
+  plugins: string[],
+  isEnough: IsEnough,
+): Promise<Collected> {
   for (let attempt = 1; ; attempt++) {
-    const collected = await collectWith(t, plugins, rows);
-    if (collected.missedTicks === 0 || attempt === ATTEMPTS_MAX) return collected;
-    t.diagnostic(`attempt ${attempt}: ${collected.missedTicks} ticks missed`);
+    const collected = await collectWith(t, plugins, isEnough);
+    const without = plugins.length === 0 ? collected : await withoutPlugins(t);
+    const isOnTime = collected.lateMsP50 <= without.lateMsP50 + LATE_MS_MORE;
+    if ((collected.missedTicks === 0 && isOnTime) || attempt === ATTEMPTS_MAX) return collected;
+    const { missedTicks, lateMsP50 } = collected;
+    t.diagnostic(`attempt ${attempt}: ${missedTicks} ticks missed, late by ${lateMsP50} ms`);
   }
 }
 
+/** Whether the metric had a value that fits, in so many rows. */
+const had = (rows: Row[], metric: string, fits: (value: number) => boolean, times = 1): boolean =>
+  rows.filter(({ values }) => typeof values[metric] === 'number' && fits(values[metric])).length >=
+  times;
+const isAny = (): boolean => true;
+const isPositive = (value: number): boolean => value > 0;
+
 /** The ticks of a collector without plug-ins, in the same minute. */
-const withoutPlugins = (t: TestContext): Promise<Collected> => run(t, 'none', [], 12);
+const withoutPlugins = (t: TestContext): Promise<Collected> =>
+  run(t, 'none', [], ({ rows }) => rows.length >= 12);
 
 const FLOODS = ['flood', 'endless', 'garbage'];
 const floods = (t: TestContext): Promise<Collected> =>
@@ -59,7 +84,13 @@ const floods = (t: TestContext): Promise<Collected> =>
     t,
     'floods',
     FLOODS.flatMap((way) => adversary(way)),
-    16,
+    ({ rows }) =>
+      rows.length >= 16 &&
+      had(rows, 'plugin.flood.a', isAny) &&
+      had(rows, 'plugin.garbage.a', isAny) &&
+      FLOODS.every((way) =>
+        had(rows, `wsar.collector.plugin.throttled{plugin=${way}}`, isPositive),
+      ),
   );
 
 const ODD = ['half', 'silent', 'lies', 'back', 'many', 'exit', 'version'];
@@ -68,7 +99,14 @@ const odd = (t: TestContext): Promise<Collected> =>
     t,
     'odd',
     ODD.flatMap((way) => adversary(way)),
-    20,
+    ({ rows, events }) =>
+      rows.length >= 18 &&
+      had(rows, 'plugin.half.a', isAny) &&
+      rows.at(-1)!.values['plugin.half.a'] === null &&
+      had(rows, 'plugin.lies.a', isAny, 6) &&
+      had(rows, 'plugin.many.m.x{i=0}', isAny) &&
+      had(rows, 'wsar.collector.plugin.restarts{plugin=exit}', isPositive) &&
+      events.some((text) => text.startsWith('plug-in version: ')),
   );
 
 const MODULES = ['looping', 'hungry', 'wrong'];
@@ -77,19 +115,23 @@ const modules = (t: TestContext): Promise<Collected> =>
     t,
     'modules',
     MODULES.flatMap((name) => ['--plugin', file(`./${name}.mjs`)]),
-    20,
+    ({ rows, events }) =>
+      rows.length >= 10 &&
+      events.some((text) => text.startsWith('plug-in hungry: ')) &&
+      events.some((text) => text.startsWith('plug-in wrong: ')) &&
+      had(rows, 'wsar.collector.plugin.errors{plugin=wrong}', isPositive) &&
+      typeof rows.at(-1)!.values['plugin.wrong.good'] === 'number',
   );
 
 async function assertOrdinary(t: TestContext, collected: Collected): Promise<void> {
-  const { missedTicks, lateMsP50, lateMsMax, sourceUsMax, exitCode } = collected;
+  const { missedTicks, lateMsP50, lateMsMax, sourceUsMax } = collected;
   const without = await withoutPlugins(t);
   t.diagnostic(
     `late by ${lateMsP50.toFixed(1)} ms (median), ${lateMsMax.toFixed(1)} at most; without ` +
       `${without.lateMsP50.toFixed(1)}, ${without.lateMsMax.toFixed(1)}; source ${sourceUsMax} us`,
   );
-  assert.equal(exitCode, 0, collected.command.stderr());
+  assert.ok(collected.rows.length > 0, collected.command.stderr());
   assert.equal(missedTicks, 0);
-  // A machine that is shared is late by itself; a plug-in that held up a tick would do so for a period or more.
   assert.ok(
     lateMsP50 <= without.lateMsP50 + 10,
     `median ${lateMsP50} ms, without ${without.lateMsP50}`,
@@ -102,7 +144,9 @@ test('the two examples, as they stand', async (t) => {
   writeFileSync(join(folder, 'two'), '1234567');
   const program = `spool=${example('spool-folder.sh')} ${folder}`;
   const plugins = ['--plugin', example('file-locks.ts'), '--exec', program];
-  const collected = await collectOnTime(t, plugins, 8);
+  const collected = await collectOnTime(t, plugins, ({ rows }) =>
+    had(rows, 'plugin.spool.files.seen', isAny, 3),
+  );
   await assertOrdinary(t, collected);
   assert.equal(collected.last('plugin.spool.files.waiting'), 2);
   assert.equal(collected.last('plugin.spool.bytes.waiting'), 12);
@@ -186,7 +230,9 @@ test('a program that ends at once is started again, later and later, and says wh
   const said = collected.events.filter((text) => text.startsWith('plug-in exit: '));
   assert.match(said[0]!, /it ended \(exit 3\): 'no such queue'; it is started again in 1 s/);
   const restarts = collected.last('wsar.collector.plugin.restarts{plugin=exit}')!;
-  assert.ok(restarts >= 1 && restarts <= 3, `${restarts} restarts in 4 s`);
+  // After 1, 2, 4, 8 s: so many lie in the time.
+  const restartsMax = Math.log2(collected.rows.length / 5 + 1) + 1;
+  assert.ok(restarts >= 1 && restarts <= restartsMax, `${restarts} restarts`);
   assert.equal(collected.last('wsar.collector.plugin.restarts{plugin=half}'), 0);
 });
 
@@ -198,7 +244,9 @@ test('another version of the protocol', async (t) => {
 
 test('nothing is left of a program that ignores SIGTERM, nor of its children', async (t) => {
   const tag = `stubborn-${process.pid}`;
-  const collected = await collectOnTime(t, adversary('stubborn', tag), 4);
+  const collected = await collectOnTime(t, adversary('stubborn', tag), ({ rows }) =>
+    had(rows, 'plugin.stubborn.a', isAny),
+  );
   await assertOrdinary(t, collected);
   assert.equal(collected.last('plugin.stubborn.a'), 1);
   assert.deepEqual(processesWith(tag), []);

@@ -60,10 +60,15 @@ const WAYS = {
     let c = 1000;
     eachTick(() => say(`value c ${(c -= 10)}\ncommit\n`));
   },
-  /** Half of a line, and never the rest. */
+  /** A few values, then half of a line, and never the rest. */
   half() {
-    say(`${hello}value a 1\ncommit\nvalue a 2\ncomm`);
-    forever();
+    say(hello);
+    let ticks = 0;
+    process.stdin.on('data', () => {
+      ticks++;
+      if (ticks <= 3) say('value a 1\ncommit\n');
+      if (ticks === 4) say('value a 2\ncomm');
+    });
   },
   /** More metrics than there may be. */
   many() {

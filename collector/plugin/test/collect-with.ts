@@ -1,6 +1,7 @@
 // Runs `wsar collect --json` with plug-ins and says how its ticks did.
 
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Row } from '#core/metric/row.ts';
@@ -19,27 +20,37 @@ export interface Collected {
   /** The value of a metric in the last row that has one. */
   last(metric: string): number | null;
   command: RunningCommand;
-  exitCode: number;
 }
 
 /** A file beside this one, or an example. */
 export const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 export const example = (name: string): string => join(file('../../../docs/examples/plugins'), name);
 
-/** Collects so many rows with these plug-ins. */
+/** Twenty seconds; a run that has not seen by then what it waits for ends, and its test says what is missing. */
+const ROWS_MAX = 100;
+
+type Seen = Pick<Collected, 'rows' | 'events'>;
+
+/** Collects five rows a second until `isEnough` says so. */
 export async function collectWith(
   t: TestContext,
   plugins: string[],
-  rowsMax: number,
-  period = '0.2',
+  isEnough: (seen: Seen) => boolean,
 ): Promise<Collected> {
-  const args = ['collect', period, String(rowsMax), '--json', ...plugins];
-  const command = startWsar(t, args);
-  const exitCode = await command.exit();
-  return { ...summaryOf(command.stdout()), command, exitCode };
+  const command = startWsar(t, ['collect', '0.2', String(ROWS_MAX), '--json', ...plugins]);
+  const seen: Seen = { rows: [], events: [] };
+  const lines = createInterface({ input: command.child.stdout! });
+  lines.on('line', (line) => {
+    const { text, ...row } = JSON.parse(line) as Row & { text?: string };
+    if (text !== undefined) seen.events.push(text);
+    else if (row.values !== undefined) seen.rows.push(row);
+    if (isEnough(seen)) command.child.kill('SIGINT');
+  });
+  await command.exit();
+  return { ...summaryOf(command.stdout()), command };
 }
 
-export function summaryOf(stdout: string): Omit<Collected, 'command' | 'exitCode'> {
+export function summaryOf(stdout: string): Omit<Collected, 'command'> {
   const lines = stdout
     .trim()
     .split('\n')
