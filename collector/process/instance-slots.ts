@@ -11,8 +11,6 @@ import type { MetricSpec } from '#core/metric/registry.ts';
 export class InstanceSlots {
   /** How often an instance found no place. */
   refused = 0;
-  /** Instances that have a place now. */
-  taken = 0;
   readonly #placeOf = new Map<string, number>();
   readonly #names: string[] = [];
   readonly #slots: number[][] = [];
@@ -40,7 +38,6 @@ export class InstanceSlots {
     }
     if (!this.#isTaken[place]) {
       this.#isTaken[place] = true;
-      this.taken++;
       for (const slot of this.#slots[place]!) table.forget(slot);
     }
     return place;
@@ -54,9 +51,7 @@ export class InstanceSlots {
 
   /** The instance is gone; its place is for another one. */
   release(place: number): void {
-    if (this.#isTaken[place] !== true) return;
     this.#isTaken[place] = false;
-    this.taken--;
   }
 
   /** Slots of an instance's metrics, in the order of their specs. */

@@ -1,6 +1,6 @@
 // One long-lived `erl` child that is a hidden node beside the Erlang node that is looked at, and speaks lines
-// (collector/runtime/erlang-probe.escript). It is asked once a tick and never waited for: what it answered lies here
-// with its time. A child that ends, hangs or floods is ended and started again after 1, 2, 4 ... 60 s.
+// (collector/runtime/erlang-probe.escript). It is asked once a tick, shortly before it, and never waited for: what it
+// answered lies here with its time. A child that ends, hangs or floods is ended and started again after 1, 2, 4 ... 60 s.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,8 @@ const KEYS_MAX = 256;
 const ANSWER_US_MAX = 12e6;
 const PAUSE_S_MAX = 60;
 const KILL_MS = 1000;
+/** An answer takes a few milliseconds. */
+const LEAD_MS = 300;
 
 export interface ErlangTarget {
   /** `name@host`. */
@@ -51,10 +53,25 @@ export class ErlangProbe {
   readonly #next = new Map<string, number>();
   #pauseS = 1;
   #stopPause: (() => void) | undefined;
+  #stopAsk: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: ErlangProbeOptions) {
     this.#options = options;
+  }
+
+  /** Asks at once when there is no answer yet, else shortly before the next tick, which then shows a fresh one. */
+  arrange(nowUs: number, periodMs: number): void {
+    if (this.answers === 0) {
+      this.ask(nowUs);
+      return;
+    }
+    if (this.#stopAsk !== undefined || this.#isClosed) return;
+    const { clock } = this.#options;
+    this.#stopAsk = clock.after(Math.max(0, periodMs - LEAD_MS), () => {
+      this.#stopAsk = undefined;
+      this.ask(clock.monoUs());
+    });
   }
 
   /** Asks, unless a question is open; starts the child when there is none. */
@@ -71,6 +88,7 @@ export class ErlangProbe {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopPause?.();
+    this.#stopAsk?.();
     const child = this.#child;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));

@@ -176,7 +176,7 @@ export class ErlangSource implements Source {
 
   sample(table: SampleTable, nowUs: number): number {
     const probe = this.#probe;
-    probe.ask(nowUs);
+    probe.arrange(nowUs, this.#periodUs / 1000);
     if (probe.answers === 0 || nowUs - probe.stampUs > AGE_PERIODS_MAX * this.#periodUs)
       return Freshness.stale;
     if (probe.answers === this.#answers) return Freshness.unchanged;

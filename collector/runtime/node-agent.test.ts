@@ -12,6 +12,7 @@ import { NodeSource } from '#collector/runtime/node-source.ts';
 import { Sampler } from '#collector/sampler.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { ROOT, startWsar, temporaryFolder, watchProcess } from '#test/command.ts';
+import { needPrograms } from '#test/foreign-part.ts';
 
 const AGENT = join(ROOT, 'collector/runtime/node-agent.mjs');
 const FOLDER = `/dev/shm/wsar-node-${process.getuid?.() ?? 0}`;
@@ -234,6 +235,38 @@ test('a loop that hangs keeps no stale value: its age is what is left', { skip }
     Number.isNaN(value(`nodejs.agent.age{pid=${pid},thread=0}`)),
     'killed: its file is still there, it is not',
   );
+});
+
+test('a program in a container, with ids and a /dev/shm of its own, is found by its id as seen from here', {
+  skip:
+    skip ||
+    needPrograms('unshare') ||
+    (process.getuid?.() === 0 ? false : 'only root makes namespaces'),
+}, async (t) => {
+  const file = join(temporaryFolder(t), 'app.js');
+  writeFileSync(file, 'setInterval(() => {}, 100)');
+  const inside = `mount -t tmpfs shm /dev/shm && exec ${process.execPath} --import ${AGENT} ${file}`;
+  const flags = ['--pid', '--mount', '--fork', '--mount-proc', '--kill-child', 'sh', '-c', inside];
+  const container = spawn('unshare', flags, { stdio: 'ignore' });
+  t.after(() => void container.kill('SIGKILL'));
+  const childOf = (pid: number): number =>
+    Number(
+      readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ')[0] ||
+        Number.NaN,
+    );
+  let pid = Number.NaN;
+  while (Number.isNaN(pid)) {
+    await pause(20);
+    pid = childOf(container.pid!);
+  }
+  const { sampler, value, source } = live(t, [pid]);
+  const used = `v8js.memory.heap.used{pid=${pid},thread=0}`;
+  for (let i = 0; i < 100 && !(value(used) > 0); i++) {
+    await pause(100);
+    sampler.sample();
+  }
+  assert.ok(value(used) > 1e6);
+  assert.deepEqual(source.labels(), [`pid=${pid},thread=0`]);
 });
 
 test('wsar collect --node prints the runtime table', { skip }, async (t) => {

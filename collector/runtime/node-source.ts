@@ -40,7 +40,6 @@ interface NodeThread {
   path: string;
   pid: number;
   place: number;
-  agePlace: number;
   /** When something new was read last. */
   changedUs: number;
   isFresh: boolean;
@@ -138,19 +137,19 @@ export class NodeSource implements Source {
     const thread = path.slice(path.lastIndexOf('.') + 1);
     try {
       // A report about somebody else's process, or one that has ended, is none.
-      const report = new NodeReport(path, statSync(`/proc/${pid}`).uid);
+      const owner = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+      if (owner === undefined) return;
+      const report = new NodeReport(path, owner);
       const place = this.#instances.take(`pid=${pid},thread=${thread}`, table);
       if (place < 0) {
         report.close();
         return;
       }
-      const agePlace = NODE_METRICS.length;
       this.#threads.set(path, {
         report,
         path,
         pid,
         place,
-        agePlace,
         changedUs: nowUs,
         isFresh: false,
       });
@@ -177,7 +176,7 @@ export class NodeSource implements Source {
     const periodMs = report.value('period_ms') || PERIOD_MS_USUAL;
     thread.isFresh = ageUs <= AGE_PERIODS_MAX * periodMs * 1000;
     const slots = this.#instances.slots(place);
-    table.gauge(slots[thread.agePlace]!, ageUs / US_PER_S);
+    table.gauge(slots[NODE_METRICS.length]!, ageUs / US_PER_S);
     if (!thread.isFresh) return;
     for (let i = 0; i < NODE_METRICS.length; i++)
       table.gauge(slots[i]!, NODE_METRICS[i]!.of(report));

@@ -11,6 +11,7 @@ import type { Source } from '#collector/source/source.ts';
 import { WsarError } from '#core/errors.ts';
 
 const PID_MAX = 4_194_304;
+const NODE_PIDS_MAX = 64;
 /** A page of metrics that is larger, or takes longer, is not taken. */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 const PAGE_MS_MAX = 5000;
@@ -151,11 +152,12 @@ function add(host: AreaHost, source: Source): void {
 function parseNodeTargets(text: string): NodeTargets {
   if (text === 'all') return 'all';
   const pids = text.split(',').map(Number);
-  if (pids.every((pid) => Number.isInteger(pid) && pid > 0 && pid <= PID_MAX)) return pids;
+  const areIds = pids.every((pid) => Number.isInteger(pid) && pid > 0 && pid <= PID_MAX);
+  if (areIds && pids.length <= NODE_PIDS_MAX) return [...new Set(pids)];
   throw new WsarError(
     'WSAR_ERR_USAGE',
     `--node ${text} names no process`,
-    'give process ids separated by commas, or all',
+    `give up to ${NODE_PIDS_MAX} process ids separated by commas, or all`,
   );
 }
 
