@@ -13,6 +13,8 @@ export interface BrokerLimits {
   groupMembersMax: number;
   /** Levels of a topic or filter; deeper ones are refused. */
   levelsMax: number;
+  /** Length of a topic or filter; longer ones are refused. */
+  topicLengthMax: number;
   /** Messages that wait for one session, in flight included, and their bytes. */
   queueMessagesMax: number;
   queueBytesMax: number;
@@ -24,6 +26,8 @@ export interface BrokerLimits {
   receiveMaximum: number;
   /** Topic aliases of one connection, either way: the Topic Alias Maximum that CONNACK tells. */
   aliasesMax: number;
+  /** Topics that aliases of clients stand for, one worker, bytes. */
+  aliasBytesMax: number;
   retainedMax: number;
   retainedBytesMax: number;
   /** Longest time that a session outlives its connection, and longest delay of a will, s. */
@@ -36,12 +40,14 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   subscriptionsMax: 200_000,
   groupMembersMax: 256,
   levelsMax: 128,
+  topicLengthMax: 1024,
   queueMessagesMax: 1000,
   queueBytesMax: MIB,
   queuedBytesMax: 64 * MIB,
   inflightMax: 20,
   receiveMaximum: 20,
   aliasesMax: 10,
+  aliasBytesMax: 16 * MIB,
   retainedMax: 10_000,
   retainedBytesMax: 16 * MIB,
   sessionExpiryMaxS: 30 * 24 * 3600,

@@ -77,11 +77,8 @@ export interface BrokerOptions {
   clock: Clock;
 }
 
-interface Timer {
-  session: Session;
-  epoch: number;
-  kind: 'will' | 'end';
-}
+/** QoS 2 messages that a client of MQTT 3, which has no Receive Maximum, may leave unreleased. */
+const UNRELEASED_MAX = 1000;
 
 export class Broker {
   readonly retained: RetainedStore;
@@ -89,7 +86,7 @@ export class Broker {
   readonly queues: SessionQueues;
   readonly #sessions = new Map<number, Session>();
   readonly #options: BrokerOptions;
-  readonly #timers = new DueHeap<Timer>();
+  readonly #timers = new DueHeap<Session>();
   readonly #connect = new ConnectFields();
   readonly #publish = new PublishFields();
   readonly #acknowledge: AcknowledgeFields = new Fields();
@@ -185,19 +182,16 @@ export class Broker {
   disconnected(row: number, isOrderly: boolean, expiryS: number): void {
     const session = this.#sessions.get(row);
     if (session === undefined) return;
-    session.epoch++;
     const nowMs = this.#nowMs();
     if (expiryS >= 0) session.expiryMs = this.#expiryMs(expiryS);
     if (isOrderly) session.will = undefined;
-    const { will, epoch } = session;
-    if (will !== undefined) {
-      const waitMs = Math.min(will.delayMs, session.expiryMs);
+    if (session.will !== undefined) {
+      const waitMs = Math.min(session.will.delayMs, session.expiryMs);
       if (waitMs === 0) this.#publishWill(session);
-      else if (waitMs < NEVER) this.#timers.push(nowMs + waitMs, { session, epoch, kind: 'will' });
+      else session.willDueMs = nowMs + waitMs;
     }
-    if (session.expiryMs > 0 && session.expiryMs < NEVER) {
-      this.#timers.push(nowMs + session.expiryMs, { session, epoch, kind: 'end' });
-    }
+    if (session.expiryMs > 0) session.endsMs = nowMs + session.expiryMs;
+    this.#arm(session);
     this.queues.rewind(session);
     this.subscriptions.tellGroups(session);
   }
@@ -213,7 +207,6 @@ export class Broker {
     const session = this.#sessions.get(row);
     if (session === undefined) return;
     if (session.will !== undefined) this.#publishWill(session);
-    session.epoch++;
     this.#sessions.delete(row);
     this.subscriptions.removeAll(session);
     const orphans = this.queues.clear(session);
@@ -228,11 +221,11 @@ export class Broker {
   tick(): boolean {
     if (this.#timers.size === 0) return false;
     const nowMs = this.#nowMs();
-    for (let due = this.#timers.pop(nowMs); due !== undefined; due = this.#timers.pop(nowMs)) {
-      const { session, epoch, kind } = due;
-      if (session.epoch !== epoch) continue;
-      if (kind === 'will') this.#publishWill(session);
-      else this.#options.host.forget(session.row, session.generation);
+    for (;;) {
+      const session = this.#timers.pop(nowMs);
+      if (session === undefined) break;
+      session.timerMs = NEVER;
+      if (this.#sessions.get(session.row) === session) this.#due(session, nowMs);
     }
     return this.#timers.size > 0;
   }
@@ -342,20 +335,21 @@ export class Broker {
   #refusalOf(session: Session, { topicText }: Message): number {
     const { isOwnOnly, limits } = this.#options;
     if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
-    const levels = topicText.split('/').length;
-    return levels > limits.levelsMax ? REASON.topicNameInvalid : 0;
+    const isLarge = topicText.length > limits.topicLengthMax;
+    const isDeep = isLarge || topicText.split('/').length > limits.levelsMax;
+    return isDeep ? REASON.topicNameInvalid : 0;
   }
 
   /** QoS 2, method A: routed once, at its first sight [MQTT-4.3.3-8 ff.]. */
   #received(session: Session, packetId: number, message: Message): void {
     const { incoming } = session;
     if (!incoming.has(packetId)) {
-      const isOver = incoming.size >= this.#options.limits.receiveMaximum;
-      if (isOver && session.level >= PROTOCOL_LEVEL_5) {
+      const { receiveMaximum } = this.#options.limits;
+      const most = session.level >= PROTOCOL_LEVEL_5 ? receiveMaximum : UNRELEASED_MAX;
+      if (incoming.size >= most) {
         this.#options.host.expel(session.row, CLOSE_CAUSE.receiveMaximum);
         return;
       }
-      // MQTT 3 has no Receive Maximum: the ids themselves are the bound.
       incoming.add(packetId);
       this.#route(message, session);
     }
@@ -377,8 +371,23 @@ export class Broker {
     return hasOthers || count > 0;
   }
 
+  #due(session: Session, nowMs: number): void {
+    if (session.willDueMs <= nowMs) this.#publishWill(session);
+    if (session.endsMs <= nowMs) this.#options.host.forget(session.row, session.generation);
+    else this.#arm(session);
+  }
+
+  /** Sees that the session is looked at when it next has something due. */
+  #arm(session: Session): void {
+    const dueMs = Math.min(session.willDueMs, session.endsMs);
+    if (dueMs >= session.timerMs) return;
+    session.timerMs = dueMs;
+    this.#timers.push(dueMs, session);
+  }
+
   #publishWill(session: Session): void {
     const { will } = session;
+    session.willDueMs = NEVER;
     if (will === undefined) return;
     session.will = undefined;
     const { topic, properties, payload, qos, retain } = will.message;

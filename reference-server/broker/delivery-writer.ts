@@ -14,6 +14,8 @@ export const IDS_MAX = 32;
 const ADDED_BYTES_MAX = 5 + 3 + IDS_MAX * 5;
 /** Fixed header, topic length, packet id, length of the properties. */
 const OVERHEAD_BYTES_MAX = 5 + 2 + 2 + 4;
+/** Longer topics get no alias: they would have to be remembered. */
+const ALIAS_TOPIC_BYTES_MAX = 256;
 const NO_TOPIC = new Uint8Array(0);
 
 export class DeliveryWriter {
@@ -65,7 +67,7 @@ export class DeliveryWriter {
     if (seconds !== undefined) properties.four(PROPERTY.messageExpiry, seconds);
     for (const id of ids) properties.variable(PROPERTY.subscriptionId, id);
     const known = session.aliases.get(message.topicText);
-    const alias = known ?? this.#newAlias(session);
+    const alias = known ?? (topic.length > ALIAS_TOPIC_BYTES_MAX ? 0 : this.#newAlias(session));
     if (alias > 0) properties.two(PROPERTY.topicAlias, alias);
     const name = known === undefined ? topic : NO_TOPIC;
     const bytes = publishLength5(name.length, qos, properties.length, length);

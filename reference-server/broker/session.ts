@@ -69,8 +69,11 @@ export class Session {
   aliasesMax = 0;
   readonly aliases = new Map<string, number>();
   will: Will | undefined;
-  /** Rises with each connection and each end of one: a timer that was set before is void. */
-  epoch = 0;
+  /** When the will is due and when the session ends, while nobody is connected, ms; NEVER otherwise. */
+  willDueMs = NEVER;
+  endsMs = NEVER;
+  /** Earliest time that the broker's heap has for it: one entry a session, however often it comes and goes. */
+  timerMs = NEVER;
   readonly subscriptions = new Map<string, Subscription>();
   /** Waiting, oldest first; in flight, in the order they were sent. */
   readonly queue: Delivery[] = [];
@@ -103,7 +106,7 @@ export class Session {
   /** Back to what a CONNECT without properties means. */
   resetConnection(level: number): void {
     this.level = level;
-    this.epoch++;
+    this.willDueMs = this.endsMs = NEVER;
     this.receiveMaximum = 0xffff;
     this.packetBytesMax = NEVER;
     this.aliasesMax = 0;

@@ -17,6 +17,8 @@ export class Aliases {
   readonly bytes: Uint8Array;
   readonly #properties: PropertyWriter;
   readonly #aliasesMax: number;
+  readonly #bytesMax: number;
+  #usedBytes = 0;
   readonly #topics = new Map<number, Map<number, Uint8Array>>();
   readonly #cursor = new PropertyCursor();
 
@@ -24,6 +26,7 @@ export class Aliases {
     this.bytes = new Uint8Array(packetBytesMax + TOPIC_BYTES_MAX);
     this.#properties = new PropertyWriter(packetBytesMax);
     this.#aliasesMax = broker.aliasesMax;
+    this.#bytesMax = broker.aliasBytesMax;
   }
 
   /**
@@ -39,7 +42,7 @@ export class Aliases {
       const flaw = topicNameFlaw(bytes, topicStart, topicEnd);
       if (flaw !== 0) return flaw;
       topic = bytes.slice(topicStart, topicEnd);
-      this.#learn(conn, alias, topic);
+      if (!this.#learn(conn, alias, topic)) return FLAW.propertyValue;
     }
     if (topic === undefined) return FLAW.propertyTwice;
     return this.#write(bytes, fields, topic);
@@ -47,16 +50,24 @@ export class Aliases {
 
   /** The connection is gone. */
   forget(conn: number): void {
-    if (this.#topics.size > 0) this.#topics.delete(conn);
+    const topics = this.#topics.get(conn);
+    if (topics === undefined) return;
+    for (const topic of topics.values()) this.#usedBytes -= topic.length;
+    this.#topics.delete(conn);
   }
 
-  #learn(conn: number, alias: number, topic: Uint8Array): void {
+  /** False when all aliases together take too much memory. */
+  #learn(conn: number, alias: number, topic: Uint8Array): boolean {
     let topics = this.#topics.get(conn);
+    const oldBytes = topics?.get(alias)?.length ?? 0;
+    if (this.#usedBytes - oldBytes + topic.length > this.#bytesMax) return false;
     if (topics === undefined) {
       topics = new Map();
       this.#topics.set(conn, topics);
     }
     topics.set(alias, topic);
+    this.#usedBytes += topic.length - oldBytes;
+    return true;
   }
 
   #write(bytes: Uint8Array, fields: PublishFields, topic: Uint8Array): number {

@@ -18,6 +18,8 @@ import type { Exchange } from '#reference-server/worker/exchange.ts';
 const PRESENCE_PREFIX = 0x70;
 /** 'p/' before the uid. */
 const PREFIX_BYTES = 2;
+/** Users whose leaving waits to be told; beyond, in a storm, nobody hears of it. */
+const LEAVING_MAX = 100_000;
 const NOTHING = new Uint8Array(0);
 const ONLINE = Buffer.from('online');
 const OFFLINE = Buffer.from('offline');
@@ -55,7 +57,7 @@ export class Presence {
 
   wentOffline(row: number): void {
     const { isAnyoneWatching, clock, delayMs } = this.#options;
-    if (isAnyoneWatching()) {
+    if (isAnyoneWatching() && this.#leaving.size < LEAVING_MAX) {
       this.#leaving.push(clock.monoUs() / 1000 + delayMs, this.#topicOf(row));
     }
   }

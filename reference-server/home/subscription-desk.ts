@@ -148,8 +148,9 @@ export class SubscriptionDesk {
     if (denied.includes(filter)) return REASON.unspecified;
     if (/^[mr]\//.test(filter)) return REASON.notAuthorized;
     if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
-    const levels = filter.split('/').length;
-    return levels > limits.broker.levelsMax ? REASON.topicFilterInvalid : 0;
+    const { levelsMax, topicLengthMax } = limits.broker;
+    const isDeep = filter.length > topicLengthMax || filter.split('/').length > levelsMax;
+    return isDeep ? REASON.topicFilterInvalid : 0;
   }
 
   /** Returns the code for UNSUBACK. */
