@@ -3,7 +3,11 @@
 
 import { writeLines } from '#collector/recording/line-output.ts';
 import { MetricFilter } from '#collector/recording/metric-filter.ts';
-import type { LineCounts, RecordedLine } from '#collector/recording/recorded-lines.ts';
+import {
+  type LineCounts,
+  type RecordedLine,
+  wallMsOf,
+} from '#collector/recording/recorded-lines.ts';
 import {
   allLines,
   checkRecordingPath,
@@ -88,11 +92,6 @@ function* chosen(
     if (source !== undefined && line.origin.source !== source) continue;
     if (range.includes(wallMsOf(line))) yield line;
   }
-}
-
-function wallMsOf(line: RecordedLine): number {
-  if (line.kind === 'row') return line.row.wallMs;
-  return line.kind === 'event' ? line.event.wallMs : line.wallMs;
 }
 
 function* jsonLines(lines: Iterable<RecordedLine>, filter: MetricFilter): Generator<string> {

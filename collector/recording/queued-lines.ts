@@ -2,7 +2,11 @@
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { LineCounts, RecordedLine } from '#collector/recording/recorded-lines.ts';
+import {
+  isDated,
+  type LineCounts,
+  type RecordedLine,
+} from '#collector/recording/recorded-lines.ts';
 import { asEvent, asRow } from '#collector/row-shape.ts';
 import { decodeFrames, type Frame } from '#core/spool/frame.ts';
 import { SEGMENT_MARK } from '#core/spool/segment.ts';
@@ -22,7 +26,7 @@ export function* queuedLines(path: string, counts: LineCounts): Generator<Record
     for (const frame of frames) {
       counts.records++;
       const line = lineOf(frame);
-      if (line === undefined) counts.unclear++;
+      if (line === undefined || !isDated(line)) counts.unclear++;
       else yield line;
     }
   }

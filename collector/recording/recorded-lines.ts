@@ -4,11 +4,15 @@
 import { type HistogramsText, type RowSchema, rowOfCells } from '#collector/recording/row-tape.ts';
 import type { TickSchema } from '#collector/recording/tick-columns.ts';
 import { TickReplay } from '#collector/recording/tick-replay.ts';
+import { asEvent } from '#collector/row-shape.ts';
 import type { LabEvent } from '#core/bus/topic.ts';
 import type { Row } from '#core/metric/row.ts';
 import { DamagedBytes } from '#core/spool/byte-reader.ts';
 import type { NumberRow } from '#core/spool/record.ts';
 import { type ReadCounts, readRecording } from '#core/spool/recording-reader.ts';
+
+/** Where dates end (ECMAScript). */
+const DATE_MS_MAX = 8.64e15;
 
 interface Origin {
   host: string;
@@ -37,9 +41,12 @@ export function* recordedLines(path: string, counts: LineCounts): Generator<Reco
   for (const { segment, record } of readRecording(path, counts)) {
     try {
       if (record.kind === 'schema') streams.describe(segment, record.stream, record.json);
-      else if (record.kind === 'text') yield lineOf(record.json);
       else {
-        const line = streams.line(segment, record.stream, record.row);
+        const line =
+          record.kind === 'text'
+            ? lineOf(record.json)
+            : streams.line(segment, record.stream, record.row);
+        if (line !== undefined && !isDated(line)) throw new DamagedBytes('a line without a time');
         if (line !== undefined) yield line;
       }
     } catch (error) {
@@ -47,6 +54,17 @@ export function* recordedLines(path: string, counts: LineCounts): Generator<Reco
       counts.unclear++;
     }
   }
+}
+
+/** The time a line stands for, ms. */
+export function wallMsOf(line: RecordedLine): number {
+  if (line.kind === 'row') return line.row.wallMs;
+  return line.kind === 'event' ? line.event.wallMs : line.wallMs;
+}
+
+/** Whether its time is one that can be written. */
+export function isDated(line: RecordedLine): boolean {
+  return Math.abs(wallMsOf(line)) <= DATE_MS_MAX;
 }
 
 class Streams {
@@ -105,9 +123,12 @@ function lineOf(json: string): RecordedLine {
   const text = parsed(json) as unknown as EventText | HistogramsText;
   const { host, source, ...rest } = text;
   const origin = { host, source };
-  return 'histograms' in rest
-    ? { kind: 'histograms', origin, wallMs: rest.wallMs, histograms: rest.histograms }
-    : { kind: 'event', origin, event: rest };
+  if ('histograms' in rest) {
+    const { wallMs, histograms } = rest;
+    return { kind: 'histograms', origin, wallMs, histograms };
+  }
+  if (asEvent(rest) === undefined) throw new DamagedBytes('a text that is no event');
+  return { kind: 'event', origin, event: rest };
 }
 
 function parsed(json: string): Record<string, unknown> {
@@ -134,6 +155,7 @@ function isTickSchema({ form, sources, slots, forgotten }: TickSchema): boolean 
   return (
     (form === 'ticks' || form === 'patch') &&
     Array.isArray(sources) &&
+    sources.every((source) => typeof source?.id === 'string') &&
     Array.isArray(slots) &&
     slots.every(isSlot) &&
     Array.isArray(forgotten) &&

@@ -167,15 +167,17 @@ test('a recording that lies is counted, and throws nothing', async (t) => {
     '{"form":"ticks","sources":[],"slots":[[5,0,{"name":"x"}]],"forgotten":[]}',
     '{"form":"patch","sources":[],"slots":[],"forgotten":[]}',
     '{"form":"ticks","sources":1,"slots":[],"forgotten":[]}',
+    '{"form":"ticks","sources":[null],"slots":[],"forgotten":[]}',
   ];
   for (const json of lies) recording.append({ kind: 'schema', stream: 3, json });
   recording.append({ kind: 'text', json: 'no json' });
+  recording.append({ kind: 'text', json: '{"kind":"note","text":"x","wallMs":1e300}' });
   const row = { values: Float64Array.of(1), states: new Uint8Array(1) };
   recording.append({ kind: 'numbers', stream: 3, row });
   await recording.close();
   const counts = newCounts();
   assert.deepEqual([...allLines(folder, counts)], []);
-  assert.equal(counts.unclear, lies.length + 2);
+  assert.equal(counts.unclear, lies.length + 3);
 });
 
 test('what waits for the store is dumped from the spool without being taken', async (t) => {

@@ -67,7 +67,9 @@ export class TickReplay implements RowValues {
     this.#columns.take(schema.slots);
     for (const entry of schema.slots) this.#takeSlot(entry);
     for (const [index, { isFast }] of schema.sources.entries()) {
-      this.#sources[index]!.isFast = isFast;
+      const source = this.#sources[index];
+      if (source === undefined) throw new DamagedBytes('the description of a source is missing');
+      source.isFast = isFast;
     }
     for (const slot of schema.forgotten) if (slot < this.#bank.slots) this.#bank.forget(slot);
   }

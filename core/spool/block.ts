@@ -12,6 +12,7 @@ import { ByteReader, DamagedBytes } from '#core/spool/byte-reader.ts';
 import { ByteWriter } from '#core/spool/byte-writer.ts';
 import { CellState, NumberColumns, TokenDecoder, TokenEncoder } from '#core/spool/number-column.ts';
 import {
+  CELLS_MAX,
   COLUMNS_MAX,
   INFLATED_BYTES_MAX,
   inflated,
@@ -26,8 +27,6 @@ export const FRAME_BLOCK = 19;
 export const BLOCK_RECORDS_MAX = 4096;
 const KINDS = 4;
 const Kind = { schema: 0, numbers: 1, text: 2 } as const;
-/** Cells of one block: a lie about the columns shall not cost the memory of the machine. */
-const CELLS_MAX = 8 * 1024 * 1024;
 
 export interface Block {
   first: number;
@@ -64,7 +63,7 @@ export function decodeBlock(payload: Buffer): Block {
   const head = new ByteReader(payload);
   const first = head.varint();
   const count = head.varint(BLOCK_RECORDS_MAX);
-  const body = new ByteReader(inflated(head.rest()));
+  const body = new ByteReader(inflated(head.rest(), INFLATED_BYTES_MAX));
   const order = Array.from({ length: count }, () => body.varint(STREAMS_MAX * KINDS));
   const texts = order
     .filter((code) => code % KINDS !== Kind.numbers)
@@ -75,7 +74,13 @@ export function decodeBlock(payload: Buffer): Block {
     if (code % KINDS === Kind.numbers) counts.set(stream, (counts.get(stream) ?? 0) + 1);
   }
   const rows = new Map<number, NumberRow[]>();
-  for (const [stream, length] of counts) rows.set(stream, readRows(body, length));
+  let cellsLeft = CELLS_MAX;
+  for (const [stream, length] of counts) {
+    const columns = body.varint(COLUMNS_MAX);
+    cellsLeft -= columns * length;
+    if (cellsLeft < 0) throw new DamagedBytes('more cells than a block has');
+    rows.set(stream, readRows(body, length, columns));
+  }
   const records = order.map((code): SpoolRecord => {
     const stream = Math.floor(code / KINDS);
     const kind = code % KINDS;
@@ -113,9 +118,7 @@ function putRows(body: ByteWriter, rows: readonly NumberRow[]): void {
   tokens.end();
 }
 
-function readRows(body: ByteReader, length: number): NumberRow[] {
-  const count = body.varint(COLUMNS_MAX);
-  if (count * length > CELLS_MAX) throw new DamagedBytes(`${length} rows of ${count} columns`);
+function readRows(body: ByteReader, length: number, count: number): NumberRow[] {
   const tokens = new TokenDecoder(body);
   const columns = new NumberColumns(count);
   const rows = Array.from({ length }, () => ({

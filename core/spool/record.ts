@@ -24,6 +24,8 @@ export const STREAMS_MAX = 1024;
 export const COLUMNS_MAX = 131_072;
 /** A text or a block that is longer after inflating is not believed. */
 export const INFLATED_BYTES_MAX = 32 * 1024 * 1024;
+/** Cells of the rows of one block or one tail, thirty times what we write: a lie shall not cost all memory. */
+export const CELLS_MAX = 16 * 1024 * 1024;
 /** A shorter text is not worth deflating. */
 const DEFLATE_BYTES_MIN = 200;
 
@@ -71,19 +73,29 @@ export class RecordEncoder {
 /** Reads the frames of one tail. */
 export class RecordDecoder {
   readonly #columns = new Map<number, NumberColumns>();
+  #cellsLeft = CELLS_MAX;
+  #charsLeft = INFLATED_BYTES_MAX;
 
   /** @throws DamagedBytes for what no encoder wrote. */
   decode({ type, payload }: Frame): SpoolRecord {
     const from = new ByteReader(payload);
-    if (type === FRAME_TEXT) return { kind: 'text', json: readText(from) };
+    if (type === FRAME_TEXT) return { kind: 'text', json: this.#text(from) };
     const stream = from.varint(STREAMS_MAX);
-    if (type === FRAME_SCHEMA) return { kind: 'schema', stream, json: readText(from) };
+    if (type === FRAME_SCHEMA) return { kind: 'schema', stream, json: this.#text(from) };
     if (type !== FRAME_NUMBERS) throw new DamagedBytes(`there is no frame of type ${type}`);
     const count = from.varint(COLUMNS_MAX);
+    this.#cellsLeft -= count;
+    if (this.#cellsLeft < 0) throw new DamagedBytes('more cells than a tail has');
     const columns = columnsOf(this.#columns, stream, count);
     const tokens = new TokenDecoder(from);
     for (let column = 0; column < count; column++) tokens.next(columns, column);
     return { kind: 'numbers', stream, row: rowOf(columns, count) };
+  }
+
+  #text(from: ByteReader): string {
+    const text = readText(from, this.#charsLeft);
+    this.#charsLeft -= text.length;
+    return text;
   }
 }
 
@@ -121,16 +133,16 @@ function putText(out: ByteWriter, json: string): void {
   out.bytes(isDeflated ? deflateRawSync(text) : text);
 }
 
-function readText(from: ByteReader): string {
+function readText(from: ByteReader, bytesMax: number): string {
   const isDeflated = from.byte() === 1;
   const bytes = from.rest();
-  return (isDeflated ? inflated(bytes) : bytes).toString('utf8');
+  return (isDeflated ? inflated(bytes, bytesMax) : bytes).toString('utf8');
 }
 
 /** @throws DamagedBytes for what is no deflated text, or one too long. */
-export function inflated(bytes: Buffer): Buffer {
+export function inflated(bytes: Buffer, bytesMax: number): Buffer {
   try {
-    return inflateRawSync(bytes, { maxOutputLength: INFLATED_BYTES_MAX });
+    return inflateRawSync(bytes, { maxOutputLength: Math.max(1, bytesMax) });
   } catch (error) {
     throw new DamagedBytes(`it cannot be inflated: ${(error as Error).message}`);
   }

@@ -13,9 +13,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { encodeFrame } from '#core/spool/frame.ts';
 import { CellState } from '#core/spool/number-column.ts';
 import type { NumberRow, SpoolRecord } from '#core/spool/record.ts';
 import { Recording, type RecordingOptions } from '#core/spool/recording.ts';
+import { RECORDING_MARK, readFileFrames } from '#core/spool/recording-files.ts';
 import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
 import { type OpenSpoolFile, openSpoolFile } from '#core/spool/spool-writer.ts';
 import { ROOT, temporaryFolder } from '#test/command.ts';
@@ -248,6 +250,42 @@ test('damage at any byte of a tail: the rows before it are read, and appending g
   }
 });
 
+test('bytes that lie under a right checksum are damage: random changes of blocks and tails', async (t) => {
+  const seed = Number(process.env['SEED'] ?? 20_261_123);
+  t.diagnostic(`SEED=${seed}`);
+  let state = seed;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  const folder = temporaryFolder(t);
+  const { recording } = await recorded(folder, 25, { blockRows: 10 });
+  recording.append({ kind: 'schema', stream: 1, json: JSON.stringify({ text: 'x'.repeat(500) }) });
+  recording.append({ kind: 'text', json: '{}' });
+  await recording.flush();
+  const originals = [...files(folder, '.rec'), ...files(folder, '.tail')].map((file) => ({
+    name: file.split('/').at(-1)!,
+    frames: readFileFrames(file).frames,
+  }));
+  await recording.close();
+  const other = temporaryFolder(t);
+  for (let round = 0; round < 1500; round++) {
+    const { name, frames } = originals[random(originals.length)]!;
+    const chosen = random(frames.length);
+    const parts = frames.map(({ type, payload }, index) => {
+      const changed = Buffer.from(payload);
+      for (let count = 1 + random(3); index === chosen && count > 0; count--) {
+        changed[random(changed.length)] = random(256);
+      }
+      return encodeFrame(index === chosen && random(9) === 0 ? random(32) : type, changed);
+    });
+    writeFileSync(join(other, name), Buffer.concat([RECORDING_MARK, ...parts]));
+    const counts = noCounts();
+    for (const { record } of readRecording(join(other, name), counts)) plain(record);
+    if (round % 100 === 0) await new Recording({ folder: other }).close();
+  }
+});
+
 test('a crash between a block and the removal of its tail loses nothing and doubles nothing', async (t) => {
   const folder = temporaryFolder(t);
   const { recording, texts } = await recorded(folder, 9, { blockRows: 10 });
@@ -355,7 +393,8 @@ test('a disk that is really full (64 KiB) is survived', (t) => {
   const script = `
     import { rmSync, writeFileSync } from 'node:fs';
     import { Recording } from '#core/spool/recording.ts';
-    import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
+    import { readFileFrames, RECORDING_MARK } from '#core/spool/recording-files.ts';
+import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
     const folder = ${JSON.stringify(folder)};
     const recording = new Recording({ folder, blockRows: 20 });
     const row = (n) => ({ kind: 'numbers', stream: 0,
