@@ -269,6 +269,21 @@ test('a kernel that does not count descriptors gives the size of the table under
   assert.match(found.state === 'ok' ? '' : found.reason, /before 6\.2/);
 });
 
+test('a kernel that does not count what threads do: no value for it, CPU from the ticks', (t) => {
+  const { tree, open: start } = open(t, { pids: [7] });
+  put(tree, 7);
+  remove(tree, '7/task/7/schedstat');
+  const { tick, value } = start();
+  tick();
+  put(tree, 7, { user: 40 });
+  remove(tree, '7/task/7/schedstat');
+  tick();
+  for (const state of ['run', 'wait', 'sleep']) {
+    assert.ok(Number.isNaN(value(`process.linux.time{pid=7,comm=node,state=${state}}`)), state);
+  }
+  assert.equal(value('process.cpu.utilization{pid=7,comm=node}'), 0.4);
+});
+
 test('the probe says which process is not there', (t) => {
   const { open: start } = open(t, { pids: [7] });
   const found = start().source.probe();

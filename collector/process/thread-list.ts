@@ -28,7 +28,7 @@ export interface ThreadGroup {
 
 export class ThreadList {
   readonly groups: ThreadGroup[] = [];
-  /** Sum of all groups; NaN until every thread has rates. */
+  /** Sum of all threads; NaN until every one has rates, or where the kernel has no schedstat. */
   readonly all: ThreadGroup = emptyGroup('all');
   /** Threads of the process that were not read in the last tick. */
   unread = 0;
@@ -81,6 +81,7 @@ export class ThreadList {
 
   #readOne(thread: Thread, nowUs: number): boolean {
     if (!thread.read(this.#scanner, nowUs)) {
+      thread.stop();
       this.#hasGone = true;
       return false;
     }
@@ -149,8 +150,7 @@ export class ThreadList {
     reset(this.all);
     for (let i = 0; i < this.#order.length; i++) {
       const thread = this.#order[i]!;
-      if (thread.group < 0) continue;
-      add(this.groups[thread.group]!, thread);
+      if (thread.group >= 0) add(this.groups[thread.group]!, thread);
       add(this.all, thread);
     }
   }

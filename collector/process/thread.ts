@@ -63,6 +63,15 @@ export class Thread {
     return this.#readSwitches(scanner, dtUs);
   }
 
+  /** It has ended; what was never read stays unknown. */
+  stop(): void {
+    if (this.group < 0) return;
+    this.run = 0;
+    this.wait = 0;
+    this.voluntary = 0;
+    this.involuntary = 0;
+  }
+
   close(): void {
     this.#schedstat.close();
     this.#status.close();

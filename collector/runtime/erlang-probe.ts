@@ -1,6 +1,7 @@
 // One long-lived `erl` child that is a hidden node beside the Erlang node that is looked at, and speaks lines
 // (collector/runtime/erlang-probe.escript). It is asked once a tick, shortly before it, and never waited for: what it
-// answered lies here with its time. A child that ends, hangs or floods is ended and started again after 1, 2, 4 ... 60 s.
+// answered lies here with its time. A child that ends, hangs or floods is ended and started again after 1, 2, 4 ... 60
+// seconds.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
