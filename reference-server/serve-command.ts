@@ -82,6 +82,11 @@ const OPTIONS: OptionSpec[] = [
     parse: parseOneOf('poll', 'recv'),
   },
   {
+    flags: '--metrics-port <port>',
+    help: 'OpenMetrics at http://127.0.0.1:PORT/metrics; 0 takes a free port',
+    parse: parseCount(0, 65_535),
+  },
+  {
     flags: '--pin <how>',
     help: "workers bound to CPUs: 'auto' (default: where there are several NUMA nodes), 'on' or 'off'",
     parse: parseOneOf('auto', 'on', 'off'),
@@ -140,10 +145,11 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
     gatherUs: (given['gather'] as number | undefined) ?? DEFAULT_SETTINGS.gatherUs,
   };
   const workers = workerCount(given);
+  const metricsPort = given['metricsPort'] as number | undefined;
   const pin = (given['pin'] as ServerOptions['pin']) ?? 'auto';
   const limits = readLimits(given, access.purpose);
   const own = conf === undefined ? limits : confLimits(conf, limits);
-  return { ...listening, workers, engine, limits: own, settings, pin, access };
+  return { ...listening, workers, engine, limits: own, settings, pin, metricsPort, access };
 }
 
 /** Where to listen and who may log in. */

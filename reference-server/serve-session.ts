@@ -12,6 +12,8 @@ import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
 import { offerKnobs } from '#core/knob/offer-knobs.ts';
+import type { Row } from '#core/metric/row.ts';
+import { listenMetrics } from '#reference-server/report/open-metrics.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { ServerRows } from '#reference-server/report/server-rows.ts';
 import { Server, type ServerOptions } from '#reference-server/server.ts';
@@ -43,9 +45,17 @@ export async function serve(
       const schema = { source: SOURCE, host: hostName(), metrics: SERVER_METRIC_DEFS };
       context.out(`${JSON.stringify({ schema })}\n`);
     }
+    let values: Row['values'] = rows.values();
+    const { metricsPort } = options;
+    if (metricsPort !== undefined) {
+      const listener = await listenMetrics(metricsPort, () => ({ values, sweep: rows.sweep }));
+      closers.push(() => listener.close());
+      context.out(`metrics http://127.0.0.1:${listener.port}/metrics\n`);
+    }
     const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
-      if (source === undefined && !asJson) return;
+      if (source === undefined && !asJson && metricsPort === undefined) return;
       const row = rows.row(tick);
+      values = row.values;
       source?.row(row);
       if (asJson) context.out(`${JSON.stringify(row)}\n`);
     });

@@ -47,6 +47,8 @@ export interface ServerOptions {
   engine: EngineName | 'auto';
   limits: ServerLimits;
   settings: WorkerSettings;
+  /** Port of /metrics on loopback; undefined = none. */
+  metricsPort?: number | undefined;
   /** Whether workers are bound to CPUs; 'auto': on hosts with several NUMA nodes. Default 'auto'. */
   pin?: 'auto' | 'on' | 'off';
   access: Access;

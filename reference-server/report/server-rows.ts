@@ -8,6 +8,7 @@ import type { Row } from '#core/metric/row.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { SERVER_METRICS, type SpecialMetric } from '#reference-server/report/server-metrics.ts';
 import type { Server, WorkerFigures } from '#reference-server/server.ts';
+import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
 import { QueueWatch } from '#reference-server/statistics/queue-watch.ts';
 import { CLOSE_CAUSES, MALFORMED_COUNT } from '#reference-server/stats/close-cause.ts';
 import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
@@ -32,6 +33,11 @@ export class ServerRows {
     this.#lastUs = tick.monoUs;
     const { wallMs, index, missedTicks } = tick;
     return { wallMs, tick: index, missedTicks, intervalUs, values: this.values() };
+  }
+
+  /** What the last look at the mailboxes found. */
+  get sweep(): SweepResult {
+    return this.#queues.sweep;
   }
 
   /** All metrics now. */

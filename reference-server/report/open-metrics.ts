@@ -1,0 +1,91 @@
+// The server's figures as OpenMetrics text (openmetrics.io, 1.0), and a listener that serves them: GET /metrics on
+// loopback, for Prometheus and anything that reads its format. Names are those of the rows with '_' for '.',
+// counters end in _total. Beside them the longest mailboxes, by worker and row.
+//
+// The text is made when it is asked for, on the main thread: about 0.2 ms.
+
+import { createServer } from 'node:http';
+import type { Row } from '#core/metric/row.ts';
+import { listenError } from '#core/socket/listen-error.ts';
+import { SERVER_METRICS } from '#reference-server/report/server-metrics.ts';
+import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
+
+const HOST = '127.0.0.1';
+const CONTENT_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+/** Requests that are served at a time; others wait in the kernel or are refused. */
+const CONNECTIONS_MAX = 16;
+
+export interface Figures {
+  values: Row['values'];
+  sweep: SweepResult;
+}
+
+export interface MetricsListener {
+  port: number;
+  close(): Promise<void>;
+}
+
+/** Serves /metrics on 127.0.0.1; port 0 takes a free one. Throws WSAR_ERR_PORT_IN_USE. */
+export async function listenMetrics(
+  port: number,
+  figures: () => Figures,
+): Promise<MetricsListener> {
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, { 'content-type': CONTENT_TYPE }).end(openMetrics(figures()));
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(listenError({ host: HOST, port }, Math.abs(error.errno ?? 0))),
+    );
+    server.listen(port, HOST, resolve);
+  });
+  return {
+    port: (server.address() as { port: number }).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** The text, ended by `# EOF`. */
+export function openMetrics({ values, sweep }: Figures): string {
+  const lines: string[] = [];
+  for (const { name, kind, help } of SERVER_METRICS) {
+    const value = values[name];
+    if (typeof value !== 'number') continue;
+    const family = name.replaceAll('.', '_');
+    lines.push(`# TYPE ${family} ${kind}`, `# HELP ${family} ${escapeHelp(help)}`);
+    lines.push(`${family}${kind === 'counter' ? '_total' : ''} ${value}`);
+  }
+  const top = (name: string, help: string, of: (at: number) => number): void => {
+    const family = `wsar_server_mailbox_${name}`;
+    lines.push(`# TYPE ${family} gauge`, `# HELP ${family} ${help}`);
+    sweep.top.forEach(({ worker, row }, at) => {
+      const value = of(at);
+      if (!Number.isNaN(value))
+        lines.push(`${family}{worker="${worker}",row="${row}"} ${text(value)}`);
+    });
+  };
+  const report = (at: number) => sweep.top[at]!.report;
+  top('length', 'messages of the longest mailboxes', (at) => report(at).length);
+  top('oldest_seconds', 'age of their oldest message', (at) => report(at).oldestAgeS);
+  top('delay_seconds', 'what a message that comes now waits', (at) => report(at).delayS);
+  top('drain_seconds', 'when it is empty', (at) => report(at).drainS);
+  lines.push('# EOF', '');
+  return lines.join('\n');
+}
+
+function text(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '+Inf' : String(value);
+}
+
+function escapeHelp(help: string): string {
+  return help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('"', '\\"');
+}
