@@ -28,8 +28,10 @@ export interface FrozenSize {
   frozenS: number;
 }
 
-const HTTP_SERVER =
-  "require('http').createServer((q,r)=>r.end('ok')).listen(0,'127.0.0.1',function(){console.log('ready '+this.address().port)})";
+const HTTP_SERVER = [
+  "require('http').createServer((q,r)=>r.end('ok'))",
+  ".listen(0,'127.0.0.1',function(){console.log('ready '+this.address().port)})",
+].join('');
 
 export async function frozenServer(size: FrozenSize): Promise<FrozenFigures[]> {
   const { ratePerS, connections, seconds } = size;
