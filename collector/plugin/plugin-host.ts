@@ -48,6 +48,7 @@ export class PluginHost {
   #startedUs = 0;
   #backoffMs = BACKOFF_MS_START;
   #said: string[] = [];
+  readonly #declared = Promise.withResolvers<void>();
   #isClosed = false;
   #invalid: string | undefined;
   #cancel: () => void = () => {};
@@ -64,16 +65,13 @@ export class PluginHost {
    * (it goes on, and has no values yet). Returns why it is no plug-in.
    */
   async start(): Promise<string | undefined> {
-    const done = Promise.withResolvers<void>();
-    this.#start(done.resolve);
     const { isProgram } = this.#plan;
-    const patience = (): void => {
-      if (!isProgram) this.#note('it is not loaded yet; its values come when it is');
-      done.resolve();
-    };
-    const cancel = setTimeout(patience, isProgram ? DECLARED_MS_MAX : READY_MS_MAX);
-    await done.promise;
-    clearTimeout(cancel);
+    const loaded = Promise.withResolvers<void>();
+    this.#start(loaded.resolve);
+    await inTime(loaded.promise, READY_MS_MAX, () =>
+      this.#note('it is not loaded yet; its values come when it is'),
+    );
+    if (isProgram) await inTime(this.#declared.promise, DECLARED_MS_MAX);
     return this.#invalid;
   }
 
@@ -140,8 +138,7 @@ export class PluginHost {
     worker.on('error', (error) => (how = `its thread ended: ${quoted((error as Error).message)}`));
     worker.on('message', (message: PluginMessage) => {
       this.#take(message);
-      const isLoaded = message.kind === (isProgram ? 'metrics' : 'ready');
-      if (isLoaded || message.kind === 'invalid') onSettled();
+      if (message.kind === 'ready' || message.kind === 'invalid') onSettled();
     });
     worker.once('exit', () => {
       onSettled();
@@ -156,8 +153,10 @@ export class PluginHost {
 
   #take(message: PluginMessage): void {
     if (message.kind === 'closed') void this.#worker?.terminate();
-    else if (message.kind === 'metrics') this.metrics.push(...message.metrics);
-    else if (message.kind === 'says') this.#note(message.text);
+    else if (message.kind === 'metrics') {
+      this.metrics.push(...message.metrics);
+      this.#declared.resolve();
+    } else if (message.kind === 'says') this.#note(message.text);
     else if (message.kind === 'invalid') this.#invalid = message.text;
     else if (message.kind === 'ready') {
       this.#invalid = undefined;
@@ -179,3 +178,16 @@ export class PluginHost {
 }
 
 const NOTHING: readonly string[] = [];
+
+/** Waits, but not for ever. */
+async function inTime(promise: Promise<void>, ms: number, onLate = (): void => {}): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(() => {
+      onLate();
+      resolve();
+    }, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

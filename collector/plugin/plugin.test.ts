@@ -163,7 +163,8 @@ test('floods: their senders wait, the values are there, the ticks are on time', 
   await assertOrdinary(t, collected);
   assert.equal(collected.last('plugin.flood.a'), 1);
   assert.equal(collected.last('plugin.garbage.a'), 5);
-  assert.ok(collected.last('wsar.collector.plugin.refused{what=line,plugin=garbage}')! > 0);
+  const refused = 'wsar.collector.plugin.refused{what=line,plugin=garbage}';
+  assert.ok(had(collected.rows, refused, isPositive));
   for (const way of FLOODS) {
     const metric = `wsar.collector.plugin.throttled{plugin=${way}}`;
     const perS = Math.max(...collected.rows.map(({ values }) => values[metric] ?? 0));
