@@ -231,7 +231,7 @@ test('a disk that is full for a while: the collector prints on, and not a row is
     mount -t tmpfs -o size=64k none "$1" || exit 77
     "$2" collect 0.1 --json --spool-folder "$1/records" > "$3" &
     collector=$!
-    rows() { while [ "$(wc -l < "$3")" -lt "$4" ]; do sleep 0.05; done; }
+    rows() { while [ "$(wc -l < "$3")" -lt "$4" ]; do sleep 0.05; kill -0 $collector || exit 1; done; }
     rows "$@" 5
     dd if=/dev/zero of="$1/filler" bs=1k count=64 2> /dev/null
     rows "$@" 45
@@ -248,6 +248,7 @@ test('a disk that is full for a while: the collector prints on, and not a row is
   if (status === 77 || /unshare.*(not permitted|failed)/i.test(stderr)) {
     return t.skip('only root may mount a small file system');
   }
+  assert.notEqual(status, 1, stderr);
   const lines = readFileSync(live, 'utf8').trimEnd().split('\n');
   assert.equal(stdout, `${lines.length} of ${lines.length} lines are identical\n`, stderr);
   assert.equal(status, 0);
