@@ -32,6 +32,7 @@ import {
   type Stage,
 } from '#loadgen/rate-plan.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
+import { loadScenario, type Scenario, scenarioText } from '#loadgen/scenario/scenario.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
 import { parseThreshold, type Threshold } from '#loadgen/threshold.ts';
@@ -72,6 +73,10 @@ const OPTIONS: OptionSpec[] = [
     flags: '--arrivals <process>',
     help: "gaps between messages: 'poisson' (default), 'constant', 'bursts', or trace:FILE",
     parse: parseArrivals,
+  },
+  {
+    flags: '--scenario <name>',
+    help: "population that gives what is not said: 'whatsapp-2014', or a file like ./mine.ts",
   },
   {
     flags: '--stages <list>',
@@ -228,7 +233,26 @@ export const command: CommandSpec = {
 };
 
 async function run(context: CommandContext): Promise<ExitCode> {
-  return await runSession(context, readOptions(context.options));
+  const { options } = context;
+  const name = options['scenario'] as string | undefined;
+  if (name === undefined) return await runSession(context, readOptions(options));
+  const scenario = await loadScenario(name);
+  const filled = fillIn(options, scenario);
+  context.talk(scenarioText(scenario));
+  return await runSession({ ...context, options: filled }, readOptions(filled));
+}
+
+/** What the command line says, and where it says nothing, the scenario. */
+function fillIn(given: Record<string, unknown>, scenario: Scenario): Record<string, unknown> {
+  const users = required<number>(given, 'connections', '--connections 1000');
+  const hasRate = given['stages'] !== undefined || given['findMax'] !== undefined;
+  return {
+    arrivals: { process: scenario.arrivals },
+    payload: Math.max(PAYLOAD_BYTES_MIN, Math.min(PAYLOAD_BYTES_MAX, scenario.payloadBytes)),
+    keepalive: scenario.keepAliveMs,
+    ...(hasRate ? {} : { rate: scenario.messagesPerUserPerS * users }),
+    ...given,
+  };
 }
 
 /**
@@ -295,6 +319,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
     findMax,
     hlogFile: given['hlog'] as string | undefined,
+    scenario: given['scenario'] as string | undefined,
     calibrate: given['calibrate'] === true,
     hosts: readHosts(given, connections),
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
@@ -369,6 +394,7 @@ function readHosts(given: Record<string, unknown>, connections: number): LoadOpt
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
 function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
   const population = [
+    'scenario',
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts'],
   ];

@@ -56,6 +56,8 @@ export interface LoadOptions {
   hlogFile: string | undefined;
   /** Agents that carry the load out; undefined = this process alone. */
   hosts: { count: number; isVirtual: boolean; policy: LossPolicy } | undefined;
+  /** Name or file of the population that gave what the command line did not say. */
+  scenario: string | undefined;
   /** Measure what the generator can do on this host first. */
   calibrate: boolean;
   /** 99 of 100 messages must leave within this time of their plan, else the run is invalid. */

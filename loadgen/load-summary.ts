@@ -126,6 +126,7 @@ function figuresOf(result: LoadResult) {
     engine: result.engine,
     workers: options.workers,
     seed: options.seed,
+    ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
     end: result.end,
     connections: {
       target: options.connections,
