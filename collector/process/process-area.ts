@@ -93,7 +93,8 @@ class ProcessPart implements AreaPart {
     if (name === 'netns') return this.#namespaces.flatMap((pid) => namespaceGroups(pid));
     if (name !== 'pid' || this.#source === undefined) return [];
     const labels = this.#source.labels().slice(0, COLUMNS_MAX);
-    return labels.map((label) => processGroup(label, isWide));
+    const { hasExactDescriptors } = this.#source;
+    return labels.map((label) => processGroup(label, { isWide, hasExactDescriptors }));
   }
 
   #add(source: Source): void {

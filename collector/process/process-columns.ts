@@ -14,7 +14,10 @@ function short(head: string, metric: string, unit = 1, width = 5): Column {
 }
 
 /** `label` is `pid=7,comm=node`. Shares are of one CPU: two busy threads are 200 %. */
-export function processGroup(label: string, isWide: boolean): Group {
+export function processGroup(
+  label: string,
+  { isWide, hasExactDescriptors }: { isWide: boolean; hasExactDescriptors: boolean },
+): Group {
   const of = (name: string, more = ''): string =>
     `process.${name}{${label}${more === '' ? '' : `,${more}`}}`;
   const few = [
@@ -29,7 +32,9 @@ export function processGroup(label: string, isWide: boolean): Group {
     short('nvcsw', of('context_switches', 'type=involuntary')),
     short('minf', of('paging.faults', 'type=minor')),
     short('majf', of('paging.faults', 'type=major'), 1, 4),
-    short('fds', of('unix.file_descriptor.count')),
+    hasExactDescriptors
+      ? short('fds', of('unix.file_descriptor.count'))
+      : short('fds<', of('linux.file_descriptor.slots')),
     short('thr', of('thread.count'), 1, 4),
     short('rd/s', of('linux.io', 'direction=read')),
     short('wr/s', of('linux.io', 'direction=write')),

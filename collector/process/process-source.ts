@@ -69,6 +69,11 @@ export class ProcessSource implements Source {
     );
   }
 
+  /** Descriptors are counted; else the size of their table stands for them. */
+  get hasExactDescriptors(): boolean {
+    return this.#options.hasExactDescriptors;
+  }
+
   probe(): Capability {
     const lacks: string[] = [];
     for (const pid of this.#selection.pids) {

@@ -225,7 +225,9 @@ test('ejabberd: processes, memory, garbage, schedulers, mailboxes; lost and foun
   assert.ok(Number.isNaN(of('process.count')), 'too old to stand');
 });
 
-test('a wrong cookie, no node, no Erlang: each has its reason', { skip }, async (t) => {
+test('a wrong cookie, no node, no Erlang: each has its reason; wsar collect --erlang has the runtime table', {
+  skip,
+}, async (t) => {
   const ejabberd = await startEjabberd(t);
   const wrong = look(t, ejabberd, 'wrong');
   await wrong.until(() => /cookie/.test(wrong.probe.failure ?? ''));
@@ -241,6 +243,29 @@ test('a wrong cookie, no node, no Erlang: each has its reason', { skip }, async 
   while (none.failure === 'not asked yet') await pause(10);
   assert.match(none.failure ?? '', /not on PATH/);
   await none.close();
+
+  const cookieFile = join(temporaryFolder(t), 'cookie');
+  writeFileSync(cookieFile, `${COOKIE}\n`);
+  const where = [
+    '--erlang',
+    `${ejabberd.node}:${ejabberd.port}`,
+    '--erlang-cookie-file',
+    cookieFile,
+  ];
+  const run = startWsar(t, ['collect', '1', '4', '--json', ...where]);
+  assert.equal(await run.exit(), 0, run.stderr());
+  const row = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!).values;
+  assert.ok(row['wsar.runtime.processes'] > 50, JSON.stringify(row).slice(0, 200));
+  assert.ok(row['wsar.runtime.gc.count'] >= 0);
+  const missing = startWsar(t, [
+    'collect',
+    '--erlang',
+    'a@b',
+    '--erlang-cookie-file',
+    '/nonexistent',
+  ]);
+  assert.equal(await missing.exit(), 2);
+  assert.match(missing.stderr(), /cookie/);
 });
 
 /** A program that stands for `erl` and does what the shell text says. */
@@ -291,32 +316,4 @@ test('a probe that ends, hangs or floods is ended, and started again later and l
   lies.ask(0);
   while (lies.answers === 0) await pause(10);
   assert.equal(lies.values.get('ports'), 7);
-});
-
-test('wsar collect --erlang prints the runtime table; without a cookie it says so', {
-  skip,
-}, async (t) => {
-  const ejabberd = await startEjabberd(t);
-  const cookieFile = join(temporaryFolder(t), 'cookie');
-  writeFileSync(cookieFile, `${COOKIE}\n`);
-  const where = [
-    '--erlang',
-    `${ejabberd.node}:${ejabberd.port}`,
-    '--erlang-cookie-file',
-    cookieFile,
-  ];
-  const run = startWsar(t, ['collect', '1', '4', '--json', ...where]);
-  assert.equal(await run.exit(), 0, run.stderr());
-  const row = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!).values;
-  assert.ok(row['wsar.runtime.processes'] > 50, JSON.stringify(row).slice(0, 200));
-  assert.ok(row['wsar.runtime.gc.count'] >= 0);
-  const missing = startWsar(t, [
-    'collect',
-    '--erlang',
-    'a@b',
-    '--erlang-cookie-file',
-    '/nonexistent',
-  ]);
-  assert.equal(await missing.exit(), 2);
-  assert.match(missing.stderr(), /cookie/);
 });

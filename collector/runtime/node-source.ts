@@ -6,7 +6,8 @@
 // A program in a container has a /dev/shm and a process id of its own: given its id as seen from here, its file is
 // found through /proc/PID/root. Who reports must be the user whose process it claims to be.
 
-import { type Dir, opendirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { type Dir, existsSync, opendirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { InstanceSlots } from '#collector/process/instance-slots.ts';
 import {
   cpuOf,
@@ -25,6 +26,7 @@ import { type Capability, Freshness, type Source } from '#collector/source/sourc
 
 export const THREADS_MAX = 64;
 const FOLDERS_MAX = 64;
+const AGENT = fileURLToPath(new URL('./node-agent.mjs', import.meta.url));
 const FILES_MAX = 512;
 const MEMORY_FOLDER = '/dev/shm';
 const FOLDER_NAME = /^wsar-node-\d+$/;
@@ -72,7 +74,8 @@ export class NodeSource implements Source {
   probe(): Capability {
     let seen = 0;
     this.#find((_path, pid) => {
-      if (this.#wanted === 'all' || this.#wanted.includes(pid)) seen++;
+      // Programs that were killed leave their report.
+      if (existsSync(`/proc/${pid}`)) seen++;
     });
     if (seen > 0) return { state: 'ok' };
     const who =
@@ -81,7 +84,7 @@ export class NodeSource implements Source {
         : `none of the processes ${this.#wanted.join(', ')}`;
     return {
       state: 'degraded',
-      reason: `${who} runs with the agent yet; start it with node --import (docs/tools/collect.md, RUNTIMES)`,
+      reason: `${who} runs with the agent yet; start it with node --import ${AGENT} app.js`,
     };
   }
 
