@@ -9,7 +9,7 @@
 // queue can fill. One question at a time, with a time limit; values older than three periods are none, and
 // how old they are is a metric.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import type { SampleTable } from '#collector/sample-table.ts';
 import type { MetricScope } from '#collector/source/metric-scope.ts';
 import { gauge, instanceName } from '#collector/source/metric-shape.ts';
@@ -57,11 +57,12 @@ export class ListenQueueSource implements Source {
   }
 
   probe(): Capability {
-    return {
-      state: 'degraded',
-      reason:
-        'asked of ss (iproute2), every 5 s while connections wait, every 10 s while they come, every 60 s else',
-    };
+    return spawnSync('ss', ['-V']).status === 0
+      ? { state: 'ok' }
+      : {
+          state: 'absent',
+          reason: 'ss (package iproute2), which is asked for them, cannot be run',
+        };
   }
 
   declare(metrics: MetricScope): void {
