@@ -229,7 +229,8 @@ test('a disk that is full for a while: the collector prints on, and not a row is
   const live = join(temporaryFolder(t), 'live');
   const script = `
     mount -t tmpfs -o size=64k none "$1" || exit 77
-    "$2" collect 0.1 --json --spool-folder "$1/records" > "$3" &
+    : > "$3"
+    "$2" collect 0.1 --json --spool-folder "$1/records" >> "$3" &
     collector=$!
     rows() { while [ "$(wc -l < "$3")" -lt "$4" ]; do sleep 0.05; kill -0 $collector || exit 1; done; }
     rows "$@" 5
