@@ -88,7 +88,7 @@ export class ModuleRunner {
       this.#over = 0;
       this.#periodTicks = Math.min(PERIOD_TICKS_MAX, this.#periodTicks * 2);
       this.#options.say(
-        `it is too slow, and is asked before every ${this.#periodTicks}th row only`,
+        `it is too slow, and is asked before one of ${this.#periodTicks} rows only`,
       );
     } else if (this.#within >= WITHIN_BUDGET_IN_A_ROW && this.#periodTicks > 1) {
       this.#within = 0;

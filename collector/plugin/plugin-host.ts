@@ -18,6 +18,8 @@ const DECLARED_MS_MAX = 500;
 const STALL_US_MAX = 10e6;
 const BACKOFF_MS_START = 1000;
 const BACKOFF_MS_MAX = 60_000;
+/** A thread that lived for so long is started again soon. */
+const STEADY_US = 60e6;
 const CLOSE_MS_MAX = 3000;
 /** A thread that has not beaten for three beats at the end will not hear that it is the end. */
 const SILENT_US_MAX = 1.5e6;
@@ -41,7 +43,7 @@ export class PluginHost {
   id: string;
   readonly #plan: PluginPlan;
   readonly #clock: Clock;
-  readonly #hostClock = createHostClock();
+  readonly #hostClock: Clock;
   readonly #periodMs: number;
   readonly #mark = randomUUID();
   #worker: Worker | undefined;
@@ -53,7 +55,9 @@ export class PluginHost {
   #invalid: string | undefined;
   #cancel: () => void = () => {};
 
-  constructor(plan: PluginPlan, clock: Clock, periodMs: number) {
+  /** `hostClock` reads the same in every thread. */
+  constructor(plan: PluginPlan, clock: Clock, periodMs: number, hostClock = createHostClock()) {
+    this.#hostClock = hostClock;
     this.#plan = plan;
     this.id = plan.id;
     this.#clock = clock;
@@ -165,6 +169,7 @@ export class PluginHost {
   }
 
   #planRestart(): void {
+    if (this.#hostClock.monoUs() - this.#startedUs > STEADY_US) this.#backoffMs = BACKOFF_MS_START;
     this.#cancel = this.#clock.after(this.#backoffMs, () => {
       this.threadRestarts++;
       this.#start();
