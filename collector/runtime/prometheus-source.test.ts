@@ -9,6 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { PrometheusSource, PrometheusStatusSource } from '#collector/runtime/prometheus-source.ts';
 import { Scraper, SERIES_MAX } from '#collector/runtime/scraper.ts';
 import { Sampler } from '#collector/sampler.ts';
+import { parseOpenMetrics, type Sample } from '#collector/test/openmetrics-parser.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { startWsar } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
@@ -147,6 +148,38 @@ test('series that come and go make room for others', async (t) => {
   const { fetch, value } = open(t, url);
   for (let i = 0; i < 14; i++) await fetch();
   assert.equal(value('prometheus.m{target=test:1,i=7,generation=2}'), 1);
+});
+
+test('what came from an endpoint and from processes goes out as OpenMetrics that a strict reader takes', async (t) => {
+  const url = await serve(t, (response) => {
+    response.end(
+      '# TYPE h histogram\nh_bucket{le="1",target="theirs"} 5\nh_bucket{le="+Inf",target="theirs"} 7\n' +
+        'h_sum{target="theirs"} 9\nh_count{target="theirs"} 7\n' +
+        '# TYPE h_total counter\nh_total 3\nodd{a="\\\\\\"{}=,"} 4\n',
+    );
+  });
+  const port = await freePort();
+  const collect = startWsar(t, [
+    ...['collect', '0.5', '--json', '--openmetrics', String(port), '--prometheus', url.href],
+    ...['--pid', String(process.pid), '--netns-of', String(process.pid), '--node', 'all'],
+  ]);
+  let samples: Sample[] = [];
+  for (let i = 0; i < 50 && !samples.some(({ name }) => name === 'prometheus_odd'); i++) {
+    await collect.line(new RegExp(`(?:.*\\n){${i + 1}}`));
+    samples = parseOpenMetrics(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+  }
+  const theirs = samples.filter(({ labels }) => labels['exported_target'] === 'theirs');
+  assert.equal(theirs.length, 4);
+  for (const name of [
+    'process_thread_count',
+    'network_linux_tcp_segments_total',
+    'nodejs_agent_threads',
+  ]) {
+    assert.ok(
+      samples.some((sample) => sample.name === name),
+      name,
+    );
+  }
 });
 
 test("Debian's node_exporter: its CPU, memory and counters are ours; our own --openmetrics comes back as it left", {

@@ -181,7 +181,10 @@ export class PrometheusStatusSource implements Source {
 function metricName(key: string, target: string): string {
   const [name] = key.split('{', 1);
   const clean = (text: string): string => text.replace(/[{},="\s]/g, '_');
-  const labels = labelsOf(key).map(([label, value]) => `,${label}=${clean(value)}`);
+  const labels = labelsOf(key).map(([label, value]) => {
+    // A label of their own that has our name is renamed as Prometheus does it.
+    return `,${label === 'target' ? 'exported_target' : label}=${clean(value)}`;
+  });
   return `prometheus.${name}{target=${target}${labels.join('')}`.slice(0, NAME_MAX).concat('}');
 }
 
