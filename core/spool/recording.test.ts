@@ -168,7 +168,7 @@ test('a recording of 100 rows cut at every byte: all whole rows before the cut, 
     writeFileSync(name, whole.subarray(0, length));
     const rows = ends.filter((end) => end <= length).length;
     assert.deepEqual(read(cut).texts, texts.slice(0, rows), `cut at ${length}`);
-    if (length % 7 !== 0) continue;
+    if (length % 13 !== 0) continue;
     const again = new Recording({ folder: cut });
     assert.equal(again.stats.recovered.records, rows);
     again.segmentFor(0);
