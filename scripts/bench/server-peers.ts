@@ -39,7 +39,7 @@ export async function startPeer(
     return { name, port: Number(said[1]), pid: child.pid, end: () => child.end() };
   }
   const engine = name === 'ring-1ms' ? ['ring', '--gather', '1000'] : [name];
-  const args = ['serve', '--port', '0', '--workers', '1', '--lab', '--engine', ...engine, ...more];
+  const args = ['serve', '--port', '0', '--workers', '1', '--engine', ...engine, ...more];
   const child = startPinned(SERVER_CORE, node, [join(ROOT, 'bin', 'wsar'), ...args], 'SIGTERM');
   const ready = await child.line();
   return { name, port: Number(new URL(ready.split(' ')[1]!).port), pid: child.pid, end: child.end };

@@ -33,6 +33,7 @@ test('bench:server --small: ring, ring-1ms, net, mosquitto and aedes side by sid
         assert.ok(row.latency_p99_us[`${qos}@${load}`] > 0);
       }
     }
+    assert.ok(row.fan_cpu_us['1'] > 0 && row.fan_cpu_us['10'] > 0, `${row.server} fan-out`);
     assert.ok(row.logins_per_s > 0 && row.drain_per_s > 0 && row.drain_cpu_us > 0);
   }
 });
