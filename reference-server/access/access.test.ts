@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { pbkdf2Sync } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -31,6 +32,9 @@ async function start(t: TestContext, ...more: string[]): Promise<RunningServer> 
   const key = join(folder, 'token.key');
   const made = spawnSync('mosquitto_passwd', ['-b', '-c', passwords, 'ann', PASSWORD]);
   assert.equal(made.status, 0, String(made.stderr));
+  const salt = Buffer.from('salt');
+  const empty = pbkdf2Sync('', salt, 2, 64, 'sha512').toString('base64');
+  appendFileSync(passwords, `nil:$7$2$${salt.toString('base64')}$${empty}\n`);
   writeFileSync(key, `${KEY}\n`);
   return await startServer(t, ['--password-file', passwords, '--token-key', key, ...more]);
 }
@@ -73,6 +77,7 @@ describe('logins', { skip, concurrency: true }, () => {
         [refused, 'ann'],
         [refused, ''],
         [refused, 'eve', 'eve', PASSWORD],
+        [refused, 'nil', 'nil', ''],
         [refused, 'ben', 'ben', `${token} `],
         [refused, 'ben', 'ben', token.slice(0, -1)],
         [wrongId, 'ben', 'ann', PASSWORD],
@@ -81,7 +86,7 @@ describe('logins', { skip, concurrency: true }, () => {
       for (const [wanted, ...given] of cases) {
         assert.equal(await login(t, server.url, ...given), wanted, given.join(' '));
       }
-      const values = await server.values((value) => value('logins.refused') === 11);
+      const values = await server.values((value) => value('logins.refused') === 12);
       assert.equal(values['wsar.server.logins'], 4);
       server.command.child.kill('SIGTERM');
       assert.equal(await server.command.exit(), 143, 'the port of passwords holds nothing');

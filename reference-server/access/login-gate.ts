@@ -182,7 +182,8 @@ export class LoginGate implements ReactorHandler {
     if (certified !== undefined) {
       return given === undefined || given.equals(userName) ? 'right' : 'wrong';
     }
-    if (passwordStart < 0) return 'wrong';
+    // An empty password proves nothing, even where somebody has put its hash into the file.
+    if (passwordStart < 0 || passwordStart === passwordEnd) return 'wrong';
     const password = packet.subarray(passwordStart, passwordEnd);
     if (rules.tokenKey !== undefined && isToken(rules.tokenKey, userName, password)) return 'right';
     if (port === undefined) return 'wrong';

@@ -107,9 +107,10 @@ function tlsTaker({ webSocket }: ListenerPlan): (client: Socket) => void {
     const context = createSecureContext({ cert, key, ...ca, minVersion: 'TLSv1.2' });
     for (const name of hosts) server.addContext(name, context);
   }
-  server.on('tlsClientError', () => {
+  server.on('tlsClientError', (_, client) => {
     handshakes--;
-    count();
+    // Of a handshake that takes too long only this event tells: the connection would stay.
+    refuse(client);
   });
   server.on('secureConnection', (client: TLSSocket) => {
     handshakes--;

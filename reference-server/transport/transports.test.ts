@@ -15,7 +15,7 @@ import {
   makeAuthority,
   makeCertificate,
 } from '#reference-server/test/certificate.ts';
-import { nextEvent } from '#reference-server/test/running-server.ts';
+import { nextEvent, startServer } from '#reference-server/test/running-server.ts';
 import { type RunningCommand, startWsar, temporaryFolder, watchProcess } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
@@ -92,6 +92,26 @@ describe('transports', { skip, concurrency: true }, () => {
     const server = await start(t, '--profile', 'conformance', '--workers', '2');
     await converse(t, server);
     await converseDebian(t, server);
+  });
+
+  test('the front: who never shakes hands is ended in time, who resets is logged out', async (t) => {
+    const folder = temporaryFolder(t);
+    const authority = makeAuthority(folder);
+    const own = makeCertificate(folder, authority, 'server', 'IP:127.0.0.1');
+    const pair = ['--cert', own.certFile, '--key', own.keyFile];
+    const server = await startServer(t, ['--tls-port', '0', ...pair]);
+    const [, url, port] = await server.command.line(/^ready (mqtts:.*:(\d+))\n/m);
+    const idle = Array.from({ length: 5 }, () => {
+      const socket = connect(Number(port), '127.0.0.1').resume();
+      t.after(() => void socket.destroy());
+      return once(socket, 'close');
+    });
+    const user = await client(t, url!, { clientId: 'sudden', ca: authority.cert });
+    await server.values((value) => value('sessions') === 1);
+    (user.stream as unknown as Socket).destroy();
+    await server.values((value) => value('sessions') === 0 && value('logins') === 1);
+    await Promise.all(idle);
+    await server.values((value) => value('front.refused') === 5 && value('connections') === 0);
   });
 
   test('an address that is not listed is no proxy', async (t) => {
