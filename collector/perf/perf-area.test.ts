@@ -80,6 +80,32 @@ test('a share of the time: the rate has an error, and the columns are there', {
   assert.doesNotMatch(command.stdout(), /NaN|Infinity/);
 });
 
+/** Makes koffi a package that is not installed, in the process that loads this before anything else. */
+const WITHOUT_KOFFI = `data:text/javascript,${encodeURIComponent(`
+  import Module from 'node:module';
+  const load = Module._load;
+  Module._load = (name, ...rest) => {
+    if (name === 'koffi') throw new Error("Cannot find module 'koffi'");
+    return load(name, ...rest);
+  };
+`)}`;
+
+test('without koffi the counters come from perf stat', { skip: skipStat }, async (t) => {
+  const env = { NODE_OPTIONS: `--import=${WITHOUT_KOFFI}` };
+  const auto = startWsar(t, ['collect', '0.5', '4', '--perf', '--json'], { env });
+  assert.equal(await auto.exit(), 0);
+  assert.match(auto.stderr(), /counters are read by perf stat, because koffi cannot be loaded/);
+  const lines = auto.stdout().trim().split('\n');
+  const rows = lines.map((line) => JSON.parse(line) as Line).filter(({ values }) => values);
+  assert.ok(rows.some(({ values }) => values['system.linux.syscalls']! > 0));
+  const ffi = startWsar(t, ['collect', '0.5', '1', '--perf', '--perf-by', 'ffi'], { env });
+  assert.equal(await ffi.exit(), 3);
+  assert.match(
+    ffi.stderr(),
+    /no counter can be opened: koffi cannot be loaded: Cannot find module/,
+  );
+});
+
 test('options that make no sense', async (t) => {
   for (const [args, message] of [
     [['--perf-share', '5'], /--perf-share is a detail of --perf/],

@@ -71,6 +71,7 @@ class PerfPart implements AreaPart {
   async open(host: AreaHost): Promise<void> {
     const why = await this.#openHere(host);
     if (why === undefined) return;
+    if (this.#way !== 'ffi') host.talk(`counters are read by perf stat, because ${why}`);
     if (this.#way === 'ffi') {
       throw new WsarError(
         'WSAR_ERR_SYSTEM',
@@ -114,7 +115,8 @@ class PerfPart implements AreaPart {
         source.close();
         refusals.push(capability.reason);
       } else host.add(source);
-      if (capability.state !== 'ok') {
+      const isTold = capability.state === 'absent' && this.#all.length === 1;
+      if (capability.state !== 'ok' && !isTold) {
         host.talk(`${source.id}: not counted: ${capability.reason}`);
       }
     }
@@ -124,7 +126,6 @@ class PerfPart implements AreaPart {
 
   async #openStat(host: AreaHost, why: string): Promise<void> {
     const { PerfStatSource } = await import('#collector/perf/perf-stat-source.ts');
-    host.talk('counters are read by perf stat');
     for (const whose of this.#all) {
       const source = new PerfStatSource({ clock: host.clock, periodMs: host.periodMs, whose, why });
       this.#children.push(source);
