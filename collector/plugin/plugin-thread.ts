@@ -6,5 +6,6 @@ import { setPriority } from 'node:os';
 /** Below the collector, and below what the host is there for. */
 const NICE = 5;
 
-setPriority(NICE);
+// Elsewhere it would be the priority of the whole process.
+if (process.platform === 'linux') setPriority(NICE);
 await import('#collector/plugin/plugin-work.ts');
