@@ -8,12 +8,12 @@ import { client, nextEvent, startServer } from '#reference-server/test/running-s
 import { openClaims } from '#reference-server/test/slow-claims.ts';
 
 const CLAIMS = 2000;
-/** The bound for five times as many; so there is room for what else a process does. */
-const BYTES_MAX = 5 * 1024 * 1024;
+/** Less than five times as many may cost by the bench; what a process does beside it varies by megabytes. */
+const BYTES_MAX = 8 * 1024 * 1024;
 
 const engines = [chooseEngine('auto').engine, 'net'];
 
-describe('before login', { concurrency: 1 }, () => {
+describe('before login', { concurrency: true }, () => {
   for (const engine of new Set(engines)) {
     test(`${CLAIMS} slow claims cost little and nobody else notices, engine ${engine}`, async (t) => {
       const server = await startServer(t, ['--workers', '1', '--engine', engine]);
@@ -37,6 +37,7 @@ describe('before login', { concurrency: 1 }, () => {
       await claims.closed;
       const grown = during['wsar.server.rss']! - before['wsar.server.rss']!;
       t.diagnostic(`${(grown / 1024).toFixed(0)} KiB for ${CLAIMS} claims`);
+      // Node's own sockets and their buffers are engine net's price, with claims or without.
       if (engine !== 'net') assert.ok(grown < BYTES_MAX, `${grown} bytes`);
       const after = await server.values((value) => value('connections') === 2, 'new');
       const causes = ['closed.login_timeout', 'closed.too_large'].map((name) => {
