@@ -34,6 +34,14 @@ import {
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { loadScenario, type Scenario, scenarioText } from '#loadgen/scenario/scenario.ts';
 import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
+import {
+  parseReturn,
+  parseStorm,
+  type ReturnPolicy,
+  STORMS_MAX,
+  type Storm,
+  USUAL_RETURN,
+} from '#loadgen/storm.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
 import { parseThreshold, type Threshold } from '#loadgen/threshold.ts';
 import { FRAMINGS, type Framing } from '#loadgen/transport/echo-layer.ts';
@@ -93,6 +101,17 @@ const OPTIONS: OptionSpec[] = [
     help: "more for a while, like '35%@60s/30s/5m' (share, start, rise, decay); may be repeated",
     parse: parseSpike,
     repeat: true,
+  },
+  {
+    flags: '--storm <storm>',
+    help: "cut a share of the users off at a time of the steady phase, like '50%@10s'; may be repeated",
+    parse: parseStorm,
+    repeat: true,
+  },
+  {
+    flags: '--return <policy>',
+    help: "how users come back: 'fixed:500ms' (default), 'backoff:1s' or 'beta:60s'",
+    parse: parseReturn,
   },
   {
     flags: '--protocol <tcp|ws>',
@@ -319,6 +338,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
     findMax,
     hlogFile: given['hlog'] as string | undefined,
+    storms: readStorms(given),
+    returnPolicy: (given['return'] as ReturnPolicy | undefined) ?? USUAL_RETURN,
     scenario: given['scenario'] as string | undefined,
     calibrate: given['calibrate'] === true,
     hosts: readHosts(given, connections),
@@ -365,6 +386,15 @@ function parseArrivals(text: string): Arrivals {
   return { process: parseOneOf('poisson', 'constant', 'bursts')(text) };
 }
 
+/** In order of time. Throws WSAR_ERR_USAGE for too many. */
+function readStorms(given: Record<string, unknown>): Storm[] {
+  const storms = (given['storm'] as Storm[] | undefined) ?? [];
+  if (storms.length > STORMS_MAX) {
+    throw new WsarError('WSAR_ERR_USAGE', 'so many storms are too many', `at most ${STORMS_MAX}`);
+  }
+  return [...storms].sort((a, b) => a.atMs - b.atMs);
+}
+
 /** Throws WSAR_ERR_USAGE for what several hosts cannot do. */
 function readHosts(given: Record<string, unknown>, connections: number): LoadOptions['hosts'] {
   const refuse = (message: string, hint: string): never => {
@@ -394,7 +424,7 @@ function readHosts(given: Record<string, unknown>, connections: number): LoadOpt
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
 function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
   const population = [
-    'scenario',
+    ...['scenario', 'storm', 'return'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts'],
   ];

@@ -8,6 +8,7 @@ import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
+import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { WirePlan } from '#loadgen/wire-plan.ts';
@@ -56,6 +57,9 @@ export interface LoadOptions {
   hlogFile: string | undefined;
   /** Agents that carry the load out; undefined = this process alone. */
   hosts: { count: number; isVirtual: boolean; policy: LossPolicy } | undefined;
+  /** Users that are cut off at a time, in order of time; and how users come back. */
+  storms: readonly Storm[];
+  returnPolicy: ReturnPolicy;
   /** Name or file of the population that gave what the command line did not say. */
   scenario: string | undefined;
   /** Measure what the generator can do on this host first. */

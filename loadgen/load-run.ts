@@ -22,6 +22,7 @@ import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
 import { type StackPlan, stackAddresses } from '#loadgen/stack-plan.ts';
+import { StormWatch } from '#loadgen/storm-watch.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import { WorkerCrew } from '#loadgen/worker-crew.ts';
@@ -85,12 +86,14 @@ export class LoadRun implements LoadDriver {
   #failure: WsarError | undefined;
   #isFinished = false;
   readonly #little = new LittleWatch();
+  readonly #storms: StormWatch;
   #steadyMessages = { sent: 0, received: 0 };
   readonly #socketsBefore = tcpSockets('/proc');
   #socketsDuring: number | undefined;
 
   constructor(parts: LoadRunParts) {
     this.#parts = parts;
+    this.#storms = new StormWatch(parts.options.storms);
     this.#ratePerS = parts.options.ratePerS;
     const plans = planWorkers(parts, this.#control.shared, this.#schedule.shared);
     this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
@@ -252,6 +255,7 @@ export class LoadRun implements LoadDriver {
     let presentUs = this.#nowUs();
     while (!signal.aborted && !this.#isFinished && this.#nowUs() < this.#planEndUs) {
       const counts = this.#look();
+      this.#storms.look((this.#nowUs() - this.#steadyStartUs) / 1000, counts);
       this.#little.look(counts.sent - counts.received - counts.overrun);
       if (counts.ready > 0) presentUs = this.#nowUs();
       else if (this.#nowUs() - presentUs > LOST_MS * 1000) {
@@ -331,6 +335,7 @@ export class LoadRun implements LoadDriver {
       rampS: (this.#rampEndUs - this.#startUs) / 1e6,
       steadyS: Number.isNaN(steadyS) ? 0 : Math.max(0, steadyS),
       sentInSteady: this.#sentInSteady,
+      storms: this.#storms.reports,
       little: this.#checkLittle(steadyS),
       sockets: { before: this.#socketsBefore, during: this.#socketsDuring },
       cutOnTheirWay: this.#cutOnTheirWay,

@@ -16,6 +16,7 @@ import type { HostsReport } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { serverWitness } from '#loadgen/server-witness.ts';
+import type { StormReport } from '#loadgen/storm-watch.ts';
 import { judge } from '#loadgen/threshold.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import type { StackCounts } from '#loadgen/worker-crew.ts';
@@ -60,6 +61,8 @@ export interface LoadResult {
   little: LittleCheck | undefined;
   /** TCP sockets of this network namespace, before the first login and at the end of the steady phase. */
   sockets: { before: number | undefined; during: number | undefined };
+  /** What storms did. */
+  storms?: StormReport[];
   /** With several hosts: what became of them, and the users of those that were lost. */
   hosts?: HostsReport;
   lostUsers?: number;
@@ -138,6 +141,7 @@ function figuresOf(result: LoadResult) {
       timeouts: counts.timeouts,
       lost: counts.lost,
       reconnects: counts.reconnects,
+      cutOff: counts.cutOff,
       sourceTaken: counts.sourceTaken,
       sourceAddresses: result.sourceAddresses,
     },
@@ -165,6 +169,7 @@ function figuresOf(result: LoadResult) {
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
     ...(result.stack === undefined ? {} : { stack: result.stack }),
+    ...((result.storms ?? []).length === 0 ? {} : { storms: result.storms }),
     ...(result.hosts === undefined ? {} : { hosts: result.hosts }),
   };
 }

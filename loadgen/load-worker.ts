@@ -120,6 +120,7 @@ function populate(
     run: plan.run,
     uidOffset: plan.uidOffset,
   });
+  const schedule = new RateSchedule(plan.schedule);
   const sender = new MessageSender({
     clock,
     reactor,
@@ -127,7 +128,7 @@ function populate(
     present,
     packets,
     plan: plan.plan,
-    schedule: new RateSchedule(plan.schedule),
+    schedule,
     control,
     flights,
     timings,
@@ -153,5 +154,8 @@ function populate(
     seed,
     level,
     joinsLate: plan.joinsLate,
+    storms: plan.storms,
+    returnPolicy: plan.returnPolicy,
+    schedule,
   });
 }

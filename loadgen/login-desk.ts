@@ -2,7 +2,7 @@
 // source, and what a refusal, a silence or a broken connection means.
 //
 //   waiting -> connecting -> loggingIn -> loggedIn -> ready
-//      ^___________|____________|____________|_________|     failed or lost: again after RETRY_MS,
+//      ^___________|____________|____________|_________|     failed or lost: again after the time of the policy,
 //                                                            at most FAILURES_MAX times in a row
 //
 // Cost: 8 bytes a user for the queue; no allocation after the start.
@@ -11,10 +11,12 @@ import { constants } from 'node:os';
 import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import type { Conn } from '#core/socket/reactor.ts';
+import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 import { CONNACK, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
 import type { LoginPacer } from '#loadgen/login-pacer.ts';
 import { PHASE, type RunControl } from '#loadgen/run-control.ts';
 import { type SourcePlan, sourceAddress, sourcePort } from '#loadgen/source-plan.ts';
+import { type ReturnPolicy, returnDelayMs } from '#loadgen/storm.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import type { UserPackets } from '#loadgen/user-packets.ts';
 import { TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
@@ -22,8 +24,9 @@ import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
 /** A server that has not answered CONNECT and SUBSCRIBE by then will not. */
 const LOGIN_TIMEOUT_MS = 10_000;
-/** How long a user waits before he tries again, and how often in a row. */
-const RETRY_MS = 500;
+/** Returns are this exact. */
+const RETURN_STEP_MS = 10;
+/** How often a user tries in a row. */
 const FAILURES_MAX = 30;
 /** Taken sources in a row after which the next try waits like any other. */
 const SOURCES_TAKEN_MAX = 64;
@@ -50,27 +53,36 @@ export interface LoginParts {
   pacer: LoginPacer;
   control: RunControl;
   board: Board;
+  seed: number;
+  returnPolicy: ReturnPolicy;
 }
 
 export class LoginDesk {
   readonly #parts: LoginParts;
   readonly #queue: TurnQueue;
+  /** Who comes back at a time of his own. */
+  readonly #returns: TimerWheel;
+  #lastReadyMs = 0;
   #sourcesTaken = 0;
 
   constructor(parts: LoginParts) {
     this.#parts = parts;
     const { users } = parts;
     this.#queue = new TurnQueue(users.count);
+    this.#returns = new TimerWheel(users.count, 0, RETURN_STEP_MS);
     for (let user = 0; user < users.count; user++) this.#queue.push(user, 0);
   }
 
   /** Starts logins as far as the pacer allows; returns microseconds until the next may start. */
   turn(nowUs: number): number {
     const { pacer, users } = this.#parts;
+    const nowMs = Math.max(0, users.ms(nowUs));
+    if (this.#returns.armed > 0) this.#returns.advance(nowMs, (user) => this.#queueUp(user, nowMs));
+    const returnUs = this.#returns.msUntilNext(nowMs) * 1000;
     for (let i = 0; i < LOGINS_PER_TURN; i++) {
       const queueUs = this.#queue.readyMs * 1000 + users.originUs - nowUs;
       const waitUs = Math.max(queueUs, pacer.waitUs(nowUs));
-      if (waitUs > 0) return waitUs;
+      if (waitUs > 0) return Math.min(waitUs, returnUs);
       const user = this.#queue.shift();
       users.sinceMs[user] = users.ms(nowUs);
       pacer.started(nowUs);
@@ -187,7 +199,26 @@ export class LoginDesk {
       return;
     }
     users.state[user] = USER.waiting;
-    this.#queue.push(user, Math.ceil(users.ms(clock.monoUs())) + RETRY_MS);
+    const { seed, returnPolicy } = this.#parts;
+    const failures = users.failures[user]!;
+    const delayMs = returnDelayMs(returnPolicy, seed, users.first + user, failures);
+    const nowMs = Math.max(0, users.ms(clock.monoUs()));
+    // Equal delays keep their order in the queue; others find theirs on the wheel.
+    if (returnPolicy.kind === 'fixed') this.#queueUp(user, nowMs + delayMs);
+    else this.#returns.set(user, nowMs, delayMs);
+  }
+
+  /** The queue wants times that do not fall. */
+  #queueUp(user: number, readyMs: number): void {
+    this.#lastReadyMs = Math.max(this.#lastReadyMs, Math.ceil(readyMs));
+    this.#queue.push(user, this.#lastReadyMs);
+  }
+
+  /** A storm of ours: the connection is reset, and the user comes back like any other. */
+  cutOff(user: number): void {
+    const { board } = this.#parts;
+    board[BOARD.cutOff]!++;
+    this.#again(user);
   }
 
   #giveUp(user: number): void {

@@ -17,8 +17,10 @@ import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
 import type { MessageSender } from '#loadgen/message-sender.ts';
 import { PacketReader } from '#loadgen/packet-reader.ts';
+import type { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE } from '#loadgen/run-control.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
+import { isCutOff, type Storm } from '#loadgen/storm.ts';
 import { USER } from '#loadgen/user-table.ts';
 import { BOARD } from '#loadgen/worker-board.ts';
 
@@ -27,6 +29,8 @@ export const SPARE_CONNECTIONS = 64;
 
 /** A server that has not closed by then after DISCONNECT waits for us. */
 const GOODBYE_TIMEOUT_MS = 1000;
+/** Users that a storm looks at in one turn. */
+const CUT_OFF_PER_TURN = 4096;
 /** Users that leave in one turn. */
 const GOODBYES_PER_TURN = 256;
 /** Cut packets at a time: far more than there are bytes on their way in one turn. */
@@ -39,11 +43,12 @@ export interface PopulationParts extends LoginParts {
   receiver: MessageReceiver;
   /** Keep-alive told to the server, ms; 0 = none. */
   keepAliveMs: number;
-  seed: number;
   /** Protocol level of MQTT. */
   level: number;
   /** See WorkerPlan. */
   joinsLate: boolean;
+  storms: readonly Storm[];
+  schedule: RateSchedule;
 }
 
 export class Population implements ReactorHandler {
@@ -54,6 +59,9 @@ export class Population implements ReactorHandler {
   /** In the logout phase: the next user to leave. */
   #leaver = 0;
   #mustSkip: boolean;
+  /** The next storm, and the next user to be looked at in it. */
+  #storm = 0;
+  #stormUser = 0;
 
   constructor(parts: PopulationParts) {
     this.#parts = parts;
@@ -99,7 +107,8 @@ export class Population implements ReactorHandler {
     this.#reader.drop(conn);
     const user = users.unbind(conn);
     present[users.first + user] = 0;
-    if (users.state[user] === USER.leaving) {
+    if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
+    else if (users.state[user] === USER.leaving) {
       users.state[user] = USER.gone;
       board[BOARD.left]!++;
     } else if (users.state[user] !== USER.gone) this.#desk.broken(user, errno);
@@ -131,7 +140,7 @@ export class Population implements ReactorHandler {
           this.#mustSkip = false;
           sender.skip(nowUs);
         }
-        return Math.min(this.#desk.turn(nowUs), sender.turn(nowUs));
+        return Math.min(this.#stormUs(nowUs), this.#desk.turn(nowUs), sender.turn(nowUs));
       case PHASE.drain:
         return sender.turn(nowUs);
       default:
@@ -214,6 +223,33 @@ export class Population implements ReactorHandler {
     return quarterMs === 0
       ? 0
       : quarterMs + drawBelow(seed, users.first + user, LANE.phase, quarterMs);
+  }
+
+  /** Carries storms out when their time has come; microseconds until the next. */
+  #stormUs(nowUs: number): number {
+    const { storms, schedule, users, seed } = this.#parts;
+    const storm = storms[this.#storm];
+    if (storm === undefined || schedule.count === 0) return Number.POSITIVE_INFINITY;
+    const waitUs = schedule.startUs(0) + storm.atMs * 1000 - nowUs;
+    if (waitUs > 0) return waitUs;
+    const until = Math.min(users.count, this.#stormUser + CUT_OFF_PER_TURN);
+    for (; this.#stormUser < until; this.#stormUser++) {
+      const user = this.#stormUser;
+      const isIn = users.state[user] === USER.ready;
+      if (isIn && isCutOff(seed, this.#storm, users.first + user, storm.share)) this.#cut(user);
+    }
+    if (this.#stormUser === users.count) {
+      this.#stormUser = 0;
+      this.#storm++;
+    }
+    return 0;
+  }
+
+  #cut(user: number): void {
+    const { users, reactor } = this.#parts;
+    this.#desk.leftInside(USER.ready);
+    users.state[user] = USER.cutOff;
+    reactor.abort(users.conn[user]!);
   }
 
   /** Lets some users say goodbye; stops the reactor when nobody is left. */

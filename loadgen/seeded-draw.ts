@@ -5,7 +5,16 @@
 // The mixing is the finalizer of MurmurHash3 (public domain), applied twice. Cost: about 5 ns.
 
 /** What a draw is for; draws of different lanes are independent. */
-export const LANE = { gap: 1, sender: 2, receiver: 3, phase: 4, mask: 5, burst: 6 } as const;
+export const LANE = {
+  gap: 1,
+  sender: 2,
+  receiver: 3,
+  phase: 4,
+  mask: 5,
+  burst: 6,
+  storm: 7,
+  back: 8,
+} as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 
 const TWO_32 = 2 ** 32;

@@ -1,6 +1,7 @@
 // The result of a load for people: one table, every number with its unit. Pure.
 
 import type { LoadSummary, TimingSummary } from '#loadgen/load-summary.ts';
+import type { StormReport } from '#loadgen/storm-watch.ts';
 
 const LABEL_COLUMNS = 14;
 
@@ -48,6 +49,7 @@ export function summaryTable(summary: LoadSummary): string {
     timing('service', summary.serviceUs),
     timing('lateness', summary.latenessUs),
     ...hosts(summary),
+    ...(summary.storms ?? []).map(storm),
     ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
     '',
     row('generator', cpu(summary), memory(summary)),
@@ -113,6 +115,15 @@ function witnesses({ little, kernel, server, ceiling }: LoadSummary): string[] {
         ]),
   ];
   return parts.length === 0 ? [] : [row('cross-checks', ...parts)];
+}
+
+function storm({ atS, cutOff, loginsPerSMax, recoveredS }: StormReport): string {
+  return row(
+    'storm',
+    `${count(cutOff)} users cut off at ${atS} s`,
+    `at most ${count(loginsPerSMax)} logins/s`,
+    recoveredS === null ? 'not recovered' : `recovered in ${recoveredS} s`,
+  );
 }
 
 function hosts({ hosts: told }: LoadSummary): string[] {

@@ -19,6 +19,8 @@ export const USER = {
   leaving: 5,
   /** Not tried again. */
   gone: 6,
+  /** A storm of ours has reset his connection. */
+  cutOff: 7,
 } as const;
 
 export class UserTable {

@@ -61,6 +61,8 @@ export const BOARD = {
   /** The last error number of a failed connect, and the last code of a refusal. */
   lastErrno: 25,
   lastRefusal: 26,
+  /** Users that a storm of ours has cut off. Not in `lost`. */
+  cutOff: 28,
   /** 1 when every planned message of the run has had its turn. */
   planDone: 27,
 } as const;

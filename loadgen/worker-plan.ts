@@ -12,6 +12,7 @@ import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
 import { rateSteps } from '#loadgen/rate-plan.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
+import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { WirePlan } from '#loadgen/wire-plan.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
@@ -28,6 +29,8 @@ export interface WorkerPlan {
   stack: StackPart | undefined;
   route: LoginRoute;
   wire: WirePlan;
+  storms: readonly Storm[];
+  returnPolicy: ReturnPolicy;
   plan: ArrivalPlan;
   /** Number of this run, u32. */
   run: number;
@@ -98,6 +101,8 @@ export function planWorkers(
       stack: stack?.parts[index],
       route: { targetAddress: target.address, targetPort: target.port, sources },
       wire: options.wire,
+      storms: options.storms,
+      returnPolicy: options.returnPolicy,
       plan: {
         seed: options.seed,
         process: options.process,

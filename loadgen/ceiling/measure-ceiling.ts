@@ -93,6 +93,7 @@ async function search(
     wire: PLAIN,
     segment: undefined,
     hosts: undefined,
+    storms: [],
     connections: users,
     workers: Math.min(users, given.workers),
     ratePerS: START_PER_S,
