@@ -29,6 +29,9 @@ describe('packet sequences', { skip: noFolder, concurrency: true }, () => {
   for (const cut of ['packets', 'bytes', 'together'] satisfies Cut[]) {
     test(`cut into ${cut}`, async (t) => await judge(t, 'mqtt', ['--port', '0'], cut));
   }
+  test('users of two workers', async (t) => {
+    await judge(t, 'mqtt', ['--port', '0', '--workers', '2'], 'packets');
+  });
   test('over WebSocket', async (t) => {
     await judge(t, 'ws', ['--ws-port', '0'], 'packets');
     await judge(t, 'ws', ['--ws-port', '0'], 'bytes');
@@ -57,8 +60,8 @@ describe('packet sequences', { skip: noFolder, concurrency: true }, () => {
 
 /** Starts a server with one listener and plays all sequences. */
 async function judge(t: TestContext, scheme: string, listen: string[], cut: Cut): Promise<void> {
-  const size = ['--workers', '1', '--profile', 'conformance'];
-  const server = startWsar(t, ['serve', ...size, ...listen]);
+  const size = listen.includes('--workers') ? [] : ['--workers', '1'];
+  const server = startWsar(t, ['serve', '--profile', 'conformance', ...size, ...listen]);
   const [, url] = await server.line(new RegExp(`^ready (${scheme}://.*)\n`));
   const verdicts = await runSequences(url!, sequences, cut);
   const passed = verdicts.filter(({ flaw }) => flaw === undefined).length;

@@ -10,6 +10,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import { whyNoEpoll } from '#core/socket/epoll/why-no-epoll.ts';
 import {
   type Certificate,
   makeAuthority,
@@ -59,7 +60,11 @@ async function start(t: TestContext, ...args: string[]): Promise<Server> {
   return { command, authority, folder, ports, path };
 }
 
-const engines = chooseEngine('auto').engine === 'ring' ? ['ring', 'net'] : ['net'];
+const engines = [
+  ...(chooseEngine('auto').engine === 'ring' ? ['ring'] : []),
+  ...(whyNoEpoll() === undefined ? ['epoll'] : []),
+  'net',
+];
 
 describe('transports', { skip, concurrency: true }, () => {
   for (const engine of engines) {
