@@ -38,6 +38,7 @@ export class TickColumns {
   /** First column of a slot; undefined: it has none. */
   readonly cellOf: number[] = [];
   count: number;
+  readonly #widths: number[] = [];
   readonly #sources: readonly SourceEntry[];
 
   constructor(sources: readonly SourceEntry[]) {
@@ -50,8 +51,14 @@ export class TickColumns {
     for (const [slot, source, spec] of entries) {
       if (this.cellOf[slot] !== undefined) continue;
       this.cellOf[slot] = this.count;
-      this.count += 1 + (this.hasDecayCells(source, spec) ? DECAY_TAUS_S.length : 0);
+      this.#widths[slot] = 1 + (this.hasDecayCells(source, spec) ? DECAY_TAUS_S.length : 0);
+      this.count += this.#widths[slot];
     }
+  }
+
+  /** How many columns a slot has. */
+  widthOf(slot: number): number {
+    return this.#widths[slot]!;
   }
 
   hasDecayCells(source: number, spec: MetricSpec): boolean {

@@ -32,6 +32,11 @@ export interface TickTapeOptions {
   stream: number;
 }
 
+interface LastRow {
+  row: NumberRow;
+  columns: TickColumns;
+}
+
 export class TickTape {
   readonly #options: TickTapeOptions;
   #segment = -1;
@@ -42,6 +47,7 @@ export class TickTape {
   /** Of the registry, when it was described. */
   #version = -1;
   #forgotten: number[] = [];
+  #last: LastRow | undefined;
 
   constructor(options: TickTapeOptions) {
     this.#options = options;
@@ -62,7 +68,9 @@ export class TickTape {
       this.#segment = -1;
       return;
     }
-    recording.append({ kind: 'numbers', stream, row: this.#row(frame) });
+    const row = this.#row(frame);
+    this.#last = { row, columns: this.#columns };
+    recording.append({ kind: 'numbers', stream, row });
   }
 
   /** Says what is new since the last row; false when there was no room for it. */
@@ -81,11 +89,32 @@ export class TickTape {
     const slots = this.#newSlots(isWhole);
     const forgotten = this.#forgotten;
     if (!isWhole && slots.length === 0 && forgotten.length === 0) return true;
-    this.#forgotten = [];
     this.#columns.take(slots);
     const form = isWhole ? 'ticks' : 'patch';
     const schema: TickSchema = { form, host, source, session, sources, slots, forgotten };
-    return recording.append({ kind: 'schema', stream, json: JSON.stringify(schema) });
+    if (!recording.append({ kind: 'schema', stream, json: JSON.stringify(schema) })) return false;
+    this.#forgotten = [];
+    if (!isWhole || this.#last === undefined) return true;
+    return recording.append({ kind: 'numbers', stream, row: this.#carried(this.#last) });
+  }
+
+  /** The last row once more, in the columns of a new segment: whoever reads that alone counts from it. */
+  #carried({ row: last, columns: before }: LastRow): NumberRow {
+    const columns = this.#columns;
+    const row = {
+      values: new Float64Array(columns.count),
+      states: new Uint8Array(columns.count).fill(CellState.null),
+    };
+    const copy = (from: number, to: number, count: number): void => {
+      row.values.set(last.values.subarray(from, from + count), to);
+      row.states.set(last.states.subarray(from, from + count), to);
+    };
+    copy(0, 0, FRAME_COLUMNS + STAMP_COLUMNS * this.#options.sampler.supervised.length);
+    row.values[0] = BASELINE_TICK;
+    for (const [slot, cell] of before.cellOf.entries()) {
+      if (cell !== undefined) copy(cell, columns.cellOf[slot]!, columns.widthOf(slot));
+    }
+    return row;
   }
 
   #newSlots(isWhole: boolean): SlotEntry[] {
