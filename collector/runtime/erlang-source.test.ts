@@ -101,7 +101,7 @@ async function startEjabberd(t: TestContext): Promise<Ejabberd> {
       const run = spawnSync('erl', [...flags, '-eval', call], {
         encoding: 'utf8',
         env: { ...process.env, HOME: folder },
-        timeout: 20_000,
+        timeout: 120_000,
       });
       assert.equal(run.status, 0, run.stderr);
       return run.stdout;
@@ -110,7 +110,7 @@ async function startEjabberd(t: TestContext): Promise<Ejabberd> {
 }
 
 async function untilListening(port: number, child: ChildProcess): Promise<void> {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 1800; i++) {
     assert.equal(child.exitCode, null, 'ejabberd runs');
     const socket = connect(port, '127.0.0.1');
     const isOpen = await new Promise((resolve) => {
@@ -143,7 +143,7 @@ function look(t: TestContext, { node, port }: Pick<Ejabberd, 'node' | 'port'>, c
     of: (name: string, more = ''): number => value(`erlang.${name}{${more}node=${node}}`),
     /** Samples until something holds. */
     async until(isSo: () => boolean): Promise<void> {
-      for (let i = 0; i < 150; i++) {
+      for (let i = 0; i < 900; i++) {
         sampler.sample();
         if (isSo()) return;
         await pause(200);
@@ -218,7 +218,7 @@ test('ejabberd: processes, memory, garbage, schedulers, mailboxes; lost and foun
   await once(ejabberd.child, 'exit');
   await until(() => value('erlang.probe.up') === 0);
   assert.match(probe.failure ?? '', /nobody listens|lost|no answer/);
-  for (let i = 0; i < 40 && !Number.isNaN(of('process.count')); i++) {
+  for (let i = 0; i < 400 && !Number.isNaN(of('process.count')); i++) {
     await pause(100);
     sampler.sample();
   }

@@ -71,7 +71,7 @@ async function untilTold(
   pid: number,
   isEnough: (texts: Map<number, Record<string, number>>) => boolean,
 ) {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 900; i++) {
     const texts = existsSync(FOLDER) ? textsOf(pid) : new Map();
     if (isEnough(texts)) return texts;
     await pause(100);
@@ -114,7 +114,7 @@ for (const node of NODES) {
       const file = join(folder, name);
       writeFileSync(file, text);
       const run = (args: string[]) =>
-        spawnSync(node, [...args, file], { encoding: 'utf8', timeout: 20_000 });
+        spawnSync(node, [...args, file], { encoding: 'utf8', timeout: 120_000 });
       // The list of handles shows that a module was imported at all, so an empty one stands beside it.
       const without = run(name === 'handles.cjs' ? ['--import', empty] : []);
       const agented = run(['--import', AGENT]);
@@ -222,7 +222,7 @@ test('a loop that hangs keeps no stale value: its age is what is left', { skip }
   const used = `v8js.memory.heap.used{pid=${pid},thread=0}`;
   sampler.sample();
   assert.ok(value(used) > 1e6);
-  for (let i = 0; i < 60 && !Number.isNaN(value(used)); i++) {
+  for (let i = 0; i < 300 && !Number.isNaN(value(used)); i++) {
     await pause(200);
     sampler.sample();
   }
@@ -261,7 +261,7 @@ test('a program in a container, with ids and a /dev/shm of its own, is found by 
   }
   const { sampler, value, source } = live(t, [pid]);
   const used = `v8js.memory.heap.used{pid=${pid},thread=0}`;
-  for (let i = 0; i < 100 && !(value(used) > 0); i++) {
+  for (let i = 0; i < 600 && !(value(used) > 0); i++) {
     await pause(100);
     sampler.sample();
   }
