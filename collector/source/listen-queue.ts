@@ -5,7 +5,7 @@
 // with the connections; /proc/net/tcp6 would walk all of them (measured: 20 ms with 9,000 in TIME_WAIT), and so
 // does `ss -l`, which asks for sockets in state CLOSE as well (measured: 45 ms with 300,000 connections).
 // `ss -tnH state listening` of iproute2 asks for us: a process of 10 ms of CPU, so not in the tick itself, every 5 s
-// while connections wait in some queue, every 10 s while new ones come, and once a minute while none does: then no
+// while connections wait in some queue, every 30 s while new ones come, and once a minute while none does: then no
 // queue can fill. One question at a time, with a time limit; values older than three periods are none, and
 // how old they are is a metric.
 
@@ -16,7 +16,7 @@ import { gauge, instanceName } from '#collector/source/metric-shape.ts';
 import { type Capability, Freshness, type Source } from '#collector/source/source.ts';
 
 const WAITING_PERIOD_US = 5e6;
-const OPENING_PERIOD_US = 10e6;
+const OPENING_PERIOD_US = 30e6;
 const QUIET_PERIOD_US = 60e6;
 const PERIODS_MAX = 3;
 const TIMEOUT_MS = 5000;
