@@ -50,7 +50,7 @@ test('counters that wrap at 2^32 give no jump', () => {
   assert.equal(flow.report.dequeuePerS[0], 100);
 });
 
-test('a rate that changed is taken from the last second: the end of a burst does not spoil the prediction', () => {
+test('the end of a burst does not spoil the prediction for longer than five seconds', () => {
   const flow = new QueueFlow();
   let enqueued = 0;
   let dequeued = 0;

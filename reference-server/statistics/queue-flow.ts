@@ -24,7 +24,7 @@ export interface QueueReport {
   /** Over 1, 10 and 100 s. NaN before the first interval. */
   enqueuePerS: number[];
   dequeuePerS: number[];
-  /** By the rates over ten seconds, or over the last one where they changed; Infinity = never. NaN = not known yet. */
+  /** By the mean rates of the last five seconds; Infinity = never. NaN = not known yet. */
   delayS: number;
   drainS: number;
   /** The longest it was. */
@@ -33,8 +33,10 @@ export interface QueueReport {
 
 const ENQUEUE = 0;
 const DEQUEUE = 1;
-/** The rate to predict with is that over ten seconds; when the last second differs by more than this, that one. */
-const CHANGE_RATIO = 0.05;
+/** Predictions are made from the mean over so long: the end of a burst spoils them no longer, a hiccup hardly does. */
+const PRESENT_S = 5;
+/** Readings that are kept for it; more often than twice a second the mean is over less. */
+const READINGS_MAX = 12;
 const COUNTER_MODULUS = 2 ** 32;
 
 /** What a message that comes now will wait, s. */
@@ -54,6 +56,8 @@ export function drainS(length: number, enqueuePerS: number, dequeuePerS: number)
 export class QueueFlow {
   readonly #rates = new DecayBank(2);
   #last: QueueState | undefined;
+  /** The last intervals, newest at the end. */
+  readonly #intervals: { dtS: number; enqueued: number; dequeued: number }[] = [];
   #highWater = 0;
 
   /** The queue now, `dtS` after the observation before. Counters may wrap at 2^32. */
@@ -62,8 +66,12 @@ export class QueueFlow {
     this.#last = { ...state };
     this.#highWater = Math.max(this.#highWater, state.length);
     if (last === undefined || !(dtS > 0)) return;
-    this.#rates.observeRate(ENQUEUE, difference(state.enqueued, last.enqueued) / dtS, dtS);
-    this.#rates.observeRate(DEQUEUE, difference(state.dequeued, last.dequeued) / dtS, dtS);
+    const enqueued = difference(state.enqueued, last.enqueued);
+    const dequeued = difference(state.dequeued, last.dequeued);
+    this.#rates.observeRate(ENQUEUE, enqueued / dtS, dtS);
+    this.#rates.observeRate(DEQUEUE, dequeued / dtS, dtS);
+    this.#intervals.push({ dtS, enqueued, dequeued });
+    if (this.#intervals.length > READINGS_MAX) this.#intervals.shift();
   }
 
   get report(): QueueReport {
@@ -72,21 +80,31 @@ export class QueueFlow {
       DECAY_TAUS_S.map((_, horizon) => this.#rates.value(slot, horizon));
     const enqueuePerS = rates(ENQUEUE);
     const dequeuePerS = rates(DEQUEUE);
+    const present = this.#present();
     return {
       length,
       oldestAgeS,
       enqueuePerS,
       dequeuePerS,
-      delayS: delayS(length, present(dequeuePerS)),
-      drainS: drainS(length, present(enqueuePerS), present(dequeuePerS)),
+      delayS: delayS(length, present.dequeuePerS),
+      drainS: drainS(length, present.enqueuePerS, present.dequeuePerS),
       highWater: this.#highWater,
     };
   }
-}
 
-/** What holds now: steady where it is steady, fresh where it has changed. */
-function present([last = Number.NaN, ten = Number.NaN]: number[]): number {
-  return Math.abs(last - ten) > CHANGE_RATIO * Math.max(last, ten) ? last : ten;
+  /** Mean rates over the last PRESENT_S; NaN without any. */
+  #present(): { enqueuePerS: number; dequeuePerS: number } {
+    let seconds = 0;
+    let enqueued = 0;
+    let dequeued = 0;
+    for (let at = this.#intervals.length - 1; at >= 0 && seconds < PRESENT_S - 0.5; at--) {
+      const interval = this.#intervals[at]!;
+      seconds += interval.dtS;
+      enqueued += interval.enqueued;
+      dequeued += interval.dequeued;
+    }
+    return { enqueuePerS: enqueued / seconds, dequeuePerS: dequeued / seconds };
+  }
 }
 
 /** Of two readings of a counter that may have wrapped. */

@@ -12,6 +12,7 @@
 // A message carries the time it was due, so that latencies count from the plan (no coordinated omission).
 
 import { readSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
 import { systemClock } from '#core/clock/clock.ts';
 import { createHistogram, type Histogram } from '#core/metric/histogram.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
@@ -30,6 +31,8 @@ import { PACKET } from '#core/wire/mqtt/packet.ts';
 /** Ports of one source address that are used, below the kernel's own range. */
 const PORTS_PER_SOURCE = 20_000;
 const PORT_FIRST = 10_000;
+/** Source ports that may turn out to be taken. */
+const TAKEN_MAX = 1000;
 /** Below the listen backlog of every broker (mosquitto: 100): a dropped SYN costs a second. */
 const LOGINS_MAX = 64;
 const PAYLOAD_BYTES = 64;
@@ -86,6 +89,7 @@ class Client implements ReactorHandler {
   #packetId = 0;
   #nextSource = 0;
   #started = 0;
+  #taken = 0;
   #ready = 0;
   #failed = 0;
   #open = 0;
@@ -106,7 +110,9 @@ class Client implements ReactorHandler {
 
   onConnect(conn: number, errno: number): void {
     if (errno !== 0) {
-      this.#failed++;
+      // Somebody listens on that port on all addresses.
+      const isTaken = errno === constants.errno.EADDRINUSE && this.#taken++ < TAKEN_MAX;
+      if (!isTaken || !this.#connect(this.#userOf[conn]!)) this.#failed++;
       return;
     }
     this.#open++;
@@ -188,17 +194,8 @@ class Client implements ReactorHandler {
       this.#started < Math.min(order.users, this.#dueLogins(order, nowUs)) &&
       this.#started - this.#ready - this.#failed < LOGINS_MAX
     ) {
-      const source = this.#nextSource++;
-      const conn = this.reactor.connect({
-        remoteAddress: 0x7f000001,
-        remotePort: port,
-        localAddress: 0x7f040001 + Math.floor(source / PORTS_PER_SOURCE),
-        localPort: PORT_FIRST + (source % PORTS_PER_SOURCE),
-      });
-      if (conn < 0) return 1000;
-      const user = order.first + this.#started++;
-      this.#userOf[conn] = user;
-      this.#connOf[user] = conn;
+      if (!this.#connect(order.first + this.#started)) return 1000;
+      this.#started++;
     }
     if (this.#ready + this.#failed < order.users) return 1000;
     const wanted = order.messages ?? 0;
@@ -207,6 +204,21 @@ class Client implements ReactorHandler {
     this.#failed += Math.max(0, wanted - this.#received);
     this.#answer(this.#ready, nowUs);
     return 0;
+  }
+
+  /** From the next source; false when the reactor is full. */
+  #connect(user: number): boolean {
+    const source = this.#nextSource++;
+    const conn = this.reactor.connect({
+      remoteAddress: 0x7f000001,
+      remotePort: port,
+      localAddress: 0x7f040001 + Math.floor(source / PORTS_PER_SOURCE),
+      localPort: PORT_FIRST + (source % PORTS_PER_SOURCE),
+    });
+    if (conn < 0) return false;
+    this.#userOf[conn] = user;
+    this.#connOf[user] = conn;
+    return true;
   }
 
   #dueLogins(order: Extract<Order, { do: 'open' }>, nowUs: number): number {

@@ -27,7 +27,7 @@ import { freePort } from '#test/free-port.ts';
 const isSmall = process.argv.includes('--small');
 const CLIENT_CORE = 1;
 const size = isSmall
-  ? { rounds: 1, users: 100, seconds: 0.5, warmUpS: 0.3, idle: 500, stored: 500 }
+  ? { rounds: 1, users: 100, seconds: 0.3, warmUpS: 0.2, idle: 500, stored: 500 }
   : { rounds: rounds(), users: 1000, seconds: 2, warmUpS: 1.5, idle: 15_000, stored: 20_000 };
 const RATES = isSmall ? [1000] : [1000, 4000, 12_000];
 const FANS = isSmall ? [1, 10] : [1, 10, 100, 1000];
