@@ -240,8 +240,10 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
       this.#hold(conn, all);
       return end;
     }
-    if (header.commonName !== undefined) this.#names.set(conn, header.commonName);
-    const { webSocket } = this.#preludes[this.#listener[conn]!]!;
+    const { webSocket, secret } = this.#preludes[this.#listener[conn]!]!;
+    // On a listener without a secret any process of this host could be the proxy, and name anybody.
+    const mayName = secret !== undefined;
+    if (mayName && header.commonName !== undefined) this.#names.set(conn, header.commonName);
     this.#stage[conn] = webSocket ? STAGE.handshake : STAGE.open;
     return end - (all.length - header.length);
   }
