@@ -8,6 +8,8 @@ import { erlangTarget, parseErlangNode } from '#collector/runtime/erlang-target.
 import type { NodeSource } from '#collector/runtime/node-source.ts';
 import { nodeThreadGroup, runtimeGroups } from '#collector/runtime/runtime-columns.ts';
 import type { Source } from '#collector/source/source.ts';
+import type { TickView } from '#collector/tick-view.ts';
+import type { LabEvent } from '#core/bus/topic.ts';
 import { WsarError } from '#core/errors.ts';
 
 const PID_MAX = 4_194_304;
@@ -16,6 +18,8 @@ const NODE_PIDS_MAX = 64;
 const PAGE_BYTES_MAX = 8 * 1024 * 1024;
 const PAGE_MS_MAX = 5000;
 const ENDPOINTS_MAX = 8;
+/** Events of one tick. */
+const EVENTS_MAX = 16;
 /** Node threads with columns of their own. */
 const COLUMNS_MAX = 4;
 
@@ -66,6 +70,8 @@ class RuntimePart implements AreaPart {
   readonly shown: string[];
   readonly feedsRuntime: boolean;
   readonly #wanted: Wanted;
+  /** Since the last tick. */
+  readonly #happened: string[] = [];
   #probe: ErlangProbe | undefined;
   #nodeSource: NodeSource | undefined;
 
@@ -77,13 +83,23 @@ class RuntimePart implements AreaPart {
 
   async open(host: AreaHost): Promise<void> {
     const { node, erlang, endpoints } = this.#wanted;
-    if (erlang !== undefined) this.#probe = await addErlang(host, erlang);
+    const tell = (text: string): void => {
+      if (this.#happened.length < EVENTS_MAX) this.#happened.push(text);
+    };
+    if (erlang !== undefined) this.#probe = await addErlang(host, erlang, tell);
     if (node !== undefined) {
       const { NodeSource } = await import('#collector/runtime/node-source.ts');
       this.#nodeSource = new NodeSource(node, erlang === undefined);
       add(host, this.#nodeSource);
     }
-    if (endpoints.length > 0) await addEndpoints(host, endpoints);
+    if (endpoints.length > 0) await addEndpoints(host, endpoints, tell);
+  }
+
+  /** What answers and what does not, on the time line of the row. */
+  onTick({ frame }: TickView): LabEvent[] {
+    return this.#happened
+      .splice(0)
+      .map((text) => ({ wallMs: frame.wallMs, kind: 'note' as const, text }));
   }
 
   async close(): Promise<void> {
@@ -100,20 +116,28 @@ class RuntimePart implements AreaPart {
   }
 }
 
-async function addErlang(host: AreaHost, target: ErlangTarget): Promise<ErlangProbe> {
+async function addErlang(
+  host: AreaHost,
+  target: ErlangTarget,
+  tell: (text: string) => void,
+): Promise<ErlangProbe> {
   const { ErlangProbe } = await import('#collector/runtime/erlang-probe.ts');
   const { ErlangSource, ErlangStatusSource } = await import('#collector/runtime/erlang-source.ts');
   const { clock, periodMs } = host;
   const { node } = target;
   const onChange = (failure: string | undefined): void =>
-    host.talk(failure === undefined ? `${node} answers` : `${node}: ${failure}; trying on`);
+    tell(failure === undefined ? `${node} answers` : `${node}: ${failure}; trying on`);
   const probe = new ErlangProbe({ target, clock, ownId: `collect_${process.pid}`, onChange });
   host.add(new ErlangSource(probe, { node, periodMs, fillsTable: true }));
   host.add(new ErlangStatusSource(probe));
   return probe;
 }
 
-async function addEndpoints(host: AreaHost, endpoints: readonly URL[]): Promise<void> {
+async function addEndpoints(
+  host: AreaHost,
+  endpoints: readonly URL[],
+  tell: (text: string) => void,
+): Promise<void> {
   const { Scraper } = await import('#collector/runtime/scraper.ts');
   const { PrometheusSource, PrometheusStatusSource } = await import(
     '#collector/runtime/prometheus-source.ts'
@@ -122,7 +146,7 @@ async function addEndpoints(host: AreaHost, endpoints: readonly URL[]): Promise<
   for (const url of endpoints) {
     const name = endpointName(url);
     const onChange = (failure: string | undefined): void =>
-      host.talk(failure === undefined ? `${name} answers` : `${name}: ${failure}; trying on`);
+      tell(failure === undefined ? `${name} answers` : `${name}: ${failure}; trying on`);
     const scraper = new Scraper({
       url,
       clock,
