@@ -3,15 +3,16 @@
 // it rose, any other's its value; rates and decays are not there, because they follow.
 //
 //   0 tick  1 wallMs  2 missedTicks  3 intervalUs
-//   4 + 2 i      stamp of source i, us after that of the source before it (the first: as it is)
-//   5 + 2 i      when its decays were settled, us after its stamp: 0, but for what was missed
+//   4 + 3 i      1: source i was read in this tick
+//   5 + 3 i      time that its differences cover, us, more than those of the source before it (the first: as it is)
+//   6 + 3 i      time that its decays go on, us, more than that where it was read
 //   then         a cell a slot; four where the fast lane feeds the decays, which then cannot follow from ticks
 
 import { DECAY_TAUS_S } from '#core/metric/decay.ts';
 import type { MetricSpec } from '#core/metric/registry.ts';
 
 export const FRAME_COLUMNS = 4;
-export const STAMP_COLUMNS = 2;
+export const STAMP_COLUMNS = 3;
 
 /** Slot, index of its source (-1: of none, it only has a value), and what it is. */
 export type SlotEntry = [slot: number, source: number, spec: MetricSpec];
@@ -38,7 +39,6 @@ export class TickColumns {
   /** First column of a slot; undefined: it has none. */
   readonly cellOf: number[] = [];
   count: number;
-  readonly #widths: number[] = [];
   readonly #sources: readonly SourceEntry[];
 
   constructor(sources: readonly SourceEntry[]) {
@@ -51,14 +51,8 @@ export class TickColumns {
     for (const [slot, source, spec] of entries) {
       if (this.cellOf[slot] !== undefined) continue;
       this.cellOf[slot] = this.count;
-      this.#widths[slot] = 1 + (this.hasDecayCells(source, spec) ? DECAY_TAUS_S.length : 0);
-      this.count += this.#widths[slot];
+      this.count += 1 + (this.hasDecayCells(source, spec) ? DECAY_TAUS_S.length : 0);
     }
-  }
-
-  /** How many columns a slot has. */
-  widthOf(slot: number): number {
-    return this.#widths[slot]!;
   }
 
   hasDecayCells(source: number, spec: MetricSpec): boolean {

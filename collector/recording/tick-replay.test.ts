@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { recordedLines } from '#collector/recording/recorded-lines.ts';
@@ -14,11 +14,20 @@ import { Recording } from '#core/spool/recording.ts';
 import { temporaryFolder } from '#test/command.ts';
 
 /** Records 60 ticks of this host in segments of 10 s; the rows as they were, and the files. */
-async function tape(folder: string, session: string): Promise<string[]> {
+async function tape(
+  folder: string,
+  session: string,
+  isRefused: () => boolean = () => false,
+): Promise<string[]> {
   const clock = new VirtualClock();
   const sampler = new Sampler(clock, hostSources());
   const recording = new Recording({ folder, segmentMs: 10_000, blockRows: 4 });
-  const ticks = new TickTape({ recording, sampler, host: 'h', source: 'host', session, stream: 0 });
+  const bounded: Pick<Recording, 'segmentFor' | 'append'> = {
+    segmentFor: (wallMs) => recording.segmentFor(wallMs),
+    append: (record) => !isRefused() && recording.append(record),
+  };
+  const origin = { host: 'h', source: 'host', session, stream: 0 };
+  const ticks = new TickTape({ ...origin, recording: bounded, sampler });
   sampler.sample();
   ticks.baseline(clock.wallMs());
   const rows: string[] = [];
@@ -72,4 +81,23 @@ test('a segment alone has the same values, and decays of its own', async (t) => 
     }
   }
   assert.equal(typeof alone.at(-1)!.decays![metric]![0], 'number');
+});
+
+test('a block that is damaged, and rows that were refused, cost only themselves', async (t) => {
+  const folder = temporaryFolder(t);
+  let appended = 0;
+  // A memory that is full now and then: of the rows and of what describes them.
+  const rows = await tape(folder, 'one', () => ++appended % 7 === 0);
+  const file = join(folder, '00000002.rec');
+  const bytes = readFileSync(file);
+  bytes[bytes.length - 500]! ^= 0x55;
+  writeFileSync(file, bytes);
+  const left = replayed(folder);
+  assert.ok(left.length > 30 && left.length < 58, `${left.length} rows`);
+  for (const row of left) {
+    const was = JSON.parse(rows[row.tick]!) as Row;
+    for (const [name, value] of Object.entries(was.values)) {
+      assert.equal(row.values[name], value, `${name} at ${row.tick}`);
+    }
+  }
 });

@@ -22,18 +22,13 @@ import type { NumberRow } from '#core/spool/record.ts';
 
 const US_PER_S = 1e6;
 
-interface ReplayedSource extends SourceEntry {
-  stampUs: number;
-  settledUs: number;
-}
-
 export class TickReplay implements RowValues {
   readonly host: string;
   readonly source: string;
   readonly session: string;
   readonly registry: { slots: number; spec(slot: number): MetricSpec };
   readonly decays = { value: (slot: number, horizon: number) => this.#decay(slot, horizon) };
-  readonly #sources: ReplayedSource[];
+  readonly #sources: SourceEntry[];
   readonly #bank = new DecayBank(0);
   readonly #specs: MetricSpec[] = [];
   readonly #sourceOf: number[] = [];
@@ -45,11 +40,7 @@ export class TickReplay implements RowValues {
     this.host = schema.host;
     this.source = schema.source;
     this.session = schema.session;
-    this.#sources = schema.sources.map((source) => ({
-      ...source,
-      stampUs: Number.NaN,
-      settledUs: Number.NaN,
-    }));
+    this.#sources = schema.sources.map((source) => ({ ...source }));
     this.#columns = new TickColumns(schema.sources);
     const specs = this.#specs;
     this.registry = {
@@ -100,34 +91,24 @@ export class TickReplay implements RowValues {
 
   #settle(): void {
     let beforeUs = 0;
-    const steps = this.#sources.map((source, index) => {
+    const steps = this.#sources.map((_, index) => {
       const column = FRAME_COLUMNS + STAMP_COLUMNS * index;
-      const stampUs = this.#cell(column) + beforeUs;
-      const settledUs = this.#cell(column + 1) + (Number.isNaN(stampUs) ? 0 : stampUs);
-      if (!Number.isNaN(stampUs)) beforeUs = stampUs;
-      const step = {
-        isRead: !Number.isNaN(stampUs) && stampUs !== source.stampUs,
-        isMissed: settledUs !== source.settledUs && settledUs !== stampUs,
-        dtS: (stampUs - source.stampUs) / US_PER_S,
-        readDecayDtS: (stampUs - source.settledUs) / US_PER_S,
-        missDecayDtS: (settledUs - source.settledUs) / US_PER_S,
-      };
-      source.stampUs = stampUs;
-      source.settledUs = settledUs;
-      return step;
+      const isRead = this.#cell(column) === 1;
+      const dtUs = this.#cell(column + 1) + beforeUs;
+      const decayDtUs = this.#cell(column + 2) + (isRead && !Number.isNaN(dtUs) ? dtUs : 0);
+      if (!Number.isNaN(dtUs)) beforeUs = dtUs;
+      return { isRead, dtS: dtUs / US_PER_S, decayDtS: decayDtUs / US_PER_S };
     });
     for (let slot = 0; slot < this.#specs.length; slot++) {
       const spec = this.#specs[slot]!;
       const cell = this.#cell(this.#columns.cellOf[slot] ?? -1);
       const step = steps[this.#sourceOf[slot]!];
-      if (spec.counter === undefined) this.#values[slot] = cell;
-      else if (step?.isRead === true) {
-        this.#values[slot] = rateOf(cell, spec.scale ?? 1, step.dtS);
-      } else if (Number.isNaN(cell)) this.#values[slot] = Number.NaN;
+      const isCounter = spec.counter !== undefined && step !== undefined;
+      this.#values[slot] = isCounter ? rateOf(cell, spec.scale ?? 1, step.dtS) : cell;
       if (spec.decays !== true || step === undefined) continue;
-      const { kind } = spec;
-      if (step.isRead) this.#bank.observe(slot, kind, this.value(slot), step.readDecayDtS);
-      else if (step.isMissed) this.#bank.observe(slot, kind, this.value(slot), step.missDecayDtS);
+      if (step.isRead || step.decayDtS !== 0) {
+        this.#bank.observe(slot, spec.kind, this.value(slot), step.decayDtS);
+      }
     }
   }
 

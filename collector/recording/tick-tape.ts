@@ -32,11 +32,6 @@ export interface TickTapeOptions {
   stream: number;
 }
 
-interface LastRow {
-  row: NumberRow;
-  columns: TickColumns;
-}
-
 export class TickTape {
   readonly #options: TickTapeOptions;
   #segment = -1;
@@ -47,7 +42,8 @@ export class TickTape {
   /** Of the registry, when it was described. */
   #version = -1;
   #forgotten: number[] = [];
-  #last: LastRow | undefined;
+  /** Of each source, at the last tick. */
+  readonly #times: { stampUs: number; settledUs: number; dtUs: number }[] = [];
 
   constructor(options: TickTapeOptions) {
     this.#options = options;
@@ -62,14 +58,13 @@ export class TickTape {
   /** Records the tick whose values stand in the table. */
   tick(frame: RowFrame): void {
     const { recording, stream } = this.#options;
-    const segment = recording.segmentFor(frame.wallMs);
-    if (!this.#describe(segment)) {
+    const isDescribed = this.#describe(recording.segmentFor(frame.wallMs));
+    const row = this.#row(frame);
+    if (!isDescribed) {
       // No room: what is not described now is described whole before the next row that finds room.
       this.#segment = -1;
       return;
     }
-    const row = this.#row(frame);
-    this.#last = { row, columns: this.#columns };
     recording.append({ kind: 'numbers', stream, row });
   }
 
@@ -94,27 +89,7 @@ export class TickTape {
     const schema: TickSchema = { form, host, source, session, sources, slots, forgotten };
     if (!recording.append({ kind: 'schema', stream, json: JSON.stringify(schema) })) return false;
     this.#forgotten = [];
-    if (!isWhole || this.#last === undefined) return true;
-    return recording.append({ kind: 'numbers', stream, row: this.#carried(this.#last) });
-  }
-
-  /** The last row once more, in the columns of a new segment: whoever reads that alone counts from it. */
-  #carried({ row: last, columns: before }: LastRow): NumberRow {
-    const columns = this.#columns;
-    const row = {
-      values: new Float64Array(columns.count),
-      states: new Uint8Array(columns.count).fill(CellState.null),
-    };
-    const copy = (from: number, to: number, count: number): void => {
-      row.values.set(last.values.subarray(from, from + count), to);
-      row.states.set(last.states.subarray(from, from + count), to);
-    };
-    copy(0, 0, FRAME_COLUMNS + STAMP_COLUMNS * this.#options.sampler.supervised.length);
-    row.values[0] = BASELINE_TICK;
-    for (const [slot, cell] of before.cellOf.entries()) {
-      if (cell !== undefined) copy(cell, columns.cellOf[slot]!, columns.widthOf(slot));
-    }
-    return row;
+    return true;
   }
 
   #newSlots(isWhole: boolean): SlotEntry[] {
@@ -135,22 +110,13 @@ export class TickTape {
   }
 
   #row({ tick, wallMs, missedTicks, intervalUs }: RowFrame): NumberRow {
-    const { supervised, table } = this.#options.sampler;
+    const { table } = this.#options.sampler;
     const { count, cellOf } = this.#columns;
     const row = { values: new Float64Array(count), states: new Uint8Array(count) };
     for (const [column, value] of [tick, wallMs, missedTicks, intervalUs].entries()) {
       row.values[column] = value;
     }
-    let before = 0;
-    for (const [index, state] of supervised.entries()) {
-      const column = FRAME_COLUMNS + STAMP_COLUMNS * index;
-      const { settledUs } = state;
-      // In the fast lane the differences are those of the row, not of its last tenth.
-      const stampUs = state.scope.hasPeaks ? state.rowStampUs : state.stampUs;
-      putCell(row, column, stampUs - before);
-      putCell(row, column + 1, settledUs - (Number.isNaN(stampUs) ? 0 : stampUs));
-      if (!Number.isNaN(stampUs)) before = stampUs;
-    }
+    this.#putTimes(row);
     for (let slot = 0; slot < this.#known.length; slot++) {
       const spec = this.#known[slot]!;
       const cell = cellOf[slot]!;
@@ -161,6 +127,27 @@ export class TickTape {
       }
     }
     return row;
+  }
+
+  /** Of each source how long after the tick before, and what was missed; whether or not that tick was recorded. */
+  #putTimes(row: NumberRow): void {
+    let beforeUs = 0;
+    for (const [index, state] of this.#options.sampler.supervised.entries()) {
+      const column = FRAME_COLUMNS + STAMP_COLUMNS * index;
+      const { settledUs } = state;
+      // In the fast lane the differences are those of the row, not of its last tenth.
+      const stampUs = state.scope.hasPeaks ? state.rowStampUs : state.stampUs;
+      const last = this.#times[index];
+      // What was not read stands as it was, over the time that it was read for.
+      const isRead = stampUs !== last?.stampUs;
+      const dtUs = isRead ? stampUs - (last?.stampUs ?? Number.NaN) : (last?.dtUs ?? Number.NaN);
+      const decayDtUs = settledUs - (last?.settledUs ?? Number.NaN);
+      this.#times[index] = { stampUs, settledUs, dtUs };
+      row.values[column] = isRead ? 1 : 0;
+      putCell(row, column + 1, dtUs - beforeUs);
+      putCell(row, column + 2, decayDtUs - (isRead && !Number.isNaN(dtUs) ? dtUs : 0));
+      if (!Number.isNaN(dtUs)) beforeUs = dtUs;
+    }
   }
 }
 
