@@ -9,6 +9,7 @@
 // `stop` and `failed` may come at any time. Numbers are those of the controller's clock.
 
 import type { ErrorCode } from '#core/errors.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
 import type { ClockOffset } from '#loadgen/hosts/clock-offset.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
@@ -55,6 +56,7 @@ export type AgentAnswer =
 
 /** What an agent tells at its end beside counts and histograms. */
 export interface AgentFigures {
+  engine: EngineName;
   rampS: number;
   steadyS: number;
   sentInSteady: number;

@@ -196,7 +196,15 @@ class AgentLoad {
     this.#answer({
       ...{ kind: 'done', end, counts, histograms: encode(await load.takeSecond()) },
       figures: {
-        ...{ rampS, steadyS, sentInSteady, rampCpuUs, cpuUs, sourceAddresses },
+        ...{
+          engine: result.engine,
+          rampS,
+          steadyS,
+          sentInSteady,
+          rampCpuUs,
+          cpuUs,
+          sourceAddresses,
+        },
         userBytesPerConnection: Number.isNaN(bytes) ? null : bytes,
       },
     });

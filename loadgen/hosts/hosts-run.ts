@@ -10,6 +10,7 @@ import type { Bus } from '#core/bus/bus.ts';
 import { topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
+import { chooseEngine } from '#core/socket/choose-engine.ts';
 import {
   type AgentAnswer,
   type AgentCommand,
@@ -362,7 +363,8 @@ export class HostsRun implements LoadDriver {
     const regained = replaced.reduce((users, { segment }) => users + segment.count, 0);
     return {
       options,
-      engine: options.engine === 'auto' ? 'ring' : options.engine,
+      // That of the first to tell; hosts may differ.
+      engine: told[0]?.engine ?? chooseEngine(options.engine).engine,
       end,
       failure: this.failure?.message,
       counts: this.counts(),

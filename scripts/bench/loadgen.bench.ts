@@ -39,7 +39,7 @@ interface EngineFigures {
 }
 
 const engines: EngineFigures[] = [];
-const names = ['ring', 'net', 'stack'] as const;
+const names = ['ring', 'epoll', 'net', 'stack'] as const;
 for (const engine of names) {
   const lack = engine === 'stack' ? whyNoStack() : lackOf(engine);
   if (lack === undefined) engines.push(await measureEngine(engine));
@@ -49,7 +49,7 @@ print('engines', engines);
 print('message', await messageCosts(size.messages, await freePort()));
 print('frozen', await frozenServer(frozen));
 
-function lackOf(engine: 'ring' | 'net'): string | undefined {
+function lackOf(engine: 'ring' | 'epoll' | 'net'): string | undefined {
   try {
     chooseEngine(engine);
     return undefined;
@@ -59,7 +59,8 @@ function lackOf(engine: 'ring' | 'net'): string | undefined {
 }
 
 async function measureEngine(engine: (typeof names)[number]): Promise<EngineFigures> {
-  const users = engine === 'net' ? size.netUsers : size.users;
+  // These two need a descriptor for each connection.
+  const users = engine === 'net' || engine === 'epoll' ? size.netUsers : size.users;
   const room = ['--connections', String(users + 1000), '--users', String(2 * users + 2000)];
   const wsar = join(ROOT, 'bin/wsar');
   const server = await startServer(
