@@ -72,6 +72,8 @@ for (const workers of [1, 3]) {
         all.workers.reduce((sum, { home }) => sum + home.broker.queues.length, 0),
         0,
       );
+      ann.publish('$SYS/x', 'x', 1);
+      assert.equal(ann.take('puback')['reasonCode'], 0x87);
       ann.publish('nobody/reads', 'x', 1);
       assert.equal(ann.take('puback')['reasonCode'], 0x10);
     });

@@ -335,6 +335,8 @@ export class Broker {
   #refusalOf(session: Session, { topicText }: Message): number {
     const { isOwnOnly, limits } = this.#options;
     if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
+    // Names with '$' are the server's own (4.7.2).
+    if (topicText.startsWith('$')) return REASON.notAuthorized;
     const isLarge = topicText.length > limits.topicLengthMax;
     const isDeep = isLarge || topicText.split('/').length > limits.levelsMax;
     return isDeep ? REASON.topicNameInvalid : 0;

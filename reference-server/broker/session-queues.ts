@@ -54,15 +54,18 @@ export class SessionQueues {
   ): number {
     const copies = new Map<Session, Copy>();
     const groups: SharedGroup[] = [];
+    // Who wants no copy of its own messages is a matching subscriber all the same.
+    let silent = 0;
     subscriptions.tree.match(message.topicText, (target) => {
       if (target instanceof SharedGroup) groups.push(target);
-      else if (!(target.noLocal && target.session === from)) addCopy(copies, target, message);
+      else if (target.noLocal && target.session === from) silent = 1;
+      else addCopy(copies, target, message);
     });
     for (const [session, { qos, retain, ids }] of copies) {
       this.#give(session, message, qos, retain, ids, undefined, nowMs);
     }
     if (!isRoutedHere) return copies.size;
-    let count = copies.size;
+    let count = copies.size + silent;
     for (const group of groups) if (this.offerShared(subscriptions, group, message, nowMs)) count++;
     return count;
   }
