@@ -28,7 +28,7 @@ export const command: CommandSpec = {
     { flags: '--once', help: 'end after one load' },
   ],
   examples: [
-    'WSAR_BUS_URL=mqtt://wsar:TOKEN@10.0.0.1:1883 wsar agent',
+    'wsar agent    (the bus is the one of WSAR_BUS_URL)',
     'wsar agent --bus-file /run/secrets/wsar-bus --once',
   ],
   run,

@@ -55,6 +55,7 @@ async function login(
   return await new Promise((resolve) => {
     made.once('connect', () => resolve('in'));
     made.once('error', ({ message }) => resolve(message));
+    made.once('close', () => resolve('closed without an answer'));
   });
 }
 

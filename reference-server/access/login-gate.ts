@@ -23,6 +23,7 @@ import {
 import type { LoginRules } from '#reference-server/access/access-rules.ts';
 import {
   type PasswordAnswer,
+  type PasswordGreeting,
   type PasswordQuestion,
   QUESTIONS_MAX,
 } from '#reference-server/access/password-service.ts';
@@ -51,7 +52,8 @@ export class LoginGate implements ReactorHandler {
   readonly #edge: ReactorHandler;
   readonly #options: LoginGateOptions;
   readonly #stage: Uint8Array;
-  readonly #generation: Uint32Array;
+  /** Shared with the password service, which passes over those who have left. */
+  readonly #generation: Uint32Array<SharedArrayBuffer>;
   /** Parts of first packets, and whole ones whose password is being looked at. */
   readonly #held = new Map<Conn, Buffer>();
   readonly #fields = new ConnectFields();
@@ -64,7 +66,9 @@ export class LoginGate implements ReactorHandler {
     this.#edge = edge;
     this.#options = options;
     this.#stage = new Uint8Array(options.connections);
-    this.#generation = new Uint32Array(options.connections);
+    const bytes = options.connections * Uint32Array.BYTES_PER_ELEMENT;
+    this.#generation = new Uint32Array(new SharedArrayBuffer(bytes));
+    options.port?.postMessage({ generations: this.#generation } satisfies PasswordGreeting);
   }
 
   /**
@@ -95,6 +99,7 @@ export class LoginGate implements ReactorHandler {
     const fresh = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
     const all = held === undefined ? fresh : Buffer.concat([held, fresh]);
     if (this.#stage[conn] === STAGE.asking) {
+      if (all.length > this.#options.connectBytesMax) this.#reactor.pauseReceive(conn);
       this.#hold(conn, all);
       return;
     }
@@ -153,8 +158,9 @@ export class LoginGate implements ReactorHandler {
     const verdict = this.#judge(conn, all);
     if (verdict === 'right') this.#open(conn, all);
     else if (verdict === 'asked') {
+      // It is read on, up to a bound: who leaves now is noticed, and must not log in after that, where
+      // it would take the place of a client of its name that came later.
       this.#stage[conn] = STAGE.asking;
-      this.#reactor.pauseReceive(conn);
       this.#hold(conn, all);
     } else this.#refuse(conn, fields.level, verdict);
   }
