@@ -189,6 +189,7 @@ describe('wsar top', { concurrency: 4 }, () => {
     const { top, lab } = await topOnLab(t);
     top.press('\x1a');
     await top.buffer('normal');
+    await top.stopped();
     process.kill(top.pty.pid, 'SIGCONT');
     await top.buffer('alternate');
     lab.publishNext();

@@ -2,8 +2,10 @@
 // runs, or by bytes. What it shows is read cell by cell.
 
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type IPty, spawn } from '@lydell/node-pty';
 import xterm from '@xterm/headless';
 import { ROOT } from '#test/command.ts';
@@ -112,6 +114,16 @@ export class PtyCommand extends EmulatedScreen {
   /** Resolves when the terminal shows its normal or its alternate buffer. */
   async buffer(type: 'normal' | 'alternate'): Promise<void> {
     await this.#until(() => this.bufferType === type, `the ${type} buffer`);
+  }
+
+  /** Resolves when the program has stopped itself, as a shell learns it from waitpid: a SIGCONT before that is lost. */
+  async stopped(): Promise<void> {
+    const abort = AbortSignal.timeout(WAIT_MS);
+    // State T stands behind the name, which is in parentheses: proc_pid_stat(5).
+    while (!/\) T /.test(readFileSync(`/proc/${this.pty.pid}/stat`, 'latin1'))) {
+      if (abort.aborted) throw new Error(`the program did not stop; it shows:\n${this.text()}`);
+      await delay(5);
+    }
   }
 
   /** Resolves with the exit code; rejects when the program does not end in time. */
