@@ -19,15 +19,30 @@ function refusal(act: () => void): WsarError {
   throw new Error('it was not refused');
 }
 
+/** Bytes of one connection more. */
+function one(need: Parameters<typeof roomBytes>[0]): number {
+  const of = (connections: number): number => roomBytes({ ...need, connections });
+  return (of(2_000_000) - of(1_000_000)) / 1e6;
+}
+
 test('a connection to this host costs both its ends; engine net more', () => {
-  const one = (need: Parameters<typeof roomBytes>[0]): number =>
-    (roomBytes({ ...need, connections: 2_000_000 }) -
-      roomBytes({ ...need, connections: 1_000_000 })) /
-    1e6;
   // Measured at a million: 8.0 KB of kernel memory for both ends and 100 bytes of ours.
   assert.ok(one(here) > 8100 && one(here) < 11_000);
   assert.ok(one({ ...here, isTargetHere: false }) < one(here) * 0.55);
   assert.ok(one({ ...here, engine: 'net' }) > one(here) + 3000);
+});
+
+test('clients without sockets: what was measured fits, and not a tenth more is asked for', () => {
+  const stack = { ...here, engine: 'stack' } as const;
+  // Of server, generator and kernel together, at two million users.
+  assert.ok(one(stack) > 4543 * 1.03 && one(stack) < 4543 * 1.1, `${one(stack)}`);
+  // The server's end and session alone, and our own part alone.
+  const own = one({ ...stack, isTargetHere: false });
+  assert.ok(own > 186 && one(stack) - own > 4177 + 193);
+  requireRoom(
+    { ...stack, connections: 4_500_000 },
+    { freeBytes: 22 * GIB, descriptors: undefined },
+  );
 });
 
 test('too little memory is refused with how many would fit, and that many do', () => {
