@@ -137,8 +137,7 @@ export class EpollConnections {
     if ((flags[conn]! & FLAG.releasing) !== 0) return;
     this.#note(conn, events);
     if ((events & EPOLL.out) !== 0 && (flags[conn]! & FLAG.blocked) !== 0) {
-      flags[conn]! &= ~FLAG.blocked;
-      this.output.send(conn);
+      this.output.unblocked(conn);
     }
     if ((events & ~EPOLL.out) !== 0) this.#read(conn);
   }
@@ -154,7 +153,9 @@ export class EpollConnections {
       this.release(conn, CLOSE_REASON.reset, this.#table.errno[conn]!);
       return;
     }
-    if (this.output.takeDrain(conn)) this.#settings.handler.onDrain(conn);
+    // Who waits for the bound of the whole reactor is told when that has room.
+    const isStarved = (flags[conn]! & FLAG.listedStarved) !== 0;
+    if (!isStarved && this.output.takeDrain(conn)) this.#settings.handler.onDrain(conn);
     if ((flags[conn]! & FLAG.readable) !== 0) this.#read(conn);
   }
 

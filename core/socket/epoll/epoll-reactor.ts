@@ -10,7 +10,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import { loadEpollCalls } from '#core/socket/epoll/epoll-calls.ts';
 import { EpollConnections } from '#core/socket/epoll/epoll-connections.ts';
 import { EpollReception } from '#core/socket/epoll/epoll-reception.ts';
-import { EPOLL, EpollSet, OWNER } from '#core/socket/epoll/epoll-set.ts';
+import { EPOLL, EpollSet, epollError, OWNER } from '#core/socket/epoll/epoll-set.ts';
 import { EpollSockets } from '#core/socket/epoll/epoll-sockets.ts';
 import { EpollTable, FLAG } from '#core/socket/epoll/epoll-table.ts';
 import {
@@ -26,15 +26,15 @@ import {
 } from '#core/socket/reactor.ts';
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { loadLibc } from '#core/socket/ring/libc.ts';
+import {
+  countTurn,
+  POLL_INTERVAL_US,
+  runTurns,
+  SLEEP_US_MAX,
+  STOPS_PER_TURN,
+} from '#core/socket/turns.ts';
 import { WakerEnd } from '#core/socket/waker.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
-
-const SLEEP_US_MAX = 200_000;
-const SLICE_US = 100_000;
-/** Connections that are let go per turn when the reactor stops. */
-const STOPS_PER_TURN = 512;
-/** How often an idle loop looks when it must not block its thread. */
-const POLL_INTERVAL_MS = 1;
 
 export class EpollReactor implements Reactor {
   readonly engine = 'epoll';
@@ -53,6 +53,7 @@ export class EpollReactor implements Reactor {
   readonly #wheel: TimerWheel;
   readonly #eventFd: number;
   readonly #wakerEnd: WakerEnd;
+  readonly #tend = (conn: Conn): void => this.#table.listToTend(conn);
   #wasRun = false;
   #isClosed = false;
   #isStopping = false;
@@ -60,6 +61,8 @@ export class EpollReactor implements Reactor {
   /** How long the next turn may sleep. */
   #sleepUs = 0;
   #turnEndUs = 0;
+  /** What came in the last turn. */
+  #taken = 0;
 
   /** Throws WsarError when the host cannot. */
   constructor(settings: ReactorSettings) {
@@ -90,7 +93,8 @@ export class EpollReactor implements Reactor {
     );
     this.#eventFd = libc.eventFd();
     // Edge-triggered, every write to the eventfd wakes: its counter is never read.
-    this.#set.add(this.#eventFd, EPOLL.in | EPOLL.edge, 0, OWNER.wake);
+    const watched = this.#set.add(this.#eventFd, EPOLL.in | EPOLL.edge, 0, OWNER.wake);
+    if (watched < 0) throw epollError('epoll_ctl of the eventfd', -watched);
     this.#wakerEnd = new WakerEnd('epoll', this.#eventFd);
     this.waker = this.#wakerEnd.waker;
   }
@@ -173,7 +177,13 @@ export class EpollReactor implements Reactor {
     assert(!this.#wasRun, 'run is called once');
     this.#wasRun = true;
     try {
-      await this.#serve();
+      this.#turnEndUs = systemClock.monoUs();
+      const turning = {
+        isEnded: () => this.#isStopping && this.#table.used === 0,
+        isIdle: () => this.#taken === 0 && this.#sleepUs >= POLL_INTERVAL_US,
+        turn: (maySleep: boolean) => this.#turn(maySleep),
+      };
+      await runTurns(turning, this.#settings.ownsThread);
     } finally {
       this.#close();
     }
@@ -183,29 +193,7 @@ export class EpollReactor implements Reactor {
     this.#isStopping = true;
   }
 
-  async #serve(): Promise<void> {
-    const { ownsThread } = this.#settings;
-    this.#turnEndUs = systemClock.monoUs();
-    // Handlers are never called before run() has returned its promise.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (!this.#isEnded) {
-      const sliceEndUs = this.#turnEndUs + SLICE_US;
-      let taken: number;
-      do taken = this.#turn(ownsThread);
-      while (ownsThread && this.#turnEndUs < sliceEndUs && !this.#isEnded);
-      const isIdle = !ownsThread && taken === 0 && this.#sleepUs >= POLL_INTERVAL_MS * 1000;
-      await new Promise<void>((resolve) => {
-        if (isIdle) setTimeout(resolve, POLL_INTERVAL_MS);
-        else setImmediate(resolve);
-      });
-    }
-  }
-
-  get #isEnded(): boolean {
-    return this.#isStopping && this.#table.used === 0;
-  }
-
-  /** One turn; returns how many events came. */
+  /** One turn; returns when it was, us. */
   #turn(maySleep: boolean): number {
     const { stats } = this;
     const { output } = this.#connections;
@@ -217,18 +205,17 @@ export class EpollReactor implements Reactor {
     this.#table.tend((conn) => this.#connections.tend(conn));
     if (this.#isStopping) this.#continueStop();
     else this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
-    output.feedStarved();
-    output.flush();
+    output.feedStarved(this.#tend);
+    output.releaseStarved(this.#tend);
+    output.flush(this.#tend);
     if (this.#isStopping || this.#table.hasToTend) this.#sleepUs = 0;
     const workUs = nowUs - this.#turnEndUs - sleptUs;
     this.#turnEndUs = nowUs;
-    stats[STAT.turns]!++;
+    countTurn(stats, workUs, sleptUs);
     stats[STAT.enters]! += this.#set.calls;
     this.#set.calls = 0;
-    stats[STAT.workUs]! += workUs;
-    stats[STAT.sleepUs]! += sleptUs;
-    if (workUs > stats[STAT.turnUsMax]!) stats[STAT.turnUsMax] = workUs;
-    return taken;
+    this.#taken = taken;
+    return nowUs;
   }
 
   #wait(us: number): number {

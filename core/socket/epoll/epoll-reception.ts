@@ -5,6 +5,7 @@ import type { EpollCalls } from '#core/socket/epoll/epoll-calls.ts';
 import type { EpollConnections } from '#core/socket/epoll/epoll-connections.ts';
 import { EPOLL, type EpollSet, OWNER } from '#core/socket/epoll/epoll-set.ts';
 import type { EpollTable } from '#core/socket/epoll/epoll-table.ts';
+import { listenError } from '#core/socket/listen-error.ts';
 import { type ListenOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
 import { openListeningSocket, type SocketBuffers } from '#core/socket/ring/listening-socket.ts';
@@ -54,7 +55,11 @@ export class EpollReception {
   listen(options: ListenOptions): { listener: number; port: number } {
     const { fd, port } = openListeningSocket(this.#libc, options, this.#buffers);
     const listener = this.#listeners.length;
-    this.#set.add(fd, 0, listener, OWNER.listener);
+    const errno = -this.#set.add(fd, 0, listener, OWNER.listener);
+    if (errno > 0) {
+      this.#libc.close(fd);
+      throw listenError(options, errno);
+    }
     this.#listeners.push({ fd, isWatched: false });
     return { listener, port };
   }

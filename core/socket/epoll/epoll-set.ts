@@ -113,10 +113,11 @@ export class EpollSet {
   }
 }
 
-function epollError(call: string, errno: number): WsarError {
+/** A call that only fails when the host is out of something. */
+export function epollError(call: string, errno: number): WsarError {
   return new WsarError(
     'WSAR_ERR_SYSTEM',
     `${call} failed with errno ${errno}`,
-    'This is a limit or a fault of the host; see man 7 epoll.',
+    'The host is out of descriptors or memory: see ulimit -n and fs.epoll.max_user_watches (man 7 epoll).',
   );
 }

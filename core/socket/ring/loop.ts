@@ -22,11 +22,14 @@ import type { Lane } from '#core/socket/ring/lane.ts';
 import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
 import type { Ring } from '#core/socket/ring/ring.ts';
+import {
+  countTurn,
+  POLL_INTERVAL_US,
+  runTurns,
+  SLEEP_US_MAX,
+  STOPS_PER_TURN,
+} from '#core/socket/turns.ts';
 
-const SLEEP_US_MAX = 200_000;
-const SLICE_US = 100_000;
-/** Connections that are let go per turn when the reactor stops: bounds the completions of a turn. */
-const STOPS_PER_TURN = 512;
 /** Completions after which the kernel is told that their entries are free again. */
 const HEAD_STORE_INTERVAL = 64;
 /** Longest sleep that sends leave with. */
@@ -35,8 +38,6 @@ const SEND_SLEEP_US = 2000;
 const GATHER_EVENTS = 64;
 /** The kernel runs 20 pieces of work in an enter and says nothing of the rest (see ring.ts). */
 const WARM_COMPLETIONS = 16;
-/** How often an idle loop looks when it must not block its thread. */
-const POLL_INTERVAL_MS = 1;
 
 export class Loop {
   readonly reception: Reception;
@@ -64,18 +65,12 @@ export class Loop {
       lane.ring.muteEvents();
       lane.ring.registerEventFd(this.#parts.wakeEvent.fd);
     }
-    // Handlers are never called before run() has returned its promise.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (!this.#isEnded()) {
-      const sliceEndUs = this.#turnEndUs + SLICE_US;
-      do this.#turn(ownsThread);
-      while (ownsThread && this.#turnEndUs < sliceEndUs && !this.#isEnded());
-      const isIdle = !ownsThread && !this.#wasBusy && this.#sleepUs >= POLL_INTERVAL_MS * 1000;
-      await new Promise<void>((resolve) => {
-        if (isIdle) setTimeout(resolve, POLL_INTERVAL_MS);
-        else setImmediate(resolve);
-      });
-    }
+    const turning = {
+      isEnded: () => this.#isEnded(),
+      isIdle: () => !this.#wasBusy && this.#sleepUs >= POLL_INTERVAL_US,
+      turn: (maySleep: boolean) => this.#turn(maySleep),
+    };
+    await runTurns(turning, ownsThread);
   }
 
   stop(): void {
@@ -91,7 +86,8 @@ export class Loop {
     return this.#isStopping && table.used === 0 && this.reception.isClosed && !wakeEvent.isArmed;
   }
 
-  #turn(maySleep: boolean): void {
+  /** Returns when it was, us. */
+  #turn(maySleep: boolean): number {
     const { stats, output, connections, settings } = this.#parts;
     const sleptUs = this.#serve(maySleep && !this.#isStopping ? this.#sleepUs : 0);
     const nowUs = systemClock.monoUs();
@@ -106,12 +102,11 @@ export class Loop {
     const workUs = nowUs - this.#turnEndUs - sleptUs - this.#spunUs;
     this.#spunUs = 0;
     this.#turnEndUs = nowUs;
-    stats[STAT.turns]!++;
-    stats[STAT.workUs]! += workUs;
-    stats[STAT.sleepUs]! += sleptUs;
-    if (workUs > stats[STAT.turnUsMax]!) stats[STAT.turnUsMax] = workUs;
-    if (settings.flush === 'turn') return;
-    for (const lane of this.#parts.lanes) lane.ring.submit();
+    countTurn(stats, workUs, sleptUs);
+    if (settings.flush !== 'turn') {
+      for (const lane of this.#parts.lanes) lane.ring.submit();
+    }
+    return nowUs;
   }
 
   /** Deadlines, wakes, freed senders, `onTurn`, accepting. Returns how long the next turn may sleep, us. */

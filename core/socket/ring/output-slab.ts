@@ -5,14 +5,13 @@
 // Memory: virtual from the start, real as chunks are first used; freed chunks are reused last-in first-out,
 // so it stays at the high-water mark. Allocates nothing after construction.
 
+import { copyBytes } from '#core/socket/copy-bytes.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
 
 /** One page holds four; a typical turn's output of one connection fits into one chunk. */
 export const CHUNK_BYTES = 1024;
 /** Chunks beyond the bytes bound: each of this many connections may leave its first and last one part empty. */
 const SPARE_CHUNKS_MAX = 131_072;
-/** Up to here a loop copies faster than a call into the engine. */
-const COPY_LOOP_BYTES_MAX = 64;
 const NONE = -1;
 
 export class OutputSlab {
@@ -58,7 +57,7 @@ export class OutputSlab {
       if (chunk === NONE || this.#end[chunk] === CHUNK_BYTES) chunk = this.#appendChunk(conn);
       const at = this.#end[chunk]!;
       const piece = Math.min(end - from, CHUNK_BYTES - at);
-      this.#copy(source, from, piece, chunk * CHUNK_BYTES + at);
+      copyBytes(source, from, piece, this.#memory, chunk * CHUNK_BYTES + at);
       this.#end[chunk] = at + piece;
       from += piece;
     }
@@ -149,14 +148,5 @@ export class OutputSlab {
     this.#next[chunk] = this.#free;
     this.#free = chunk;
     this.#freeCount++;
-  }
-
-  #copy(source: Uint8Array, from: number, count: number, to: number): void {
-    const memory = this.#memory;
-    if (count <= COPY_LOOP_BYTES_MAX) {
-      for (let index = 0; index < count; index++) memory[to + index] = source[from + index]!;
-    } else {
-      memory.set(source.subarray(from, from + count), to);
-    }
   }
 }

@@ -9,6 +9,7 @@
 // messages). When all slots are taken the packet is dropped and counted, like the queue of a router.
 
 import { assert } from '#core/assert.ts';
+import { copyBytes } from '#core/socket/copy-bytes.ts';
 import { PACKET_BYTES_MAX, VNET_BYTES } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
@@ -97,7 +98,7 @@ export class DelayLine implements PacketLink {
     const slot = this.#readyFirst - 1;
     this.#readyFirst = this.#next[slot]!;
     const length = this.#length[slot]!;
-    copy(this.#memory, this.#address(slot), length, this.received, 0);
+    copyBytes(this.#memory, this.#address(slot), length, this.received, 0);
     this.#free(slot);
     return length;
   }
@@ -140,7 +141,7 @@ export class DelayLine implements PacketLink {
       this.#counters[COUNT.queueRefused]!++;
       return;
     }
-    copy(bytes, 0, length, this.#memory, this.#address(slot));
+    copyBytes(bytes, 0, length, this.#memory, this.#address(slot));
     this.#length[slot] = length;
     this.#isOut[slot] = direction === OUT ? 1 : 0;
     this.#next[slot] = 0;
@@ -174,7 +175,7 @@ export class DelayLine implements PacketLink {
       node = this.#next[slot]!;
       this.#held--;
       if (this.#isOut[slot] === 1) {
-        copy(this.#memory, this.#address(slot), this.#length[slot]!, this.#link.out, 0);
+        copyBytes(this.#memory, this.#address(slot), this.#length[slot]!, this.#link.out, 0);
         if (!this.#link.send(this.#length[slot]!)) this.#counters[COUNT.linkRefused]!++;
         this.#free(slot);
       } else {
@@ -239,14 +240,4 @@ function orderCell(bytes: Uint8Array, direction: 0 | 1): number {
   const ours = high | (bytes[address + 2]! << 8) | bytes[address + 3]!;
   const ourPort = (bytes[port]! << 8) | bytes[port + 1]!;
   return hashAddresses(ours >>> 0, ourPort, 0, 0) & (ORDER_CELLS - 1);
-}
-
-function copy(
-  source: Uint8Array,
-  from: number,
-  count: number,
-  target: Uint8Array,
-  at: number,
-): void {
-  for (let index = 0; index < count; index++) target[at + index] = source[from + index]!;
 }

@@ -3,13 +3,12 @@
 //
 // Memory: virtual from the start, real as chunks are first used; bounded by the chunks there are.
 
+import { copyBytes } from '#core/socket/copy-bytes.ts';
 import type { Flights } from '#core/socket/stack/flights.ts';
 
 const CHUNK_BYTES = 512;
 /** Chunks beyond the bytes bound: the first and last one of so many queues may be partly empty. */
 const SPARE_CHUNKS_MAX = 131_072;
-/** Up to here a loop copies faster than a call into the engine. */
-const COPY_LOOP_BYTES_MAX = 64;
 
 export class SendQueue {
   readonly #flights: Flights;
@@ -41,7 +40,7 @@ export class SendQueue {
       if (filled === 0) this.#appendChunk(flight);
       const chunk = this.#flights.lastChunk[flight]! - 1;
       const piece = Math.min(end - from, CHUNK_BYTES - filled);
-      copy(source, from, piece, this.#memory, chunk * CHUNK_BYTES + filled);
+      copyBytes(source, from, piece, this.#memory, chunk * CHUNK_BYTES + filled);
       from += piece;
       filled = (filled + piece) % CHUNK_BYTES;
     }
@@ -56,7 +55,7 @@ export class SendQueue {
     for (; position >= CHUNK_BYTES; position -= CHUNK_BYTES) chunk = this.#next[chunk]! - 1;
     for (let done = 0; done < count; ) {
       const piece = Math.min(count - done, CHUNK_BYTES - position);
-      copy(this.#memory, chunk * CHUNK_BYTES + position, piece, target, at + done);
+      copyBytes(this.#memory, chunk * CHUNK_BYTES + position, piece, target, at + done);
       done += piece;
       position = 0;
       chunk = this.#next[chunk]! - 1;
@@ -97,19 +96,5 @@ export class SendQueue {
     this.#next[chunk] = this.#free;
     this.#free = chunk + 1;
     this.#freeCount++;
-  }
-}
-
-function copy(
-  source: Uint8Array,
-  from: number,
-  count: number,
-  target: Uint8Array,
-  at: number,
-): void {
-  if (count <= COPY_LOOP_BYTES_MAX) {
-    for (let index = 0; index < count; index++) target[at + index] = source[from + index]!;
-  } else {
-    target.set(source.subarray(from, from + count), at);
   }
 }

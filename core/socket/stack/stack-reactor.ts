@@ -28,19 +28,20 @@ import type { SourceBlock } from '#core/socket/stack/stack-parts.ts';
 import { TcpStack } from '#core/socket/stack/tcp-stack.ts';
 import { FLAG } from '#core/socket/stack/tcp-table.ts';
 import { TunDevice } from '#core/socket/stack/tun-device.ts';
+import {
+  countTurn,
+  POLL_INTERVAL_US,
+  runTurns,
+  SLEEP_US_MAX,
+  STOPS_PER_TURN,
+} from '#core/socket/turns.ts';
 import { WakerEnd } from '#core/socket/waker.ts';
 
-const SLEEP_US_MAX = 200_000;
-const SLICE_US = 100_000;
 /**
  * Packets that are taken in before output leaves. Many, so that what came is always served before a handler
  * starts new work in its turn: else answers wait behind it until their senders think them lost.
  */
 const PACKETS_PER_TURN = 2048;
-/** Connections that are let go per turn when the reactor stops. */
-const STOPS_PER_TURN = 512;
-/** How often an idle loop looks when it must not block its thread. */
-const POLL_INTERVAL_MS = 1;
 
 /** What engine stack needs to know beside the options of every reactor. */
 export interface StackOptions {
@@ -69,6 +70,8 @@ export class StackReactor implements Reactor {
   #isStopping = false;
   #stopCursor = 0;
   #turnEndUs = 0;
+  /** What came in the last turn. */
+  #taken = 0;
   #isInTurn = false;
   #sleepUs = 0;
 
@@ -177,7 +180,13 @@ export class StackReactor implements Reactor {
     assert(!this.#wasRun, 'run is called once');
     this.#wasRun = true;
     try {
-      await this.#serve();
+      this.#turnEndUs = systemClock.monoUs();
+      const turning = {
+        isEnded: () => this.#isStopping && this.#stack.table.used === 0,
+        isIdle: () => this.#taken === 0 && this.#sleepUs >= POLL_INTERVAL_US,
+        turn: (maySleep: boolean) => this.#turn(maySleep),
+      };
+      await runTurns(turning, this.#settings.ownsThread);
     } finally {
       this.#wakerEnd.close();
       this.#device.close();
@@ -190,29 +199,7 @@ export class StackReactor implements Reactor {
     this.#isStopping = true;
   }
 
-  async #serve(): Promise<void> {
-    const { ownsThread } = this.#settings;
-    this.#turnEndUs = systemClock.monoUs();
-    // Handlers are never called before run() has returned its promise.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (!this.#isEnded) {
-      const sliceEndUs = this.#turnEndUs + SLICE_US;
-      let taken: number;
-      do taken = this.#turn(ownsThread);
-      while (ownsThread && this.#turnEndUs < sliceEndUs && !this.#isEnded);
-      const isIdle = !ownsThread && taken === 0 && this.#sleepUs >= POLL_INTERVAL_MS * 1000;
-      await new Promise<void>((resolve) => {
-        if (isIdle) setTimeout(resolve, POLL_INTERVAL_MS);
-        else setImmediate(resolve);
-      });
-    }
-  }
-
-  get #isEnded(): boolean {
-    return this.#isStopping && this.#stack.table.used === 0;
-  }
-
-  /** One turn; returns how many packets came. */
+  /** One turn; returns when it was, us. */
   #turn(maySleep: boolean): number {
     const stats = this.stats;
     const stack = this.#stack;
@@ -228,11 +215,9 @@ export class StackReactor implements Reactor {
     this.#sleepUs = taken > 0 ? 0 : Math.min(wishUs, stack.waitUs(nowUs), SLEEP_US_MAX);
     const workUs = nowUs - this.#turnEndUs - sleptUs;
     this.#turnEndUs = nowUs;
-    stats[STAT.turns]!++;
-    stats[STAT.workUs]! += workUs;
-    stats[STAT.sleepUs]! += sleptUs;
-    if (workUs > stats[STAT.turnUsMax]!) stats[STAT.turnUsMax] = workUs;
-    return taken;
+    countTurn(stats, workUs, sleptUs);
+    this.#taken = taken;
+    return nowUs;
   }
 
   #fireHandlers(nowUs: number): number {
