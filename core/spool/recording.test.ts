@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -19,8 +17,9 @@ import type { NumberRow, SpoolRecord } from '#core/spool/record.ts';
 import { Recording, type RecordingOptions } from '#core/spool/recording.ts';
 import { RECORDING_MARK, readFileFrames } from '#core/spool/recording-files.ts';
 import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
-import { type OpenSpoolFile, openSpoolFile } from '#core/spool/spool-writer.ts';
-import { ROOT, temporaryFolder } from '#test/command.ts';
+import { killedAfter } from '#core/spool/test/killed-writer.ts';
+import { runOnSmallFileSystem, smallDisk } from '#core/spool/test/small-disk.ts';
+import { temporaryFolder } from '#test/command.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -347,24 +346,6 @@ test('a clock that goes back by hours begins a segment, one that goes back a lit
   );
 });
 
-/** A disk on which `room.bytes` still fit. */
-function smallDisk(room: { bytes: number }): OpenSpoolFile {
-  return async (path) => {
-    const file = await openSpoolFile(path);
-    return {
-      async write(buffer: Buffer, offset: number, length: number, position: number) {
-        const part = Math.min(length, room.bytes);
-        if (part <= 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
-        room.bytes -= part;
-        return await file.write(buffer, offset, part, position);
-      },
-      truncate: (length: number) => file.truncate(length),
-      datasync: () => file.datasync(),
-      close: () => file.close(),
-    } as Awaited<ReturnType<OpenSpoolFile>>;
-  };
-}
-
 test('a full disk: rows wait in memory within its bound and are written later', async (t) => {
   const folder = temporaryFolder(t);
   const room = { bytes: 400 };
@@ -390,15 +371,15 @@ test('a full disk: rows wait in memory within its bound and are written later', 
 
 test('a disk that is really full (64 KiB) is survived', (t) => {
   const folder = temporaryFolder(t);
+  // Rows of a kilobyte: some before a filler takes the room, twenty while there is none, then room again.
   const script = `
     import { rmSync, writeFileSync } from 'node:fs';
     import { Recording } from '#core/spool/recording.ts';
-    import { readFileFrames, RECORDING_MARK } from '#core/spool/recording-files.ts';
-import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
+    import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
     const folder = ${JSON.stringify(folder)};
     const recording = new Recording({ folder, blockRows: 20 });
     const row = (n) => ({ kind: 'numbers', stream: 0,
-      row: { values: Float64Array.from({ length: 200 }, (_, i) => Math.sin(n * i)), states: new Uint8Array(200) } });
+      row: { values: Float64Array.from({ length: 100 }, (_, i) => Math.sin(n * i)), states: new Uint8Array(100) } });
     const record = async (from, to) => {
       for (let n = from; n < to; n++) {
         recording.segmentFor(0);
@@ -406,29 +387,24 @@ import { noCounts, readRecording } from '#core/spool/recording-reader.ts';
         await recording.flush();
       }
     };
-    const count = () => { let n = 0; for (const _ of readRecording(folder, noCounts())) n++; return n; };
+    const count = () => [...readRecording(folder, noCounts())].length;
     await record(0, 10);
-    writeFileSync(folder + '/filler', Buffer.alloc(36 * 1024));
-    await record(10, 110);
-    const whileFull = { code: recording.failure?.code, isSome: count() >= 10, taken: recording.stats.taken };
-    rmSync(folder + '/filler');
-    writeFileSync(folder + '/filler', Buffer.alloc(0));
+    writeFileSync(folder + '/filler', Buffer.alloc(44 * 1024));
+    await record(10, 30);
+    const isPart = count() >= 10 && count() < 30;
+    const whileFull = { code: recording.failure?.code, isPart, taken: recording.stats.taken };
     rmSync(folder + '/filler');
     await recording.flush();
-    process.stdout.write(JSON.stringify({ whileFull, refused: recording.stats.refused }));`;
-  const mount = 'mount -t tmpfs -o size=64k none "$1" || exit 77; shift; exec "$@"';
-  const command = [process.execPath, '--input-type=module', '-e', script];
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['-m', 'sh', '-c', mount, 'sh', folder, ...command],
-    { cwd: ROOT, encoding: 'utf8' },
-  );
-  if (status === null || status === 77 || /unshare failed/.test(stderr)) {
-    return t.skip('only root may mount a small file system');
-  }
-  assert.equal(status, 0, stderr);
-  assert.deepEqual(JSON.parse(stdout), {
-    whileFull: { code: 'ENOSPC', isSome: true, taken: 110 },
+    const after = { failure: recording.failure ?? null, records: count() };
+    await recording.close();
+    const { refused } = recording.stats;
+    process.stdout.write(JSON.stringify({ whileFull, after, closed: count(), refused }));`;
+  const told = runOnSmallFileSystem(t, folder, script);
+  if (told === undefined) return;
+  assert.deepEqual(told, {
+    whileFull: { code: 'ENOSPC', isPart: true, taken: 30 },
+    after: { failure: null, records: 30 },
+    closed: 30,
     refused: 0,
   });
 });
@@ -446,15 +422,7 @@ test('SIGKILL loses no row that was flushed', async (t) => {
       await recording.flush();
       process.stdout.write(index + '\\n');
     }`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT });
-  t.after(() => void child.kill('SIGKILL'));
-  let told = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => (told += text));
-  const ended = once(child, 'close');
-  while (told.split('\n').length < 200) await once(child.stdout, 'data');
-  child.kill('SIGKILL');
-  await ended;
-  const last = Number(told.slice(0, told.lastIndexOf('\n')).split('\n').at(-1));
+  const last = await killedAfter(t, 200, script);
   const { texts } = read(folder);
   assert.ok(texts.length >= 2 * (last + 1), `${texts.length} records of ${last + 1} rounds`);
   const again = new Recording({ folder });

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import {
   copyFileSync,
   mkdirSync,
@@ -19,8 +17,9 @@ import {
 } from '#core/spool/frame.ts';
 import { SEGMENT_MARK, segmentFile } from '#core/spool/segment.ts';
 import { Spool, type SpoolOptions } from '#core/spool/spool.ts';
-import { type OpenSpoolFile, openSpoolFile } from '#core/spool/spool-writer.ts';
-import { ROOT, temporaryFolder } from '#test/command.ts';
+import { killedAfter } from '#core/spool/test/killed-writer.ts';
+import { runOnSmallFileSystem, smallDisk } from '#core/spool/test/small-disk.ts';
+import { temporaryFolder } from '#test/command.ts';
 
 const payload = (index: number): Buffer => Buffer.from(`row ${index} ${'x'.repeat(index % 7)}`);
 
@@ -208,27 +207,10 @@ test('room is bounded in memory, on disk and for a frame; what is refused is cou
   await large.close();
 });
 
-/** A disk with room for a file of so many bytes; a write beyond takes what fits, as Linux does. */
-function fullDisk(room: { bytes: number }): OpenSpoolFile {
-  return async (path) => {
-    const file = await openSpoolFile(path);
-    return {
-      async write(buffer: Buffer, offset: number, length: number, position: number) {
-        const part = Math.min(length, room.bytes - position);
-        if (part <= 0) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
-        return await file.write(buffer, offset, part, position);
-      },
-      truncate: (length: number) => file.truncate(length),
-      datasync: () => file.datasync(),
-      close: () => file.close(),
-    } as Awaited<ReturnType<OpenSpoolFile>>;
-  };
-}
-
 test('a full disk stops nothing: frames go out from memory, the file stays whole, writing resumes', async (t) => {
   const folder = temporaryFolder(t);
   const room = { bytes: 300 };
-  const spool = new Spool({ folder, openFile: fullDisk(room), bufferBytesMax: 2000 });
+  const spool = new Spool({ folder, openFile: smallDisk(room), bufferBytesMax: 2000 });
   const written: string[] = [];
   for (let index = 0; index < 30; index++) {
     if (spool.append(1, payload(index))) written.push(payload(index).toString());
@@ -278,18 +260,9 @@ test('the same on a real file system that is full', (t) => {
     const after = { failure: spool.failure ?? null, frames: count(5000) };
     await spool.close();
     process.stdout.write(JSON.stringify({ whileFull, after, refused: spool.stats.refused }));`;
-  const mount = 'mount -t tmpfs -o size=64k none "$1" || exit 77; shift; exec "$@"';
-  const command = [process.execPath, '--input-type=module', '-e', script];
-  const { status, stdout, stderr } = spawnSync(
-    'unshare',
-    ['-m', 'sh', '-c', mount, 'sh', folder, ...command],
-    { cwd: ROOT, encoding: 'utf8' },
-  );
-  if (status === null || status === 77 || /unshare failed/.test(stderr)) {
-    return t.skip('only root may mount a small file system');
-  }
-  assert.equal(status, 0, stderr);
-  assert.deepEqual(JSON.parse(stdout), {
+  const told = runOnSmallFileSystem(t, folder, script);
+  if (told === undefined) return;
+  assert.deepEqual(told, {
     whileFull: { code: 'ENOSPC', frames: 100 },
     after: { failure: null, frames: 10 },
     refused: 0,
@@ -298,7 +271,7 @@ test('the same on a real file system that is full', (t) => {
 
 test('frames that a full disk kept from the file are lost with the process, whole ones are not', async (t) => {
   const folder = temporaryFolder(t);
-  const spool = new Spool({ folder, openFile: fullDisk({ bytes: 300 }) });
+  const spool = new Spool({ folder, openFile: smallDisk({ bytes: 300 }) });
   for (let index = 0; index < 30; index++) spool.append(1, payload(index));
   await spool.flush();
   await spool.flush();
@@ -341,15 +314,7 @@ test('SIGKILL loses nothing that was flushed', async (t) => {
       await spool.flush();
       process.stdout.write(index + '\\n');
     }`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT });
-  t.after(() => void child.kill('SIGKILL'));
-  let told = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => (told += text));
-  const ended = once(child, 'close');
-  while (told.split('\n').length < 300) await once(child.stdout, 'data');
-  child.kill('SIGKILL');
-  await ended;
-  const last = Number(told.slice(0, told.lastIndexOf('\n')).split('\n').at(-1));
+  const last = await killedAfter(t, 300, script);
   const spool = new Spool({ folder });
   const texts = drain(spool);
   assert.ok(texts.length > last, `${texts.length} of ${last + 1}`);
