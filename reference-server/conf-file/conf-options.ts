@@ -6,10 +6,11 @@ import { WsarError } from '#core/errors.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
 import { type Exposure, listenHost } from '#reference-server/access/listen-address.ts';
 import { PasswordFile } from '#reference-server/access/password-file.ts';
-import type {
-  ConfListener,
-  MosquittoConf,
-  NumberKey,
+import {
+  type ConfListener,
+  type MosquittoConf,
+  type NumberKey,
+  plainListener,
 } from '#reference-server/conf-file/mosquitto-conf.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import type { ListenerPlan } from '#reference-server/transport/listener.ts';
@@ -46,7 +47,7 @@ export function confListening(
   hasLogin: boolean,
   flags: Pick<Exposure, 'mayBeOpen' | 'mayBePlain'>,
 ): Listening {
-  const all = conf.listeners.length > 0 ? conf.listeners : [DEFAULT_LISTENER];
+  const all = conf.listeners.length > 0 ? conf.listeners : [plainListener(1883)];
   const listeners = all.map((one): ListenerPlan => {
     const { port, path, webSocket } = one;
     const carrier = path !== undefined ? 'unix' : one.certFile !== undefined ? 'tls' : 'tcp';
@@ -58,17 +59,6 @@ export function confListening(
   });
   return { listeners, tls: confTls(all), proxyFrom: [], origins: conf.origins };
 }
-
-const DEFAULT_LISTENER: ConfListener = {
-  port: 1883,
-  address: undefined,
-  path: undefined,
-  webSocket: false,
-  certFile: undefined,
-  keyFile: undefined,
-  caFile: undefined,
-  needsCertificate: false,
-};
 
 /** All TLS listeners show the same certificates. */
 function confTls(listeners: ConfListener[]): TlsMaterial | undefined {

@@ -172,7 +172,7 @@ class Reader {
   #addListener(value: string): void {
     const [port = '', address] = value.split(' ');
     const isPath = port === '0' && address?.startsWith('/') === true;
-    this.#listener = listener(this.#number('listener', port));
+    this.#listener = plainListener(this.#number('listener', port));
     this.#listener.address = isPath ? undefined : address;
     this.#listener.path = isPath ? address : undefined;
     this.#conf.listeners.push(this.#listener);
@@ -181,7 +181,7 @@ class Reader {
   /** Keys of listeners before the first `listener` line mean the default one. */
   #defaultListener(key: string): ConfListener | undefined {
     if (key !== 'port' && key !== 'bind_address') return this.#default;
-    this.#default ??= listener(1883);
+    this.#default ??= plainListener(1883);
     return this.#default;
   }
 
@@ -230,7 +230,8 @@ function isNumberKey(key: string): key is NumberKey {
   return (NUMBERS as readonly string[]).includes(key);
 }
 
-function listener(port: number): ConfListener {
+/** A listener of which only the port is said. */
+export function plainListener(port: number): ConfListener {
   return {
     port,
     address: undefined,

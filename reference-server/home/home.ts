@@ -71,7 +71,7 @@ export class Home implements SessionHost {
   readonly mailboxes: Mailboxes;
   readonly broker: Broker;
   readonly presence: Presence;
-  /** Knob inject.cpu_us: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
+  /** Knob inject.cpu: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
   readonly #exchange: Exchange;
   readonly #stats: WorkerStats;
