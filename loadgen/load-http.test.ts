@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type RequestListener } from 'node:http';
 import { describe, type TestContext, test } from 'node:test';
+import { createHostClock } from '#core/clock/host-clock.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { type RunningCommand, startWsar } from '#test/command.ts';
 
@@ -27,9 +28,10 @@ function summaryOf(run: RunningCommand): LoadSummary {
 
 describe('wsar load on HTTP', { concurrency: 3 }, () => {
   test('downloads at a rate: as many requests as asked, each timed', async (t) => {
-    let requests = 0;
+    const clock = createHostClock();
+    const seenUs: number[] = [];
     const url = await startServer(t, (request, response) => {
-      requests++;
+      seenUs.push(clock.monoUs());
       assert.equal(request.url, '/pictures/1');
       response.end('x'.repeat(1000));
     });
@@ -44,10 +46,13 @@ describe('wsar load on HTTP', { concurrency: 3 }, () => {
     assert.equal(await run.exit(), 0, run.stderr());
     const { protocol, messages, latencyUs, steadyS, thresholds } = summaryOf(run);
     assert.equal(protocol, 'http 1.1 by autocannon');
-    // autocannon counts its rate and its time in seconds of its own, which a busy machine stretches.
-    const most = 200 * (Math.ceil(steadyS) + 2);
+    // autocannon spends the rate of a second at its begin; its seconds are seen here, however long they were.
+    const seenS = (seenUs.at(-1)! - seenUs[0]!) / 1e6;
+    const most = 200 * Math.min(Math.round(seenS) + 1, Math.ceil(steadyS) + 2);
     assert.ok(messages.received > 250 && messages.received <= most, `${messages.received}`);
-    assert.ok(Math.abs(requests - messages.received) <= 20);
+    // One request of each connection may be cut off at the end.
+    const unanswered = seenUs.length - messages.received;
+    assert.ok(unanswered >= 0 && unanswered <= 10, `${unanswered}`);
     assert.ok(latencyUs.count >= messages.received);
     assert.equal(thresholds[0]?.failed, false);
   });
