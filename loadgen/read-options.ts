@@ -1,0 +1,232 @@
+// The command line of `wsar load` as one checked plan: what is missing, and what does not go together, is told here
+// in one sentence, before anything starts.
+
+import { availableParallelism } from 'node:os';
+import { WsarError } from '#core/errors.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import { type NetworkProfile, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
+import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
+import type { Arrivals } from '#loadgen/load-option-list.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadgen/rate-plan.ts';
+import type { AddressBlock } from '#loadgen/source-plan.ts';
+import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
+import type { Target } from '#loadgen/target.ts';
+import type { Threshold } from '#loadgen/threshold.ts';
+import type { Framing } from '#loadgen/transport/echo-layer.ts';
+import { USERS_MAX } from '#loadgen/user-packets.ts';
+import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
+
+/** Where a search begins unless --rate says so. */
+const SEARCH_START_PER_S = 500;
+
+/**
+ * The checked command line as plain data. Throws WSAR_ERR_USAGE when something required is absent.
+ */
+export function readOptions(given: Record<string, unknown>): LoadOptions {
+  const connections = required<number>(given, 'connections', '--connections 1000');
+  const findMax = given['findMax'] as Threshold | undefined;
+  const arrivals = given['arrivals'] as Arrivals | undefined;
+  const ratePlan = readRatePlan(given, arrivals, findMax !== undefined);
+  const ratePerS = rateSteps(ratePlan)[0]!.ratePerS;
+  const firstUser = (given['firstUser'] as number | undefined) ?? 0;
+  const isHttp = (given['target'] as Target | undefined)?.scheme.startsWith('http') === true;
+  if (ratePerS > 0 && connections < 2 && !isHttp) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'one user has nobody to write to',
+      'take --connections 2 or more, or no --rate',
+    );
+  }
+  if (findMax !== undefined && ratePerS === 0) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'a search cannot begin at a rate of 0',
+      'take another --rate',
+    );
+  }
+  if (firstUser + connections > USERS_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `users ${firstUser} to ${firstUser + connections - 1} are more than eight digits can name`,
+      `the last number is ${USERS_MAX - 1}`,
+    );
+  }
+  const cores = Math.max(1, Math.floor(availableParallelism() / 2));
+  const target = required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883');
+  const seed = (given['seed'] as number | undefined) ?? 1;
+  const wire = readWire(given, target, seed);
+  refuseForHttp(given, wire.isHttp);
+  return {
+    target,
+    wire,
+    segment: undefined,
+    isOwned: given['iOwnThisTarget'] === true,
+    connections,
+    ratePerS,
+    process: arrivals?.process ?? 'poisson',
+    trace: arrivals?.trace,
+    ratePlan,
+    durationMs: planMs(ratePlan),
+    rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
+    payloadBytes: (given['payload'] as number | undefined) ?? 64,
+    uploadBytes: (given['upload'] as number | undefined) ?? 0,
+    seed,
+    firstUser,
+    engine: readEngine(given, wire),
+    // A worker without users would have nothing to do.
+    workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
+    sources: given['sources'] as AddressBlock | undefined,
+    network: readNetwork(given),
+    keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
+    receipts: given['receipts'] !== 'off',
+    drainMs: (given['drain'] as number | undefined) ?? 10_000,
+    failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
+    findMax,
+    hlogFile: given['hlog'] as string | undefined,
+    storms: readStorms(given),
+    returnPolicy: (given['return'] as ReturnPolicy | undefined) ?? USUAL_RETURN,
+    scenario: given['scenario'] as string | undefined,
+    calibrate: given['calibrate'] === true,
+    hosts: readHosts(given, connections),
+    latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
+  };
+}
+
+/** Throws WSAR_ERR_USAGE for a plan that contradicts itself. */
+function readRatePlan(
+  given: Record<string, unknown>,
+  arrivals: Arrivals | undefined,
+  isSearch: boolean,
+): RatePlan {
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  const stages = given['stages'] as Stage[] | undefined;
+  const dayMs = given['day'] as number | undefined;
+  const spikes = (given['spike'] as Spike[] | undefined) ?? [];
+  const hasShape = stages !== undefined || dayMs !== undefined || spikes.length > 0;
+  if (hasShape && isSearch)
+    refuse('--find-max plans the rate itself', 'leave --stages, --day and --spike out');
+  if (stages !== undefined) {
+    const wrong = ['rate', 'duration'].find((name) => given[name] !== undefined);
+    if (wrong !== undefined) refuse(`--stages has a ${wrong} of its own`, `leave --${wrong} out`);
+    return { stages, dayMs, spikes };
+  }
+  const usual = isSearch ? SEARCH_START_PER_S : (arrivals?.trace?.ratePerS ?? 0);
+  const rate = (given['rate'] as number | undefined) ?? usual;
+  const ms = required<number>(given, 'duration', '--duration 30s');
+  return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, spikes };
+}
+
+/** In order of time. Throws WSAR_ERR_USAGE for too many. */
+function readStorms(given: Record<string, unknown>): Storm[] {
+  const storms = (given['storm'] as Storm[] | undefined) ?? [];
+  if (storms.length > STORMS_MAX) {
+    throw new WsarError('WSAR_ERR_USAGE', 'so many storms are too many', `at most ${STORMS_MAX}`);
+  }
+  return [...storms].sort((a, b) => a.atMs - b.atMs);
+}
+
+/** Throws WSAR_ERR_USAGE for what several hosts cannot do. */
+function readHosts(given: Record<string, unknown>, connections: number): LoadOptions['hosts'] {
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  const virtual = given['virtualHosts'] as number | undefined;
+  const count = virtual ?? (given['hosts'] as number | undefined);
+  const policy = (given['onLoss'] as LossPolicy | undefined) ?? 'abort';
+  if (count === undefined) {
+    if (given['onLoss'] !== undefined) refuse('--on-loss is for several hosts', 'add --hosts N');
+    return undefined;
+  }
+  if (virtual !== undefined && given['hosts'] !== undefined) {
+    refuse('--hosts and --virtual-hosts are two ways to say one thing', 'take one of them');
+  }
+  if (connections < count)
+    refuse(`${connections} users are fewer than ${count} hosts`, 'take more');
+  const single = ['findMax', 'calibrate'].find((name) => given[name] !== undefined);
+  if (single !== undefined) refuse('--find-max and --calibrate are for one host', 'leave them out');
+  if ((given['arrivals'] as Arrivals | undefined)?.trace !== undefined) {
+    refuse('a trace cannot be sent to agents', 'take another process, or one host');
+  }
+  if (given['engine'] === 'stack') refuse('engine stack is for one host', 'take another engine');
+  return { count, isVirtual: virtual !== undefined, policy };
+}
+
+/** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
+function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
+  const population = [
+    ...['scenario', 'storm', 'return'],
+    ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
+    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts'],
+  ];
+  const wrong = population.find((name) => given[name] !== undefined);
+  if (isHttp && wrong !== undefined) {
+    const option = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `--${option} is not for http:// targets`,
+      'autocannon sends there; leave the option out',
+    );
+  }
+  if (!isHttp && given['upload'] !== undefined) {
+    throw new WsarError('WSAR_ERR_USAGE', '--upload is for http:// targets', 'take --payload');
+  }
+}
+
+function readWire(given: Record<string, unknown>, target: Target, seed: number): WirePlan {
+  return planWire({
+    target,
+    protocol: given['protocol'] as 'tcp' | 'ws' | undefined,
+    version: given['mqtt'] as '3.1.1' | '5' | undefined,
+    framing: given['framing'] as Framing | undefined,
+    cafile: given['cafile'] as string | undefined,
+    isInsecure: given['insecure'] === true,
+    seed,
+  });
+}
+
+/** TLS is spoken by engine net. Throws WSAR_ERR_USAGE for another one. */
+function readEngine(given: Record<string, unknown>, wire: WirePlan): EngineName | 'auto' {
+  const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
+  if (wire.tls === undefined) return engine;
+  if (engine === 'auto' || engine === 'net') return 'net';
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `engine ${engine} speaks no TLS`,
+    'take --engine net, or leave it out',
+  );
+}
+
+/** What --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */
+function readNetwork(given: Record<string, unknown>): NetworkProfile | undefined {
+  const names = ['rtt', 'jitter', 'loss'] as const;
+  const first = names.find((name) => given[name] !== undefined);
+  if (first === undefined) return undefined;
+  const [rtt, jitter, loss] = names.map((name) => (given[name] as number | undefined) ?? 0);
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  if (given['engine'] !== 'stack') {
+    refuse(`--${first} needs clients whose network is ours`, 'add --engine stack');
+  }
+  if (rtt! + jitter! > ROUND_TRIP_MS_MAX) {
+    refuse(
+      'the round trip is too long',
+      `rtt and jitter together are at most ${ROUND_TRIP_MS_MAX} ms`,
+    );
+  }
+  if (jitter! > rtt!) refuse('the jitter is larger than the round trip', 'take a larger --rtt');
+  if (loss! >= 1) refuse('a network that loses everything is none', 'take for example --loss 1%');
+  const seed = (given['seed'] as number | undefined) ?? 1;
+  return { roundTripMs: rtt!, jitterMs: jitter!, lossRatio: loss!, seed };
+}
+
+/** What an option says. Throws WSAR_ERR_USAGE where it is absent. */
+export function required<T>(given: Record<string, unknown>, name: string, like: string): T {
+  if (given[name] === undefined) {
+    throw new WsarError('WSAR_ERR_USAGE', `--${name} is missing`, `add for example ${like}`);
+  }
+  return given[name] as T;
+}
