@@ -10,7 +10,9 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import type { Row } from '#core/metric/row.ts';
 import {
   bytesAt,
   type Contestant,
@@ -38,7 +40,9 @@ const END_MS_MAX = isSmall ? 1000 : 10_000;
 
 interface Figures {
   name: string;
+  /** Sockets of this host, of which `opened` were opened by the bench. */
   sockets: number;
+  opened: number;
   cpuUsPerSample: number;
   rssBytes: number;
   bytesPerSample: number;
@@ -68,19 +72,19 @@ async function main(): Promise<void> {
   const missing = all.filter(({ program }) => program === undefined).map(({ name }) => name);
   if (missing.length > 0) process.stderr.write(`not installed, left out: ${missing.join(', ')}\n`);
   const present = all.filter(({ program }) => program !== undefined);
-  const rows = await measureAll(present);
-  const end = await openSockets();
-  if (end !== undefined) {
+  const rows = await measureAll(present, 0);
+  const filled = await openSockets();
+  if (filled !== undefined) {
     try {
-      rows.push(...(await measureAll(present)));
+      rows.push(...(await measureAll(present, filled.opened)));
     } finally {
-      await end();
+      await filled.end();
     }
   }
   print(rows);
 }
 
-async function measureAll(present: readonly Contestant[]): Promise<Figures[]> {
+async function measureAll(present: readonly Contestant[], opened: number): Promise<Figures[]> {
   const started: { contestant: Contestant; running: Running; port: number; place: string }[] = [];
   try {
     for (const contestant of present) {
@@ -103,6 +107,7 @@ async function measureAll(present: readonly Contestant[]): Promise<Figures[]> {
     return started.map(({ contestant, running }, i) => ({
       name: contestant.name,
       sockets,
+      opened,
       cpuUsPerSample: (after[i]!.cpuUs - before[i]!.cpuUs) / SECONDS,
       rssBytes: treeRssBytes(running.child.pid ?? 0),
       bytesPerSample: (scraped[i] ?? 0) || (after[i]!.bytes - before[i]!.bytes) / SECONDS,
@@ -136,7 +141,7 @@ async function scrapeFor(
 }
 
 /** Opens the sockets with our own server and generator; undefined, said on stderr, where there is no room. */
-async function openSockets(): Promise<(() => Promise<void>) | undefined> {
+async function openSockets(): Promise<{ opened: number; end(): Promise<void> } | undefined> {
   const free = freeBytes();
   if (!(free >= FREE_BYTES_MIN)) {
     process.stderr.write(
@@ -160,16 +165,21 @@ async function openSockets(): Promise<(() => Promise<void>) | undefined> {
   await new Promise((resolve) => server.stdout.once('data', resolve));
   server.stdout.resume();
   const target = ['--target', `mqtt://127.0.0.1:${port}`, '--connections', String(connections)];
-  const load = spawn(WSAR, ['load', ...target, '--duration', '1h', '--keepalive', '0s'], {
-    stdio: 'ignore',
+  const how = ['--duration', '1h', '--keepalive', '0s', '--json'];
+  const load = spawn(WSAR, ['load', ...target, ...how], {
+    stdio: ['ignore', 'pipe', 'ignore'],
     env,
+  });
+  // The generator's own count: sockets of other programs of this host come and go.
+  let loggedIn = 0;
+  createInterface({ input: load.stdout }).on('line', (line) => {
+    loggedIn =
+      (JSON.parse(line) as Partial<Row>).values?.['wsar.load.connections.logged_in'] ?? loggedIn;
   });
   const end = (): Promise<void> => endAll([load, server]);
   try {
-    // In all: what other programs had at the beginning may be gone by then.
-    const wanted = SOCKETS * 0.99;
     for (let second = 0; second < FILLED_S_MAX && load.exitCode === null; second++) {
-      if (allocatedSockets() >= wanted) return end;
+      if (loggedIn >= connections * 0.99) return { opened: 2 * loggedIn, end };
       guardMemory();
       await setTimeoutAsync(1000, undefined, { signal: stopped.signal });
     }
