@@ -14,8 +14,10 @@ import { WsarError } from '#core/errors.ts';
 import { type ArrivalTrace, readTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
+import { parseNetworkMix } from '#loadgen/network-mix.ts';
 import { parseSpike, parseStages } from '#loadgen/rate-plan.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
+import { parseSlowReaders } from '#loadgen/slow-readers.ts';
 import { parseBlock } from '#loadgen/source-plan.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { parseTarget } from '#loadgen/target.ts';
@@ -157,6 +159,16 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     flags: '--loss <share>',
     help: 'packets that are lost, each way, like 1% (engine stack)',
     parse: parseRatio,
+  },
+  {
+    flags: '--network <mix>',
+    help: "networks of the clients, like '10%: phone; rest: none' (engine stack)",
+    parse: parseNetworkMix,
+  },
+  {
+    flags: '--slow-readers <share>',
+    help: 'users who read slowly, and how much a second, like 5%@1KiB',
+    parse: parseSlowReaders,
   },
   {
     flags: '--keepalive <time>',

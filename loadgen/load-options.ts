@@ -1,11 +1,11 @@
 // What one load is, after the command line has been read and checked: plain data.
 
 import type { EngineName } from '#core/socket/reactor.ts';
-import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
+import type { UserNetwork } from '#loadgen/network-mix.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
@@ -43,8 +43,10 @@ export interface LoadOptions {
   workers: number;
   /** Where connections come from; undefined = the kernel chooses (targets on other hosts). */
   sources: AddressBlock | undefined;
-  /** The network before the clients (engine stack only); undefined = the host's own. */
-  network: NetworkProfile | undefined;
+  /** The networks before the clients (engine stack only); undefined = the host's own. */
+  network: readonly UserNetwork[] | undefined;
+  /** Users who read slowly, part of all, and how much they read. */
+  slow: { ratio: number; bytesPerS: number };
   keepAliveMs: number;
   receipts: boolean;
   /** How long to wait at the end for what is on its way. */

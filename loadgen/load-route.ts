@@ -52,7 +52,8 @@ function kernelRoute(options: LoadOptions, target: ResolvedTarget): SourcePlan |
 
 function stackRoute(options: LoadOptions, target: ResolvedTarget): StackPlan {
   requireHostTarget(target);
-  const { connections, workers, network } = options;
+  const { connections, workers, seed, network: classes } = options;
+  const network = classes === undefined ? undefined : { classes, seed };
   const block = options.sources ?? parseBlock(STACK_SOURCES);
   const shares = Array.from({ length: workers }, (_, index) =>
     shareOfUsers(connections, workers, index),

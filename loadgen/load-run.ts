@@ -13,6 +13,7 @@ import type { WsarError } from '#core/errors.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
+import { LiveSettings } from '#loadgen/live-settings.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
@@ -74,6 +75,7 @@ export class LoadRun implements LoadDriver {
   readonly #parts: LoadRunParts;
   readonly #control = new RunControl();
   readonly #schedule = new RateSchedule();
+  readonly #live: LiveSettings;
   readonly #crew: WorkerCrew;
   #ratePerS: number;
   #phase: PhaseName = 'ramp';
@@ -95,7 +97,13 @@ export class LoadRun implements LoadDriver {
     this.#parts = parts;
     this.#storms = new StormWatch(parts.options.storms);
     this.#ratePerS = parts.options.ratePerS;
-    const plans = planWorkers(parts, this.#control.shared, this.#schedule.shared);
+    const { slow } = parts.options;
+    this.#live = new LiveSettings({ slowRatio: slow.ratio, slowBytesPerS: slow.bytesPerS });
+    const plans = planWorkers(parts, {
+      control: this.#control.shared,
+      schedule: this.#schedule.shared,
+      live: this.#live.shared,
+    });
     this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
   }
 

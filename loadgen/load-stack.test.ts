@@ -61,6 +61,27 @@ suite('wsar load --engine stack', { skip }, () => {
     assert.ok(summary.stack!.lost > 0);
   });
 
+  test('two in five are on a slow link, the others on none: each message by its two ends', async (t) => {
+    const url = await startServer(t);
+    const run = startLoad(
+      t,
+      url,
+      ...['--connections', '60', '--rate', '100/s', '--duration', '3s'],
+      ...['--network', '40%: rtt 600ms down 256kbit up 256kbit window 4KiB read 20KiB; rest: none'],
+    );
+    assert.equal(await run.exit(), 0, run.stderr());
+    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    assert.equal(summary.messages.received, summary.messages.planned);
+    const slow = summary.networks![0]!.users;
+    assert.equal(slow + summary.networks![1]!.users, 60);
+    assert.ok(slow > 10 && slow < 40, `${slow} of 60`);
+    // 36 % of the messages meet no slow end, 16 % two of them: half a round trip each.
+    const { p50, p99, max } = summary.latencyUs;
+    assert.ok(p50! > 250_000, `p50 ${p50}`);
+    assert.ok(p99! > 550_000 && max! > 580_000, `p99 ${p99}`);
+    assert.equal(summary.stack!.lost, 0);
+  });
+
   test('what cannot be is refused in one sentence, and killed it leaves no device', async (t) => {
     const url = await startServer(t);
     const small = ['--connections', '10', '--duration', '1m'];
@@ -68,6 +89,8 @@ suite('wsar load --engine stack', { skip }, () => {
       [['--sources', '8.8.8.0/24'], /private addresses/],
       [['--rtt', '10ms', '--jitter', '20ms'], /jitter is larger/],
       [['--loss', '100%'], /loses everything/],
+      [['--network', 'phone', '--rtt', '80ms'], /--network says what --rtt says/],
+      [['--network', '50%: phone'], /50 % together/],
     ] as const) {
       const refused = startLoad(t, url, ...small, ...extra);
       assert.equal(await refused.exit(), 2, refused.stderr());

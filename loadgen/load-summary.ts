@@ -14,6 +14,7 @@ import { kernelWitness } from '#loadgen/kernel-witness.ts';
 import type { LittleCheck } from '#loadgen/little.ts';
 import type { HostsReport } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import { usersByNetwork } from '#loadgen/network-mix.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { serverWitness } from '#loadgen/server-witness.ts';
 import type { StormReport } from '#loadgen/storm-watch.ts';
@@ -169,6 +170,14 @@ function figuresOf(result: LoadResult) {
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
     ...(result.stack === undefined ? {} : { stack: result.stack }),
+    ...(options.network === undefined
+      ? {}
+      : {
+          networks: usersByNetwork(options.network, options.seed, {
+            first: options.segment?.first ?? 0,
+            count: options.connections,
+          }),
+        }),
     ...((result.storms ?? []).length === 0 ? {} : { storms: result.storms }),
     ...(result.hosts === undefined ? {} : { hosts: result.hosts }),
   };

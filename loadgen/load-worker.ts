@@ -14,12 +14,14 @@ import { settleOptions } from '#core/socket/reactor-options.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
+import { LiveSettings } from '#loadgen/live-settings.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
 import { MessageReceiver } from '#loadgen/message-receiver.ts';
 import { MessageSender } from '#loadgen/message-sender.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { RunControl } from '#loadgen/run-control.ts';
+import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
 import { UserTable } from '#loadgen/user-table.ts';
@@ -134,6 +136,7 @@ function populate(
     timings,
     board,
   });
+  const live = new LiveSettings(plan.live);
   const { keepAliveMs, route } = plan;
   const { seed } = plan.plan;
   const pacer = new LoginPacer(plan.windowMax, plan.rampPerS);
@@ -157,5 +160,6 @@ function populate(
     storms: plan.storms,
     returnPolicy: plan.returnPolicy,
     schedule,
+    slow: new SlowReaders(users, reactor, route.networks, live, seed),
   });
 }

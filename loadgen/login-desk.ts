@@ -14,6 +14,7 @@ import type { Conn } from '#core/socket/reactor.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 import { CONNACK, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
 import type { LoginPacer } from '#loadgen/login-pacer.ts';
+import { networkOf, type UserNetwork } from '#loadgen/network-mix.ts';
 import { PHASE, type RunControl } from '#loadgen/run-control.ts';
 import { type SourcePlan, sourceAddress, sourcePort } from '#loadgen/source-plan.ts';
 import { type ReturnPolicy, returnDelayMs } from '#loadgen/storm.ts';
@@ -40,6 +41,8 @@ export interface LoginRoute {
   targetAddress: number;
   targetPort: number;
   sources: SourcePlan | undefined;
+  /** Networks that users may be on; one at most: no choice. */
+  networks: readonly UserNetwork[];
 }
 
 export interface LoginParts {
@@ -167,15 +170,16 @@ export class LoginDesk {
   }
 
   #connect(user: number): void {
-    const { users, reactor, route, board } = this.#parts;
+    const { users, reactor, route, board, seed } = this.#parts;
     const attempt = users.attempts[user]!++;
-    const { sources } = route;
+    const { sources, networks } = route;
     const from = users.first + user;
     const conn = reactor.connect({
       remoteAddress: route.targetAddress,
       remotePort: route.targetPort,
       localAddress: sources === undefined ? 0 : sourceAddress(sources, from, attempt),
       localPort: sources === undefined ? 0 : sourcePort(sources, from, attempt),
+      network: networks.length < 2 ? 0 : networkOf(networks, seed, from),
     });
     assert(conn >= 0, 'there is a connection for every user and some to spare');
     board[BOARD.attempted]!++;

@@ -20,6 +20,7 @@ import { PacketReader } from '#loadgen/packet-reader.ts';
 import type { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE } from '#loadgen/run-control.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
+import type { SlowReaders } from '#loadgen/slow-readers.ts';
 import { isCutOff, type Storm } from '#loadgen/storm.ts';
 import { USER } from '#loadgen/user-table.ts';
 import { BOARD } from '#loadgen/worker-board.ts';
@@ -49,6 +50,7 @@ export interface PopulationParts extends LoginParts {
   joinsLate: boolean;
   storms: readonly Storm[];
   schedule: RateSchedule;
+  slow: SlowReaders;
 }
 
 export class Population implements ReactorHandler {
@@ -89,6 +91,8 @@ export class Population implements ReactorHandler {
   }
 
   onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    const { users, slow, clock } = this.#parts;
+    slow.received(users.userOf[conn]!, end - start, clock.monoUs());
     if (this.#reader.feed(conn, bytes, start, end) < 0) this.#malformed(conn);
   }
 
@@ -106,6 +110,7 @@ export class Population implements ReactorHandler {
     const { users, board, present } = this.#parts;
     this.#reader.drop(conn);
     const user = users.unbind(conn);
+    this.#parts.slow.forget(user);
     present[users.first + user] = 0;
     if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
     else if (users.state[user] === USER.leaving) {
@@ -130,8 +135,13 @@ export class Population implements ReactorHandler {
   }
 
   onTurn(): number {
-    const { control, sender, clock } = this.#parts;
+    const { clock } = this.#parts;
     const nowUs = clock.monoUs();
+    return Math.min(this.#parts.slow.turn(nowUs), this.#phaseTurn(nowUs));
+  }
+
+  #phaseTurn(nowUs: number): number {
+    const { control, sender } = this.#parts;
     switch (control.phase) {
       case PHASE.ramp:
         return this.#desk.turn(nowUs);
@@ -267,9 +277,12 @@ export class Population implements ReactorHandler {
   }
 
   #leave(user: number, conn: Conn): void {
-    const { users, reactor, packets, board } = this.#parts;
+    const { users, reactor, packets, board, slow } = this.#parts;
     const state = users.state[user]!;
     this.#desk.leftInside(state);
+    // Who leaves reads on: the server's FIN is behind all that waits.
+    slow.forget(user);
+    reactor.resumeReceive(conn);
     if (state === USER.ready && reactor.send(conn, packets.disconnect, 0, 2)) {
       users.state[user] = USER.leaving;
       reactor.setDeadline(conn, GOODBYE_TIMEOUT_MS);

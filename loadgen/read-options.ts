@@ -4,11 +4,12 @@
 import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
-import { type NetworkProfile, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
 import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadgen/rate-plan.ts';
+import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
 import type { AddressBlock } from '#loadgen/source-plan.ts';
 import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
 import type { Target } from '#loadgen/target.ts';
@@ -78,6 +79,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
     sources: given['sources'] as AddressBlock | undefined,
     network: readNetwork(given),
+    slow: (given['slowReaders'] as LoadOptions['slow'] | undefined) ?? NO_SLOW_READERS,
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
     receipts: given['receipts'] !== 'off',
     drainMs: (given['drain'] as number | undefined) ?? 10_000,
@@ -159,7 +161,7 @@ function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
   const population = [
     ...['scenario', 'storm', 'return'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
-    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts'],
+    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (isHttp && wrong !== undefined) {
@@ -199,28 +201,27 @@ function readEngine(given: Record<string, unknown>, wire: WirePlan): EngineName 
   );
 }
 
-/** What --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */
-function readNetwork(given: Record<string, unknown>): NetworkProfile | undefined {
+/** What --network, or --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */
+function readNetwork(given: Record<string, unknown>): readonly UserNetwork[] | undefined {
+  const mix = given['network'] as UserNetwork[] | undefined;
   const names = ['rtt', 'jitter', 'loss'] as const;
   const first = names.find((name) => given[name] !== undefined);
-  if (first === undefined) return undefined;
-  const [rtt, jitter, loss] = names.map((name) => (given[name] as number | undefined) ?? 0);
+  if (first === undefined && mix === undefined) return undefined;
   const refuse = (message: string, hint: string): never => {
     throw new WsarError('WSAR_ERR_USAGE', message, hint);
   };
   if (given['engine'] !== 'stack') {
-    refuse(`--${first} needs clients whose network is ours`, 'add --engine stack');
+    refuse(`--${first ?? 'network'} needs clients whose network is ours`, 'add --engine stack');
   }
-  if (rtt! + jitter! > ROUND_TRIP_MS_MAX) {
+  if (first !== undefined && mix !== undefined) {
     refuse(
-      'the round trip is too long',
-      `rtt and jitter together are at most ${ROUND_TRIP_MS_MAX} ms`,
+      `--network says what --${first} says`,
+      `write it there, like 'rtt 80ms', or leave it out`,
     );
   }
-  if (jitter! > rtt!) refuse('the jitter is larger than the round trip', 'take a larger --rtt');
-  if (loss! >= 1) refuse('a network that loses everything is none', 'take for example --loss 1%');
-  const seed = (given['seed'] as number | undefined) ?? 1;
-  return { roundTripMs: rtt!, jitterMs: jitter!, lossRatio: loss!, seed };
+  if (mix !== undefined) return mix;
+  const [rtt, jitter, loss] = names.map((name) => (given[name] as number | undefined) ?? 0);
+  return [plainNetwork(rtt!, jitter!, loss!)];
 }
 
 /** What an option says. Throws WSAR_ERR_USAGE where it is absent. */

@@ -14,6 +14,8 @@ export const LANE = {
   burst: 6,
   storm: 7,
   back: 8,
+  network: 9,
+  slow: 10,
 } as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 

@@ -5,7 +5,7 @@
 import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import { formatIpv4 } from '#core/host/ipv4.ts';
-import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import {
   type AddressBlock,
   addressesUsed,
@@ -27,7 +27,7 @@ const CLIENT_PORTS: HostPorts = {
 /** What one worker needs to make its part of the clients. */
 export interface StackPart {
   block: { addressMin: number; addressCount: number };
-  network: NetworkProfile | undefined;
+  network: NetworkMix | undefined;
 }
 
 export interface StackPlan {
@@ -56,7 +56,7 @@ export function planStack(
   block: AddressBlock,
   shares: readonly { count: number }[],
   targetPort: number,
-  network: NetworkProfile | undefined,
+  network: NetworkMix | undefined,
   runDraw: number,
 ): StackPlan {
   const parts = splitBlock(block, shares.length);

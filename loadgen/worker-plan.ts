@@ -47,6 +47,8 @@ export interface WorkerPlan {
   /** What is added to this host's clock, us. */
   clockOffsetUs: number;
   schedule: SharedArrayBuffer;
+  /** See LiveSettings. */
+  live: SharedArrayBuffer;
   flights: SharedArrayBuffer;
   /** Messages come from other hosts too, and go there: see FlightTable. */
   isPart: boolean;
@@ -80,8 +82,7 @@ export function planWorkers(
     joinsLate?: boolean | undefined;
     clockOffsetUs?: number | undefined;
   },
-  control: SharedArrayBuffer,
-  schedule: SharedArrayBuffer,
+  shared: Pick<WorkerPlan, 'control' | 'schedule' | 'live'>,
 ): WorkerPlan[] {
   const { options, target, stack, run } = load;
   const { connections, workers } = options;
@@ -99,7 +100,12 @@ export function planWorkers(
       userCount: share.count,
       engine: options.engine,
       stack: stack?.parts[index],
-      route: { targetAddress: target.address, targetPort: target.port, sources },
+      route: {
+        targetAddress: target.address,
+        targetPort: target.port,
+        sources,
+        networks: options.network ?? [],
+      },
       wire: options.wire,
       storms: options.storms,
       returnPolicy: options.returnPolicy,
@@ -117,9 +123,8 @@ export function planWorkers(
       rampPerS: options.rampPerS / workers,
       windowMax: Math.max(1, Math.floor(WINDOW_MAX / workers)),
       board: createBoard(),
-      control,
+      ...shared,
       clockOffsetUs: load.clockOffsetUs ?? 0,
-      schedule,
       flights: flights.shared,
       isPart: options.segment !== undefined,
       joinsLate: load.joinsLate === true,

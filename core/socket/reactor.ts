@@ -117,6 +117,8 @@ export interface ConnectOptions {
   localAddress?: number;
   /** Source port; 0 lets the kernel choose. */
   localPort?: number;
+  /** Engine stack: number of the network that the client is on (NetworkMix). */
+  network?: number;
 }
 
 export interface Reactor {

@@ -10,6 +10,8 @@ export type ClientReactor = Pick<
   | 'connections'
   | 'connect'
   | 'send'
+  | 'pauseReceive'
+  | 'resumeReceive'
   | 'endOutput'
   | 'close'
   | 'abort'

@@ -42,6 +42,14 @@ export abstract class Layer implements TransportLayer {
     return this.lower.send(conn, bytes, start, end);
   }
 
+  pauseReceive(conn: Conn): void {
+    this.lower.pauseReceive(conn);
+  }
+
+  resumeReceive(conn: Conn): void {
+    this.lower.resumeReceive(conn);
+  }
+
   endOutput(conn: Conn): void {
     this.lower.endOutput(conn);
   }

@@ -81,6 +81,14 @@ export class SingleSocket implements ClientReactor {
     return true;
   }
 
+  pauseReceive(): void {
+    this.#socket?.pause();
+  }
+
+  resumeReceive(): void {
+    this.#socket?.resume();
+  }
+
   endOutput(): void {
     this.#socket?.end();
   }

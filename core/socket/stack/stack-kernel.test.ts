@@ -13,6 +13,11 @@ import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import { CLOSE_REASON } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
 import { RingReactor } from '#core/socket/ring/ring-reactor.ts';
+import {
+  type NetworkClass,
+  type NetworkMix,
+  NO_NETWORK,
+} from '#core/socket/stack/network-classes.ts';
 import { STACK_COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import { Capture } from '#core/socket/stack/test/capture.ts';
@@ -46,6 +51,11 @@ const ring: EngineVariant = {
   isRing: true,
   create: (options) => new RingReactor(settleOptions(options)),
 };
+
+/** All clients on one network. */
+function networkOf(one: Partial<NetworkClass>, seed: number): NetworkMix {
+  return { classes: [{ ...NO_NETWORK, ...one }], seed };
+}
 
 /** A server that echoes and closes after its client. */
 function echoServer(t: TestContext, options = {}): Subject {
@@ -106,7 +116,7 @@ suite('engine stack and the kernel', { skip }, () => {
   // More is left to virtual time: at 10 % the kernel backs off for up to twenty real seconds.
   for (const lossRatio of [0.01, 0.04]) {
     test(`with ${lossRatio * 100} % of packets lost each way, every byte arrives in order`, async (t) => {
-      const network = { roundTripMs: 4, jitterMs: 2, lossRatio, seed: 7 };
+      const network = networkOf({ roundTripMs: 4, jitterMs: 2, lossRatio }, 7);
       const server = echoServer(t, LARGE);
       const client = new Subject(t, stackVariant({ network }), LARGE);
       const port = server.listen();
@@ -124,7 +134,7 @@ suite('engine stack and the kernel', { skip }, () => {
   }
 
   test('a round trip of 80 ms takes 80 ms', async (t) => {
-    const network = { roundTripMs: 80, jitterMs: 0, lossRatio: 0, seed: 1 };
+    const network = networkOf({ roundTripMs: 80 }, 1);
     const server = echoServer(t);
     const client = new Subject(t, stackVariant({ network }));
     const startMs = performance.now();

@@ -3,6 +3,7 @@
 import type { ReactorHandler } from '#core/socket/reactor.ts';
 import type { DelayedAcks } from '#core/socket/stack/delayed-acks.ts';
 import type { Flights } from '#core/socket/stack/flights.ts';
+import type { NetworkClasses } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import type { SendQueue } from '#core/socket/stack/send-queue.ts';
 import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
@@ -19,6 +20,7 @@ export interface SourceBlock {
 export interface StackParts {
   handler: ReactorHandler;
   link: PacketLink;
+  networks: NetworkClasses;
   table: TcpTable;
   flights: Flights;
   queue: SendQueue;

@@ -20,8 +20,8 @@ import {
 } from '#core/socket/reactor.ts';
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { loadLibc } from '#core/socket/ring/libc.ts';
-import { DelayLine, type NetworkProfile } from '#core/socket/stack/delay-line.ts';
 import { DeviceWait } from '#core/socket/stack/device-wait.ts';
+import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { STACK_COUNT_COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { SourceBlock } from '#core/socket/stack/stack-parts.ts';
@@ -47,8 +47,8 @@ const PACKETS_PER_TURN = 2048;
 export interface StackOptions {
   /** Addresses of the clients: private, of nobody else, a power of two on its boundary. */
   block: SourceBlock;
-  /** The network between the clients and the device; without it there is only the host's own. */
-  network?: NetworkProfile | undefined;
+  /** The networks between the clients and the device; without them there is only the host's own. */
+  network?: NetworkMix | undefined;
   /** Puts something before the device that sees every packet: captures, and faults of tests. */
   tap?: ((device: PacketLink) => PacketLink) | undefined;
 }
@@ -82,11 +82,10 @@ export class StackReactor implements Reactor {
     this.#settings = settings;
     this.#device = new TunDevice(options.block);
     const { network, block } = options;
-    const near = options.tap?.(this.#device) ?? this.#device;
-    const link = network === undefined ? near : new DelayLine(near, network, this.counters, nowUs);
     this.#stack = new TcpStack({
       settings,
-      link,
+      link: options.tap?.(this.#device) ?? this.#device,
+      network,
       block,
       stats: this.stats,
       counters: this.counters,
@@ -106,7 +105,7 @@ export class StackReactor implements Reactor {
 
   /** Bytes of state of a connection with nothing under way, without its deadline (12 more). */
   get bytesPerConnection(): number {
-    return this.#stack.table.bytesPerConnection;
+    return this.#stack.bytesPerConnection;
   }
 
   get connections(): number {

@@ -8,6 +8,7 @@
 import { constants } from 'node:os';
 import { CLOSE_REASON, type Conn, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import { NO_FLIGHT } from '#core/socket/stack/flights.ts';
+import { WINDOW_BYTES } from '#core/socket/stack/network-classes.ts';
 import {
   PACKET_FLAW,
   readPacket,
@@ -20,7 +21,7 @@ import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpLife } from '#core/socket/stack/tcp-life.ts';
-import { type TcpOutput, WINDOW_BYTES } from '#core/socket/stack/tcp-output.ts';
+import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
 import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
 
 const { ECONNREFUSED, ECONNRESET } = constants.errno;

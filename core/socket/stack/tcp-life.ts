@@ -247,7 +247,7 @@ export class TcpLife {
 
   /** Sends the first SYN; returns an errno when it cannot. */
   #start(conn: Conn, options: ConnectOptions): number {
-    const { table, flights, link, now, secret } = this.#parts;
+    const { table, flights, link, networks, now, secret } = this.#parts;
     const { remoteAddress, remotePort } = options;
     const isKnown = table.knownRemote(remoteAddress, remotePort) !== -1;
     if (!isKnown && !link.reaches(remoteAddress)) return EHOSTUNREACH;
@@ -267,6 +267,7 @@ export class TcpLife {
     table.expected[conn] = 0;
     table.peerWindow[conn] = 0;
     table.link(conn, address, port, remote);
+    networks.join(conn, options.network ?? 0);
     flights.borrow(conn);
     this.#output.sendSyn(conn);
     return 0;

@@ -5,6 +5,7 @@
 // back N"): what the peer kept it acknowledges at once, so little is really sent twice.
 
 import { REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import { WINDOW_BYTES } from '#core/socket/stack/network-classes.ts';
 import {
   PAYLOAD_START,
   type PacketHeader,
@@ -18,9 +19,6 @@ import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import { FLAG } from '#core/socket/stack/tcp-table.ts';
 import type { TimeWait } from '#core/socket/stack/time-wait.ts';
-
-/** What we are ready to take: handlers get bytes at once, so it never fills. */
-export const WINDOW_BYTES = 65_535;
 
 export class TcpOutput {
   readonly #parts: StackParts;
@@ -163,7 +161,7 @@ export class TcpOutput {
   }
 
   #setHeader(conn: number, sequence: number, flags: number): void {
-    const { table } = this.#parts;
+    const { table, networks } = this.#parts;
     const header = this.#header;
     const remote = table.remote[conn]!;
     header.sourceAddress = table.localAddress[conn]!;
@@ -173,7 +171,8 @@ export class TcpOutput {
     header.sequence = sequence;
     header.acknowledged = table.expected[conn]!;
     header.flags = flags;
-    header.window = (table.flags[conn]! & FLAG.paused) === 0 ? WINDOW_BYTES : 0;
+    // Handlers get bytes at once, so what we are ready to take never fills.
+    header.window = (table.flags[conn]! & FLAG.paused) === 0 ? networks.windowBytes(conn) : 0;
   }
 
   #replyTo(to: Segment): void {

@@ -3,8 +3,10 @@
 
 import { type Conn, type ConnectOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
+import { DelayLine } from '#core/socket/stack/delay-line.ts';
 import { DelayedAcks } from '#core/socket/stack/delayed-acks.ts';
 import { Flights } from '#core/socket/stack/flights.ts';
+import { NetworkClasses, type NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { SendQueue } from '#core/socket/stack/send-queue.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
@@ -23,6 +25,8 @@ const TIMER_STEP_MS = 10;
 export interface TcpStackOptions {
   settings: ReactorSettings;
   link: PacketLink;
+  /** Networks between the clients and the link; without them there is only the link's own. */
+  network?: NetworkMix | undefined;
   block: SourceBlock;
   stats: Float64Array;
   counters: Float64Array;
@@ -39,14 +43,20 @@ export class TcpStack {
   readonly #output: TcpOutput;
 
   constructor(options: TcpStackOptions) {
-    const { settings, nowUs } = options;
+    const { settings, nowUs, network, counters } = options;
     const { capacity } = settings;
     const table = new TcpTable(capacity);
     const flights = new Flights(table);
+    const networks = new NetworkClasses(network, capacity);
+    const draw = { seed: network?.seed ?? 0, nowUs };
+    const { link: near } = options;
+    const link =
+      network === undefined ? near : new DelayLine(near, table, networks, counters, draw);
     this.table = table;
     this.#parts = {
       handler: settings.handler,
-      link: options.link,
+      link,
+      networks,
       table,
       flights,
       queue: new SendQueue(flights, settings.outputBytesTotalMax),
@@ -56,7 +66,7 @@ export class TcpStack {
       timeWait: new TimeWait(),
       block: options.block,
       stats: options.stats,
-      counters: options.counters,
+      counters,
       secret: options.secret,
       now: { us: nowUs },
     };
@@ -68,6 +78,11 @@ export class TcpStack {
   /** Flights in use: connections with something under way. */
   get flights(): number {
     return this.#parts.flights.used;
+  }
+
+  /** Bytes of state of a connection with nothing under way, without its deadline. */
+  get bytesPerConnection(): number {
+    return this.table.bytesPerConnection + this.#parts.networks.bytesPerConnection;
   }
 
   connect(options: ConnectOptions): Conn {

@@ -12,6 +12,7 @@ import {
   REACTOR_STAT as STAT,
 } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
+import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import { PACKET_BYTES_MAX } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { STACK_COUNT, STACK_COUNT_COUNT } from '#core/socket/stack/stack-counters.ts';
@@ -52,6 +53,8 @@ export interface SimulationOptions {
   /** Each packet takes this long, plus a draw of the second, ms: larger than 0, they overtake each other. */
   delayMs?: number;
   jitterMs?: number;
+  /** Networks of the clients, beside the simulated link. */
+  network?: NetworkMix;
   reactor?: Partial<ReactorOptions>;
   handler?: Partial<ReactorHandler>;
 }
@@ -94,6 +97,7 @@ export class Simulation implements PacketLink {
     this.stack = new TcpStack({
       settings,
       link: this,
+      network: options.network,
       block: { addressMin: 0x0a400000, addressCount: 256 },
       stats: this.stats,
       counters: this.counters,
@@ -110,8 +114,8 @@ export class Simulation implements PacketLink {
     return this.stats[STAT[name]]!;
   }
 
-  connect(port = PEER_PORT): Told {
-    const conn = this.stack.connect({ remoteAddress: PEER_ADDRESS, remotePort: port });
+  connect(port = PEER_PORT, network = 0): Told {
+    const conn = this.stack.connect({ remoteAddress: PEER_ADDRESS, remotePort: port, network });
     assert.notEqual(conn, -1);
     const told: Told = {
       conn,
@@ -129,8 +133,8 @@ export class Simulation implements PacketLink {
   }
 
   /** Connects and waits until it stands. */
-  open(): Told {
-    const told = this.connect();
+  open(network = 0): Told {
+    const told = this.connect(PEER_PORT, network);
     this.until(() => told.connectErrno === 0);
     return told;
   }

@@ -2,7 +2,7 @@
 
 import type { Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
-import type { NetworkProfile } from '#core/socket/stack/delay-line.ts';
+import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
@@ -15,7 +15,7 @@ export function blockOf(index: number): { addressMin: number; addressCount: numb
 /** Engine stack; `created` gets every reactor that is made. */
 export function stackVariant(
   options: {
-    network?: NetworkProfile;
+    network?: NetworkMix;
     tap?: (device: PacketLink) => PacketLink;
     block?: number;
     created?: (one: StackReactor) => void;
