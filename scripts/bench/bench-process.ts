@@ -5,6 +5,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
+/** Cores of the two sides of a bench. */
+export const SERVER_CORE = 0;
+export const CLIENT_CORE = 1;
 /** Clock ticks of /proc/PID/stat a second (USER_HZ, 100 on every Linux). */
 const TICKS_PER_S = 100;
 
@@ -19,18 +22,21 @@ export interface BenchProcess {
 }
 
 /**
- * Starts a program on one core (taskset), so that server and client do not share one. `endSignal` is for one
- * that does not end with its stdin; its talk on stderr is dropped.
+ * Starts a program on one core (taskset), so that server and client do not share one; it dies with the bench,
+ * however that ends (setpriv). `endSignal` is for one that does not end with its stdin; its talk on stderr is
+ * dropped.
  */
 export function startPinned(
   core: number,
   command: string,
   args: string[],
   endSignal?: NodeJS.Signals,
+  env: Record<string, string> = {},
 ): BenchProcess {
-  const child = spawn('taskset', ['-c', String(core), command, ...args], {
+  const pinned = ['-c', String(core), 'setpriv', '--pdeathsig', 'KILL', command, ...args];
+  const child = spawn('taskset', pinned, {
     stdio: ['pipe', 'pipe', endSignal === undefined ? 'inherit' : 'ignore'],
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
+    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin`, ...env },
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const closed = once(child, 'close');

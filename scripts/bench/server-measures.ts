@@ -1,0 +1,294 @@
+// What bench:server and bench:peers measure of a broker, the same for every one: how it is driven by the one client
+// (mqtt-client.ts) and what is read of the server's process meanwhile. Figures of all rounds are gathered here.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import {
+  type BenchProcess,
+  CLIENT_CORE,
+  residentBytes,
+  startPinned,
+} from '#scripts/bench/bench-process.ts';
+import type { FreePort } from '#scripts/bench/erlang-peers.ts';
+import type { Answer, Order } from '#scripts/bench/mqtt-client.ts';
+import {
+  OURS,
+  type Peer,
+  type PeerName,
+  preciseCpuUs,
+  startPeer,
+  versionOf,
+} from '#scripts/bench/server-peers.ts';
+
+/** How much is asked of each broker. */
+export interface LoadSize {
+  rounds: number;
+  /** Who talk one to one. */
+  users: number;
+  /** Messages under way when the loop is closed. */
+  tokens: number;
+  /** Open loops, messages a second. */
+  rates: number[];
+  seconds: number;
+  warmUpS: number;
+  /** Receivers of one publish. */
+  fans: number[];
+  /** Sessions whose memory is measured, after `idleWarmUp` others. */
+  idle: number;
+  idleWarmUp: number;
+  /** QoS 1 messages for users who are away. */
+  stored: number;
+  /** Steps of the search for the most messages a second; 0 leaves it out. */
+  searchSteps: number;
+}
+
+/** All rounds of one broker. Keys of the first three: qos0@4000, qos1@saturated. */
+export interface PeerFigures {
+  cpuUs: Record<string, number[]>;
+  perS: Record<string, number[]>;
+  p99Us: Record<string, number[]>;
+  logins: number[];
+  idleBytes: number[];
+  /** CPU of a delivered message by the number of receivers. */
+  fanUs: Record<string, number[]>;
+  drainPerS: number[];
+  drainUs: number[];
+  limits: PeerLimit[];
+}
+
+/** The highest rate of QoS 1 messages that the search found to be held, and the latency at half of it. */
+export interface PeerLimit {
+  perS: number;
+  /** Of its core that the server used at that rate; far below 1 the client was the limit. */
+  serverCpuRatio: number;
+  halfP99Us: number;
+  halfCpuUs: number;
+}
+
+type Open = Extract<Order, { do: 'open' }>;
+
+export const OFFLINE_USERS = 100;
+/** A rate is held when every message came, at that rate, and 99 of 100 within this. */
+const HELD_P99_US_MAX = 100_000;
+const HELD_RATE_RATIO_MIN = 0.95;
+/** Time for the server to give back what logins needed for a moment. */
+const IDLE_REST_MS = 500;
+
+/** Measures all brokers that are there, one after the other, round after round. */
+export async function measureAll(
+  wanted: readonly PeerName[],
+  size: LoadSize,
+  freePort: FreePort,
+): Promise<Map<PeerName, PeerFigures>> {
+  const names = wanted.filter((name) => {
+    const isThere = versionOf(name) !== undefined;
+    if (!isThere) process.stderr.write(`${name} is not installed: left out\n`);
+    return isThere;
+  });
+  const figures = new Map(names.map((name) => [name, newFigures()]));
+  const scratch = mkdtempSync(join(tmpdir(), 'wsar-bench-server-'));
+  try {
+    for (let round = 0; round < size.rounds; round++) {
+      // Rotated, so that no server always runs first.
+      for (let turn = 0; turn < names.length; turn++) {
+        const name = names[(round + turn) % names.length]!;
+        await measure(name, { size, scratch, freePort, figures: figures.get(name)! });
+      }
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return figures;
+}
+
+/** The value of --name=VALUE. */
+export function argument(name: string): string | undefined {
+  const prefix = `--${name}=`;
+  return process.argv.find((arg) => arg.startsWith(prefix))?.slice(prefix.length);
+}
+
+/** Of --peers=a,b, or all. */
+export function wantedPeers(all: readonly PeerName[]): PeerName[] {
+  const wanted = argument('peers')?.split(',');
+  return all.filter((name) => wanted?.includes(name) ?? true);
+}
+
+interface Round {
+  size: LoadSize;
+  scratch: string;
+  freePort: FreePort;
+  figures: PeerFigures;
+}
+
+interface Pair {
+  peer: Peer;
+  client: BenchProcess;
+}
+
+function newFigures(): PeerFigures {
+  return {
+    cpuUs: {},
+    perS: {},
+    p99Us: {},
+    logins: [],
+    idleBytes: [],
+    fanUs: {},
+    drainPerS: [],
+    drainUs: [],
+    limits: [],
+  };
+}
+
+async function measure(name: PeerName, round: Round): Promise<void> {
+  await withPeer(name, ['--lab'], round, async (pair) => {
+    // First: memory that other loads have left behind would hide what sessions take.
+    await measureIdle(pair, round);
+    await measureMessages(pair, round);
+    await measureDrain(pair, round);
+    if (!OURS.includes(name)) await measureFan(pair, round);
+  });
+  // Ours opens general topics in this profile only, so it starts once more, cold.
+  if (OURS.includes(name)) {
+    await withPeer(name, ['--profile', 'conformance'], round, (pair) => measureFan(pair, round));
+  }
+}
+
+/** Starts a broker and its client for `use`; `purpose` is how ours is told what it is for. */
+async function withPeer(
+  name: PeerName,
+  purpose: string[],
+  { size, scratch, freePort }: Round,
+  use: (pair: Pair) => Promise<void>,
+): Promise<void> {
+  const capacity = size.idle + 4000;
+  const peer = await startPeer(name, freePort, scratch, [
+    ...[...purpose, '--connections', String(capacity), '--mailbox', '100000'],
+  ]);
+  const client = startPinned(CLIENT_CORE, process.execPath, [
+    join(dirname(fileURLToPath(import.meta.url)), 'mqtt-client.ts'),
+    ...[String(peer.port), String(capacity), ...peer.login],
+  ]);
+  try {
+    await use({ peer, client });
+  } finally {
+    await client.end();
+    await peer.end();
+  }
+}
+
+async function ask(client: BenchProcess, order: Order): Promise<Answer> {
+  client.say(JSON.stringify(order));
+  return JSON.parse(await client.line());
+}
+
+/** Answer and CPU of the server meanwhile, us. */
+async function cost({ peer, client }: Pair, order: Order): Promise<Answer & { cpuUs: number }> {
+  const beforeUs = preciseCpuUs(peer.pid);
+  const answer = await ask(client, order);
+  return { ...answer, cpuUs: preciseCpuUs(peer.pid) - beforeUs };
+}
+
+async function measureIdle({ peer, client }: Pair, { size, figures }: Round): Promise<void> {
+  const { idle, idleWarmUp } = size;
+  const login = { do: 'open', clean: true, filter: 'own' } as const;
+  const warmUp: Open = { ...login, users: idleWarmUp, first: 0 };
+  await ask(client, warmUp);
+  await ask(client, { do: 'close' });
+  await ask(client, warmUp);
+  await sleep(IDLE_REST_MS);
+  const before = residentBytes(peer.pid);
+  const { seconds, count, failed } = await ask(client, {
+    ...{ ...login, users: idle, first: idleWarmUp },
+  });
+  // On a machine that stands still for seconds a login may be given up by either side.
+  if (failed > idle / 100) throw new Error(`${peer.name}: ${failed} logins failed`);
+  await sleep(IDLE_REST_MS);
+  figures.logins.push(count / seconds);
+  figures.idleBytes.push((residentBytes(peer.pid) - before) / count);
+  await ask(client, { do: 'close' });
+}
+
+async function measureMessages(pair: Pair, { size, figures }: Round): Promise<void> {
+  const { peer, client } = pair;
+  const { users, seconds, warmUpS, tokens, rates } = size;
+  await ask(client, { do: 'open', users, first: 0, clean: true, filter: 'own' });
+  for (const qos of [0, 1] as const) {
+    const common = { do: 'talk', users, qos } as const;
+    await ask(client, { ...common, tokens, seconds: warmUpS });
+    for (const rate of [...rates, undefined]) {
+      const load = rate === undefined ? { tokens } : { rate };
+      const answer = await cost(pair, { ...common, ...load, seconds });
+      const { count, failed, cpuUs, latencyUs } = answer;
+      if (failed !== 0) throw new Error(`${peer.name}: ${failed} messages did not come`);
+      const key = `qos${qos}@${rate ?? 'saturated'}`;
+      (figures.cpuUs[key] ??= []).push(cpuUs / count);
+      (figures.perS[key] ??= []).push(count / answer.seconds);
+      (figures.p99Us[key] ??= []).push(latencyUs!.p99);
+    }
+  }
+  if (size.searchSteps > 0) {
+    const guessPerS = figures.perS['qos1@saturated']!.at(-1)!;
+    figures.limits.push(await searchLimit(pair, size, guessPerS));
+  }
+  await ask(client, { do: 'close' });
+}
+
+/** Halves, in ratio, the span in which the limit of an open loop lies; then measures at half of what was held. */
+async function searchLimit(pair: Pair, size: LoadSize, guessPerS: number): Promise<PeerLimit> {
+  const { users, seconds, searchSteps } = size;
+  const common = { do: 'talk', users, qos: 1 } as const;
+  let held = { perS: guessPerS / 8, serverCpuRatio: Number.NaN };
+  let tooMany = guessPerS * 2;
+  for (let step = 0; step < searchSteps; step++) {
+    const rate = Math.sqrt(held.perS * tooMany);
+    const answer = await cost(pair, { ...common, rate, seconds });
+    const isHeld =
+      answer.failed === 0 &&
+      answer.count >= rate * seconds * HELD_RATE_RATIO_MIN &&
+      answer.latencyUs!.p99 <= HELD_P99_US_MAX;
+    if (isHeld) held = { perS: rate, serverCpuRatio: answer.cpuUs / (answer.seconds * 1e6) };
+    else tooMany = rate;
+  }
+  const half = await cost(pair, { ...common, rate: held.perS / 2, seconds });
+  const halfCpuUs = half.cpuUs / half.count;
+  return { ...held, halfP99Us: half.latencyUs!.p99, halfCpuUs };
+}
+
+/** One publish at a time, to all. A server that refuses the filter has no figure. */
+async function measureFan(pair: Pair, { size, figures }: Round): Promise<void> {
+  const { client } = pair;
+  // The first one is to warm up.
+  for (const [index, receivers] of [10, ...size.fans].entries()) {
+    const opened = await ask(client, {
+      ...{ do: 'open', users: receivers, first: 0, clean: true, filter: 'fan' },
+    });
+    if (opened.failed === 0) {
+      const order: Order = { do: 'fan', receivers, seconds: size.seconds / 2 };
+      const { count, cpuUs } = await cost(pair, order);
+      if (count > 0 && index > 0) (figures.fanUs[receivers] ??= []).push(cpuUs / count);
+    }
+    await ask(client, { do: 'close' });
+  }
+}
+
+async function measureDrain(pair: Pair, { size, figures }: Round): Promise<void> {
+  const { peer, client } = pair;
+  const away = { first: 2000, clean: false, filter: 'own' } as const;
+  const open = { do: 'open', users: OFFLINE_USERS, ...away } as const;
+  await ask(client, open);
+  await ask(client, { do: 'close' });
+  await ask(client, { do: 'open', users: 1, first: 0, clean: true, filter: 'none' });
+  const messages = size.stored;
+  const stored = await ask(client, {
+    ...{ do: 'store', users: OFFLINE_USERS, first: away.first, messages },
+  });
+  if (stored.failed > 0) throw new Error(`${peer.name}: ${stored.failed} messages not stored`);
+  const drained = await cost(pair, { ...open, messages });
+  if (drained.failed > 0) throw new Error(`${peer.name}: ${drained.failed} messages did not come`);
+  figures.drainUs.push(drained.cpuUs / messages);
+  figures.drainPerS.push(messages / drained.seconds);
+  await ask(client, { do: 'close' });
+}
