@@ -6,8 +6,9 @@ import { parseCount } from '#core/cli/quantity.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { readTerminal } from '#core/host/terminal.ts';
 import { readExperiment, readExperimentText } from '#lab/experiment/read-experiment.ts';
-import { type LadderResult, runLadder } from '#lab/ladder/ladder-run.ts';
+import { type LadderOptions, type LadderResult, runLadder } from '#lab/ladder/ladder-run.ts';
 import { isLadder, readLadder } from '#lab/ladder/read-ladder.ts';
+import { chooseSteps } from '#lab/ladder/step-list.ts';
 import { type RunResult, runExperiment } from '#lab/run/experiment-run.ts';
 import { jsonProgress, textProgress } from '#lab/run/progress.ts';
 
@@ -26,10 +27,15 @@ export const command: CommandSpec = {
       help: 'port of the server, instead of the one in the file',
       parse: parseCount(1, 65_535),
     },
+    {
+      flags: '--steps <list>',
+      help: "of a ladder only these, in this order, like 'stack:2000000 for 5m,kernel:2800000'",
+    },
   ],
   examples: [
     'wsar run lab/experiments/first-loop.yaml',
     'wsar run my-experiment.yaml --output ./result --json',
+    "wsar run lab/experiments/ladder.yaml --steps 'kernel:100000,stack:100000 for 20s'",
   ],
   run,
 };
@@ -55,8 +61,7 @@ async function run(context: CommandContext): Promise<ExitCode> {
     outputFolder: options['output'] as string | undefined,
   };
   if (isLadder(readExperimentText(args[0]!))) {
-    const ladder = readLadder(args[0]!);
-    const result = await runLadder({ ...common, ladder, file: args[0]! });
+    const result = await runLadder({ ...common, ...readLadderPart(args[0]!, options['steps']) });
     out(isJson ? `${JSON.stringify(ladderLine(result))}\n` : ladderText(result));
     return result.exitCode;
   }
@@ -67,6 +72,17 @@ async function run(context: CommandContext): Promise<ExitCode> {
   });
   out(isJson ? `${JSON.stringify(verdictLine(result))}\n` : verdictText(result));
   return result.exitCode;
+}
+
+/** The ladder of a file, or the part of it that `--steps` names. */
+function readLadderPart(
+  file: string,
+  wanted: unknown,
+): Pick<LadderOptions, 'ladder' | 'file' | 'argumentsText'> {
+  const ladder = readLadder(file);
+  if (typeof wanted !== 'string') return { ladder, file, argumentsText: '' };
+  const steps = chooseSteps(wanted, ladder.steps);
+  return { ladder: { ...ladder, steps }, file, argumentsText: ` --steps '${wanted}'` };
 }
 
 /** Width to draw the list of phases in; null when it is a log. */

@@ -186,6 +186,11 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseDurationMs,
   },
   {
+    flags: '--memory <how>',
+    help: "'check' (default) that it fits before the start, or 'watched': by whoever started this",
+    parse: parseOneOf('check', 'watched'),
+  },
+  {
     flags: '--lateness-max <time>',
     help: 'invalid when 1 message in 100 leaves later than this (default 10ms)',
     parse: atLeast(parseDurationMs, 0.001, 'a time'),

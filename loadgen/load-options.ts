@@ -49,6 +49,8 @@ export interface LoadOptions {
   slow: { ratio: number; bytesPerS: number };
   keepAliveMs: number;
   receipts: boolean;
+  /** Whether the host must have the memory before anything starts; false = whoever started this watches it. */
+  isRoomChecked: boolean;
   /** How long to wait at the end for what is on its way. */
   drainMs: number;
   /** Rules that make the run fail (exit 10) when they are true. */

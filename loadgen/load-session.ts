@@ -77,7 +77,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const { hosts } = options;
   const isElsewhere = isHttp || hosts !== undefined;
   const route = isElsewhere ? NO_ROUTE : planRoute(options, target);
-  if (hosts?.isVirtual !== false) {
+  if (options.isRoomChecked && hosts?.isVirtual !== false) {
     requireRoom(
       { connections: options.connections, engine, isTargetHere: target.isLoopback },
       readHostRoom('/proc', '/sys/fs/cgroup'),

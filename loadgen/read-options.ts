@@ -74,6 +74,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     uploadBytes: (given['upload'] as number | undefined) ?? 0,
     seed,
     firstUser,
+    isRoomChecked: given['memory'] !== 'watched',
     engine: readEngine(given, wire),
     // A worker without users would have nothing to do.
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),

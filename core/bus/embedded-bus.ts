@@ -13,7 +13,9 @@ export interface EmbeddedBus {
   /** mqtt://wsar:token@127.0.0.1:port */
   url: string;
   port: number;
-  /** Disconnects everybody and frees the port. */
+  /** Listens once more, on a free port of the network namespace that the calling thread is in now; its url. */
+  listenHereToo(): Promise<string>;
+  /** Disconnects everybody and frees the ports. */
   close(): Promise<void>;
 }
 
@@ -41,29 +43,39 @@ export async function startEmbeddedBus(options: { port?: number } = {}): Promise
     },
   });
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.setNoDelay(true);
-    socket.once('close', () => sockets.delete(socket));
-    broker.handle(socket);
-  });
-  server.maxConnections = CONNECTIONS_MAX;
+  const servers: Server[] = [];
+  const open = async (port: number): Promise<number> => {
+    const server = createServer((socket) => {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.once('close', () => sockets.delete(socket));
+      broker.handle(socket);
+    });
+    server.maxConnections = CONNECTIONS_MAX;
+    const opened = await listen(server, port);
+    servers.push(server);
+    return opened;
+  };
+  const urlOf = (port: number): string => `mqtt://${USER}:${token}@127.0.0.1:${port}`;
   let port: number;
   try {
-    port = await listen(server, options.port ?? 0);
+    port = await open(options.port ?? 0);
   } catch (error) {
     broker.close();
     throw error;
   }
   return {
-    url: `mqtt://${USER}:${token}@127.0.0.1:${port}`,
+    url: urlOf(port),
     port,
+    listenHereToo: async () => urlOf(await open(0)),
     async close() {
       if (broker.closed) return;
-      const freed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const freed = servers.map(
+        (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+      );
       await new Promise<void>((resolve) => broker.close(resolve));
       for (const socket of sockets) socket.destroy();
-      await freed;
+      await Promise.all(freed);
     },
   };
 }

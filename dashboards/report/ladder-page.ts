@@ -1,20 +1,27 @@
 // The report of a ladder: what was reached, every step in a row, and the whole climb over time.
 
-import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
+import {
+  type FigureTable,
+  ladderTables,
+  restoredFacts,
+} from '#dashboards/report/ladder-figures.ts';
+import type { LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { all, el, type Markup } from '#dashboards/report/markup.ts';
 import { numberText, spanText, wallText } from '#dashboards/report/number-text.ts';
 import { page } from '#dashboards/report/page.ts';
 import { facts, table } from '#dashboards/report/table.ts';
 import { timeLine } from '#dashboards/report/time-line.ts';
 
+/** Columns whose cells are words. */
+const WORDS = ['clients', 'outcome'];
+
 export function renderLadder(record: LadderRecord): string {
   return page(`${record.name}: ${numberText(record.reached)} users`, [
     header(record),
-    el('h2', {}, 'Steps'),
-    costs(record.steps),
-    el('h2', {}, 'Under load'),
-    loads(record.steps),
+    all(ladderTables(record.steps).map(figures)),
     climb(record),
+    el('h2', {}, 'The host, before and after'),
+    facts(restoredFacts(record)),
     el('h2', {}, 'Host'),
     facts(Object.entries(record.host).map(([name, value]) => [name, String(value ?? '-')])),
     el('h2', {}, 'Run it again'),
@@ -25,66 +32,41 @@ export function renderLadder(record: LadderRecord): string {
   ]);
 }
 
+function figures({ title, note, columns, rows }: FigureTable): Markup {
+  return all(
+    el('h2', {}, title),
+    el('p', { class: 'soft' }, note),
+    table(
+      columns.map((name) => ({ title: name, isNumber: !WORDS.includes(name) })),
+      rows,
+    ),
+  );
+}
+
 function header(record: LadderRecord): Markup {
   const { sentence, question, engines, runId, startedWallMs, endedWallMs, leftOut } = record;
+  const phases = record.phases.filter(({ name }) => name !== '');
   return all(
     el('h1', {}, sentence),
     el('p', { class: 'soft' }, question),
     el(
       'p',
       {},
-      `Server and clients on one host: server on engine ${engines.server}, clients on engine ${engines.load}. `,
-      'Each step has processes of its own.',
+      `Server and clients on one host, the server on engine ${engines.server}. Clients on engine stack have no `,
+      "sockets: the host then holds the server's side only. Each step has processes of its own.",
     ),
+    phases.length === 0
+      ? null
+      : facts(
+          phases.map(({ name, reached, sentence: why }) => [
+            name,
+            `${numberText(reached)} users; ${why}`,
+          ]),
+        ),
     leftOut.length === 0 ? null : el('p', { class: 'cut' }, `Left out: ${leftOut.join('; ')}.`),
     el('p', { class: 'soft' }, [
       ['Run ', el('code', {}, runId), `, ${wallText(startedWallMs)}, `],
       `${spanText(endedWallMs - startedWallMs)}.`,
-    ]),
-  );
-}
-
-function costs(steps: readonly LadderStep[]): Markup {
-  const columns = [
-    ['users', 'outcome', 'logins/s', 'server us/login', 'client us/login', 'server B/user'],
-    ['client B/user', 'kernel B/user', 'all B/user', 'least free, GiB', 'sockets left over'],
-  ].flat();
-  return table(
-    columns.map((title) => ({ title, isNumber: title !== 'outcome' })),
-    steps.map((step) => [
-      numberText(step.connections),
-      step.outcome === 'held' ? 'held' : step.sentence,
-      rounded(step.loginsPerS),
-      tenth(step.serverCpuUsPerLogin),
-      tenth(step.loadCpuUsPerLogin),
-      rounded(step.serverBytesPerUser),
-      rounded(step.loadBytesPerUser),
-      rounded(step.kernelBytesPerUser),
-      rounded(step.freeBytesPerUser),
-      step.freeBytesMin === null ? '-' : (step.freeBytesMin / 1024 ** 3).toFixed(1),
-      leftOver(step),
-    ]),
-  );
-}
-
-function loads(steps: readonly LadderStep[]): Markup {
-  const columns = [
-    ['users', 'held, s', 'delivered/s', 'server us/message', 'p50, ms', 'p99, ms', 'p99.9, ms'],
-    ['max, ms', 'lateness p99, ms', 'queue, most', 'sent', 'lost', 'missed ticks'],
-  ].flat();
-  return table(
-    columns.map((title) => ({ title, isNumber: true })),
-    steps.map((step) => [
-      numberText(step.connections),
-      numberText(step.holdS),
-      rounded(step.deliveredPerS),
-      tenth(step.serverCpuUsPerMessage),
-      ...[step.latencyUs.p50, step.latencyUs.p99, step.latencyUs.p999, step.latencyUs.max].map(ms),
-      ms(step.latenessUsP99),
-      rounded(step.queueLengthMax),
-      numberText(step.messages?.sent ?? null),
-      numberText(step.messages?.lost ?? null),
-      numberText(step.missedTicks),
     ]),
   );
 }
@@ -116,21 +98,4 @@ function climb({ series, startedWallMs, endedWallMs, steps }: LadderRecord): Mar
       plot('Messages queued in the server', '{message}', ['queued', series.queueLength]),
     ]),
   );
-}
-
-function leftOver({ socketsBefore, socketsAfter }: LadderStep): string {
-  if (socketsBefore === null || socketsAfter === null) return '-';
-  return numberText(Math.max(0, socketsAfter - socketsBefore));
-}
-
-function rounded(value: number | null): string {
-  return numberText(value === null ? null : Math.round(value));
-}
-
-function tenth(value: number | null): string {
-  return value === null ? '-' : value.toFixed(1);
-}
-
-function ms(us: number | null): string {
-  return us === null ? '-' : numberText(Number((us / 1000).toPrecision(3)));
 }

@@ -2,7 +2,7 @@
 
 import type { RunRecord, TimeSeries } from '#dashboards/report/run-record.ts';
 
-export const LADDER_SCHEMA = 'wsar.ladder/1';
+export const LADDER_SCHEMA = 'wsar.ladder/2';
 
 /** Microseconds; null when no message came. */
 export interface LadderLatency {
@@ -12,7 +12,32 @@ export interface LadderLatency {
   max: number | null;
 }
 
+/** Growth of one of the kernel's slabs for one user. */
+export interface SlabGrowth {
+  name: string;
+  bytesPerUser: number;
+}
+
+/** A hundred thousand logins, by the rows of their time. */
+export interface LoginSlice {
+  /** Users that were in at its end. */
+  users: number;
+  seconds: number;
+}
+
+/** What was queued in the server, and how it went away when the last message had been planned. */
+export interface LadderDrain {
+  /** Messages queued then, and how long they would take at the rate at which they left (s). */
+  queued: number | null;
+  predictedS: number | null;
+  /** Until every queue was empty and all that was sent had arrived, to the next row; null = not in time. */
+  seenS: number | null;
+}
+
 export interface LadderStep {
+  /** Phase of the ladder; '' when it has none. */
+  phase: string;
+  engine: string;
   /** Users that were to be logged in. */
   connections: number;
   startedWallMs: number;
@@ -23,31 +48,62 @@ export interface LadderStep {
   /** Users logged in by the generator's CONNACKs, sessions of the server, sockets more than before. */
   counts: { generator: number | null; server: number | null; sockets: number | null };
   loginsPerS: number | null;
+  /** Every 100,000 logins. */
+  loginSlices: LoginSlice[];
   serverCpuUsPerLogin: number | null;
   loadCpuUsPerLogin: number | null;
   /** Growth for one user: of the resident memory of server and generator, of the kernel's slabs. */
   serverBytesPerUser: number | null;
   loadBytesPerUser: number | null;
   kernelBytesPerUser: number | null;
+  /** Of which the largest, largest first; empty where /proc/slabinfo is not ours to read. */
+  slabs: SlabGrowth[];
   /** Fall of MemFree for one user: everything together. */
   freeBytesPerUser: number | null;
   holdS: number;
   sentPerS: number | null;
   deliveredPerS: number | null;
   serverCpuUsPerMessage: number | null;
+  loadCpuUsPerMessage: number | null;
+  /** TCP segments a second to and from the server, over the hold. */
+  packetsPerS: number | null;
   latencyUs: LadderLatency;
   latenessUsP99: number | null;
   queueLengthMax: number | null;
+  drain: LadderDrain | null;
   /** Of the collector, in this step. */
   missedTicks: number;
   /** Least MemFree that was seen. */
   freeBytesMin: number | null;
   serverRssBytes: number | null;
-  /** From the generator's summary, after the drain. */
-  messages: { sent: number; received: number; lost: number; errors: number } | null;
+  loadRssBytes: number | null;
+  /** From the generator's summary, after the drain; duplicates: arrived twice, or not ours. */
+  messages: {
+    sent: number;
+    received: number;
+    lost: number;
+    errors: number;
+    duplicates: number;
+  } | null;
+  /** Addresses that the users came from: each is a host with ports of its own. */
+  clientAddresses: number | null;
   /** TCP sockets of the host before the step and after everything of it was gone. */
   socketsBefore: number | null;
   socketsAfter: number | null;
+}
+
+/** The host before the ladder and after everything of it was gone. */
+export interface HostRestored {
+  /** Settings (/proc/sys) whose value is another. */
+  settingsCompared: number;
+  settingsChanged: string[];
+  /** TCP sockets of the host's own namespace. */
+  sockets: [before: number | null, after: number | null];
+  freeBytes: [before: number | null, after: number | null];
+  devices: [before: number, after: number];
+  /** The ladder's network namespace, and whether a process is left in it. */
+  namespace: string | null;
+  isNamespaceGone: boolean;
 }
 
 export interface LadderRecord {
@@ -61,8 +117,12 @@ export interface LadderRecord {
   host: RunRecord['host'];
   /** The file with every default filled in. */
   plan: unknown;
-  engines: { server: string; load: string };
+  engines: { server: string };
   steps: LadderStep[];
+  /** How each phase ended. */
+  phases: { name: string; reached: number; sentence: string }[];
+  /** Null as long as the ladder has not ended whole: in the store's copy of the record. */
+  restored: HostRestored | null;
   /** Most users that were held. */
   reached: number;
   /** Why it ended where it did. */

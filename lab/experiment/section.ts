@@ -164,15 +164,14 @@ export class Section {
     });
   }
 
-  /** A list of whole numbers without a unit. */
-  counts(key: string, range: Range): number[] {
-    const node = this.#node.entries.get(key)?.node;
-    if (node === undefined) return [this.count(key, range)];
+  /** A list of values, each read by `parse`; a single one counts as a list of one. `form` shows how one looks. */
+  items<Value>(key: string, form: string, parse: (text: string) => Value): Value[] {
+    const node = this.#node.entries.get(key)?.node ?? this.#scalar(key, false)!;
     const items = node.kind === 'list' ? node.items : [node];
     return items.map((item) => {
-      if (item.kind !== 'scalar') throw this.wrong(key, 'is not a list of whole numbers');
+      if (item.kind !== 'scalar') throw this.wrong(key, `is not a list of values like ${form}`);
       try {
-        return parseCount(range.min, range.max)(item.text);
+        return parse(item.text);
       } catch (error) {
         if (!(error instanceof WsarError)) throw error;
         throw this.wrong(key, error.message, error.hint);

@@ -1,7 +1,7 @@
 // What connections cost this host, from /proc: MemFree (MemAvailable counts the kernel's own objects of
 // connections as reclaimable and overstates by gigabytes), the slabs, and the resident memory of processes.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 
 export interface HostMemory {
   freeBytes: number | null;
@@ -16,6 +16,28 @@ export function readHostMemory(): HostMemory {
 /** Resident memory of a process, bytes; null when it is gone. */
 export function readResidentBytes(pid: number): number | null {
   return kibibytes(readText(`/proc/${pid}/status`), 'VmRSS');
+}
+
+/**
+ * Lets the kernel give clean pages of files back (Documentation/admin-guide/sysctl/vm.rst: 1 = page cache only): an
+ * act, not a setting. False where this user may not.
+ */
+export function dropFileCache(): boolean {
+  try {
+    writeFileSync('/proc/sys/vm/drop_caches', '1');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** When memory runs out, the kernel takes this process first, and nobody else's. */
+export function offerToKernel(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
+  } catch {
+    // It is gone, or there is no such file here: the guard remains.
+  }
 }
 
 function kibibytes(text: string, name: string): number | null {

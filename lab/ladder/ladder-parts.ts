@@ -1,6 +1,8 @@
 // The command lines of the two parts that each step of a ladder has for itself.
 
-import type { Ladder } from '#lab/ladder/ladder.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
+import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
 import { type PartPlace, part } from '#lab/run/lab-parts.ts';
 import type { PartOptions } from '#lab/run/part.ts';
 import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
@@ -10,38 +12,33 @@ const LOAD_DURATION_S = 86_400;
 /** The kernel spreads connections over workers unevenly. */
 const ROOM_RATIO = 1.25;
 
-export interface Engines {
-  server: string;
-  load: string;
-  workers: number;
-}
-
-export function ladderServer(place: PartPlace, engines: Engines, connections: number): PartOptions {
-  const room = Math.max(DEFAULT_LIMITS.connectionsMax, Math.ceil(connections * ROOM_RATIO));
-  const users = Math.max(DEFAULT_LIMITS.usersMax, Math.ceil(connections * ROOM_RATIO));
-  const size = ['--connections', String(room), '--users', String(users)];
-  const how = ['--workers', String(engines.workers), '--engine', engines.server];
+export function ladderServer(place: PartPlace, server: ServerChoice, users: number): PartOptions {
+  const room = (usual: number): string => String(Math.max(usual, Math.ceil(users * ROOM_RATIO)));
+  const size = [
+    ...['--connections', room(DEFAULT_LIMITS.connectionsMax)],
+    ...['--users', room(DEFAULT_LIMITS.usersMax)],
+  ];
+  const how = ['--workers', String(server.workers), '--engine', server.engine];
   return part(place, 'server', ['serve', '--port', '0', '--lab', ...how, ...size]);
 }
 
 export function ladderLoad(
   place: PartPlace,
-  ladder: Ladder,
-  engines: Engines,
-  connections: number,
+  { seed, stop }: Ladder,
+  { users, clients }: PlannedStep,
+  engine: EngineName,
   target: string,
 ): PartOptions {
-  const { load, seed, stop } = ladder;
   const args = [
-    ['--target', target, '--connections', String(connections), '--duration', `${LOAD_DURATION_S}s`],
-    ['--rate', `${load.ratePerS}/s`, '--payload', `${load.payloadBytes} B`],
-    ['--keepalive', `${load.keepAliveMs / 1000}s`, '--seed', String(seed)],
-    ['--engine', engines.load, '--workers', String(load.workers)],
-    ['--lateness-max', `${stop.latenessP99MsMax}ms`, '--json'],
-    load.rampPerS === 'auto' ? [] : ['--ramp', `${load.rampPerS}/s`],
-    load.rttMs === 0 ? [] : ['--rtt', `${load.rttMs}ms`],
-    load.jitterMs === 0 ? [] : ['--jitter', `${load.jitterMs}ms`],
-    load.lossRatio === 0 ? [] : ['--loss', `${load.lossRatio * 100}%`],
+    ['--target', target, '--connections', String(users), '--duration', `${LOAD_DURATION_S}s`],
+    ['--rate', `${clients.ratePerS}/s`, '--payload', `${clients.payloadBytes} B`],
+    ['--keepalive', `${clients.keepAliveMs / 1000}s`, '--seed', String(seed)],
+    ['--engine', engine, '--workers', String(clients.workers)],
+    // The guard of the ladder looks at the memory all the time.
+    ['--memory', 'watched', '--lateness-max', `${stop.latenessP99MsMax}ms`, '--json'],
+    clients.virtualHosts === 0 ? [] : ['--virtual-hosts', String(clients.virtualHosts)],
+    clients.rampPerS === 'auto' ? [] : ['--ramp', `${clients.rampPerS}/s`],
+    clients.network === '' ? [] : ['--network', clients.network],
   ];
   return part(place, 'load', ['load', ...args.flat()]);
 }

@@ -1,15 +1,23 @@
 // One step: a server, a population that logs in and talks, figures, and nothing left behind. A guard looks at the
-// free memory all the time and ends the step before the kernel has to choose whom to kill.
+// free memory all the time and ends the step before the kernel has to choose whom to kill; if it has to, it takes
+// server or generator.
 
-import type { LadderStep } from '#dashboards/report/ladder-record.ts';
+import { WsarError } from '#core/errors.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { LadderDrain, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
-import { readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
-import type { Ladder } from '#lab/ladder/ladder.ts';
-import { type Engines, ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
+import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
+import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
+import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
+import { ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
+import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
+import { type Ended, judgeStep, summaryOf } from '#lab/ladder/step-judge.ts';
+import { readTcpSegments, segmentsOfServer } from '#lab/ladder/tcp-segments.ts';
 import { serverUrl } from '#lab/run/lab-parts.ts';
 import { readSocketsInUse } from '#lab/run/login-counts.ts';
-import type { Part } from '#lab/run/part.ts';
+import { describeExit, type Part } from '#lab/run/part.ts';
+import { turn } from '#lab/run/run-blocks.ts';
 import type { LabState } from '#lab/run/run-state.ts';
 import { untilCut, untilTrue, untilWall } from '#lab/run/until-cut.ts';
 
@@ -17,6 +25,8 @@ const LOOK_MS = 100;
 /** Logins slower than this are a failure of the step, and every step may take this long on top. */
 const LOGINS_PER_S_MIN = 2000;
 const LOGIN_SPARE_MS = 60_000;
+/** How long after its second a row may come. */
+const ROW_WAIT_MS = 5000;
 /** Millions of connections take a while to say goodbye. */
 const LOAD_GRACE_MS = 120_000;
 const SERVER_GRACE_MS = 60_000;
@@ -28,69 +38,84 @@ const FREE_AGAIN_RATIO = 0.95;
 export interface StepContext {
   state: LabState;
   ladder: Ladder;
-  engines: Engines;
+  server: ServerChoice;
+  /** Of the clients. */
+  engine: EngineName;
 }
 
-type Ended = Pick<LadderStep, 'outcome' | 'sentence'>;
+type StepMemory = Pick<
+  LadderStep,
+  'serverBytesPerUser' | 'loadBytesPerUser' | 'kernelBytesPerUser' | 'freeBytesPerUser' | 'slabs'
+>;
 
-/** Runs the step for `users`; `onText` is told how it goes. Throws only RunCut and what is a bug. */
+interface Held {
+  rows: StepRows;
+  packetsPerS: number | null;
+  drain: LadderDrain | null;
+}
+
+/** Runs a step; `onText` is told how it goes. Throws only RunCut and what is a bug. */
 export async function runStep(
   context: StepContext,
-  users: number,
+  planned: PlannedStep,
   onText: (text: string) => void,
 ): Promise<LadderStep> {
-  const step = new Step(context, users, onText);
-  return await step.run();
+  return await new Step(context, planned, onText).run();
 }
 
 class Step {
+  readonly #context: StepContext;
   readonly #state: LabState;
-  readonly #ladder: Ladder;
-  readonly #engines: Engines;
+  readonly #planned: PlannedStep;
   readonly #users: number;
   readonly #onText: (text: string) => void;
   readonly #startedWallMs: number;
   readonly #memoryBefore = readHostMemory();
+  readonly #slabsBefore = readSlabs();
   readonly #socketsBefore = readSocketsInUse();
   #freeBytesMin = Number.POSITIVE_INFINITY;
   #missedBefore: number;
 
-  constructor(
-    { state, ladder, engines }: StepContext,
-    users: number,
-    onText: (text: string) => void,
-  ) {
-    this.#state = state;
-    this.#ladder = ladder;
-    this.#engines = engines;
-    this.#users = users;
+  constructor(context: StepContext, planned: PlannedStep, onText: (text: string) => void) {
+    this.#context = context;
+    this.#state = context.state;
+    this.#planned = planned;
+    this.#users = planned.users;
     this.#onText = onText;
-    this.#startedWallMs = state.clock.wallMs();
-    this.#missedBefore = state.recorder!.missedTicks('host');
+    this.#startedWallMs = context.state.clock.wallMs();
+    this.#missedBefore = context.state.recorder!.missedTicks('host');
   }
 
   async run(): Promise<LadderStep> {
-    const { supervisor, signal } = this.#state;
-    const server = await supervisor.start(ladderServer(this.#state, this.#engines, this.#users));
+    const { state, server: choice, ladder, engine } = this.#context;
+    const { supervisor, signal } = state;
+    // A part that dies fails its step, and the next phase begins.
+    const mayFail = { mayFail: true };
+    const server = await supervisor.start(ladderServer(state, choice, this.#users), mayFail);
+    offerToKernel(server.pid);
     const target = await untilCut(serverUrl(server), signal);
     const serverBytes = readResidentBytes(server.pid);
-    const loadStartMs = this.#state.clock.wallMs();
-    const options = ladderLoad(this.#state, this.#ladder, this.#engines, this.#users, target);
-    const load = await supervisor.start(options);
+    const loadStartMs = this.#nowMs();
+    const load = await supervisor.start(
+      ladderLoad(state, ladder, this.#planned, engine, target),
+      mayFail,
+    );
+    offerToKernel(load.pid);
     const inMs = await this.#logIn();
     const login = loginFigures(this.#rows(loadStartMs, inMs ?? this.#nowMs()), this.#users);
     const memory = this.#memoryNow(server, load, serverBytes);
     const held = inMs === null ? null : await this.#hold();
-    const ended = this.#endOf(inMs, held);
+    const ended = this.#endOf(held, server, load);
     const counts = this.#counts();
     const serverRssBytes = readResidentBytes(server.pid);
+    const loadRssBytes = readResidentBytes(load.pid);
     this.#onText(`${numberText(this.#users)}: ending`);
     await supervisor.stop('load', LOAD_GRACE_MS);
     await supervisor.stop('server', SERVER_GRACE_MS);
-    const messages = summaryOf(load);
     await this.#settle();
-    const hold = holdFigures(held ?? { server: [], load: [], host: [] });
     const step: LadderStep = {
+      phase: this.#planned.phase,
+      engine,
       connections: this.#users,
       startedWallMs: this.#startedWallMs,
       endedWallMs: this.#nowMs(),
@@ -98,21 +123,23 @@ class Step {
       counts,
       ...login,
       ...memory,
-      holdS: held === null ? 0 : this.#ladder.holdMs / 1000,
-      ...hold,
-      missedTicks: this.#state.recorder!.missedTicks('host') - this.#missedBefore,
+      holdS: held === null ? 0 : this.#planned.holdMs / 1000,
+      ...holdFigures(held?.rows ?? { server: [], load: [], host: [] }),
+      packetsPerS: held?.packetsPerS ?? null,
+      drain: held?.drain ?? null,
+      missedTicks: state.recorder!.missedTicks('host') - this.#missedBefore,
       freeBytesMin: Number.isFinite(this.#freeBytesMin) ? this.#freeBytesMin : null,
-      serverRssBytes,
-      messages,
+      ...{ serverRssBytes, loadRssBytes },
+      ...summaryOf(load.lastLine()),
       socketsBefore: this.#socketsBefore,
       socketsAfter: readSocketsInUse(),
     };
-    return ended.outcome === 'held' ? { ...step, ...judge(step, this.#ladder) } : step;
+    return ended.outcome === 'held' ? { ...step, ...judgeStep(step, ladder.stop) } : step;
   }
 
   /** Wall time of the row in which everybody was in; null when that was not reached. */
   async #logIn(): Promise<number | null> {
-    const { clock, signal, supervisor } = this.#state;
+    const { clock, signal } = this.#state;
     let told: number | null = null;
     const isAllIn = (): boolean => {
       const { generator, server } = this.#counts();
@@ -125,69 +152,120 @@ class Step {
       return generator === this.#users && server === this.#users;
     };
     const timeoutMs = (this.#users / LOGINS_PER_S_MIN) * 1000 + LOGIN_SPARE_MS;
-    const done = (): boolean =>
-      isAllIn() || this.#isMemoryShort() || supervisor.part('load')?.exit !== undefined;
+    const done = (): boolean => isAllIn() || this.#isMemoryShort() || this.#isPartGone();
     await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs, signal });
     return isAllIn() ? this.#rows(this.#startedWallMs, this.#nowMs()).load.at(-1)!.wallMs : null;
   }
 
-  /** The rows of the hold; null when memory ended it. */
-  async #hold(): Promise<StepRows | null> {
+  /** What was measured; null when memory or a lost part ended it. */
+  async #hold(): Promise<Held | null> {
     const { clock, signal } = this.#state;
-    const startMs = Math.ceil((this.#nowMs() + this.#ladder.settleMs) / 1000) * 1000;
-    const endMs = startMs + this.#ladder.holdMs;
+    const { settleMs } = this.#context.ladder;
+    const { holdMs } = this.#planned;
+    const startMs = Math.ceil((this.#nowMs() + settleMs) / 1000) * 1000;
+    const endMs = startMs + holdMs;
+    let before = readTcpSegments();
     while (this.#nowMs() < endMs) {
-      if (this.#isMemoryShort()) return null;
+      if (this.#isMemoryShort() || this.#isPartGone()) return null;
       const leftS = Math.ceil((endMs - this.#nowMs()) / 1000);
       this.#onText(`${numberText(this.#users)} logged in, ${leftS} s to go`);
       await untilWall(clock, Math.min(endMs, this.#nowMs() + 1000), signal);
+      if (this.#nowMs() <= startMs) before = readTcpSegments();
     }
+    const after = readTcpSegments();
+    const isClientHere =
+      this.#context.engine !== 'stack' && this.#planned.clients.virtualHosts === 0;
+    const packets =
+      before === undefined || after === undefined
+        ? null
+        : segmentsOfServer(before, after, isClientHere);
     // The row of the last second is on its way.
     const isThere = (): boolean => (this.#state.recorder!.latest('load')?.wallMs ?? 0) >= endMs;
-    await untilTrue(isThere, { clock, everyMs: 20, timeoutMs: 5000, signal });
-    return this.#rows(startMs, endMs);
+    await untilTrue(isThere, { clock, everyMs: 20, timeoutMs: ROW_WAIT_MS, signal });
+    const rows = this.#rows(startMs, endMs);
+    const packetsPerS = packets === null ? null : (packets * 1000) / holdMs;
+    return { rows, packetsPerS, drain: await this.#drain() };
   }
 
-  #endOf(inMs: number | null, held: StepRows | null): Ended {
-    const { stop } = this.#ladder;
+  /** Stops the messages and waits until every queue is empty; null where the generator has no such knob. */
+  async #drain(): Promise<LadderDrain | null> {
+    // Several hosts have no knob together.
+    if (this.#planned.clients.virtualHosts > 0) return null;
+    const { bus, environment, signal, recorder, clock } = this.#state;
+    const values = recorder!.latest('server')?.values ?? {};
+    const queued = values['wsar.server.queue.length'] ?? null;
+    const predictedS = values['wsar.server.queue.delay'] ?? null;
+    try {
+      await turn({ bus: bus!, lab: environment.lab, signal }, 'load', 'load.rate', 0);
+    } catch (error) {
+      if (!(error instanceof WsarError)) throw error;
+      return { queued, predictedS, seenS: null }; // It is gone, which the end of the step tells.
+    }
+    const turnedMs = this.#nowMs();
+    const isEmpty = (): boolean => {
+      const [server, load] = [recorder!.latest('server'), recorder!.latest('load')];
+      return (
+        server !== undefined &&
+        load !== undefined &&
+        Math.min(server.wallMs, load.wallMs) > turnedMs &&
+        server.values['wsar.server.queue.length'] === 0 &&
+        load.values['wsar.load.messages.sent'] === load.values['wsar.load.messages.received']
+      );
+    };
+    const timeoutMs = this.#context.ladder.stop.drainMsMax;
+    const done = (): boolean => isEmpty() || this.#isPartGone();
+    await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs, signal });
+    const endedMs = recorder!.latest('server')?.wallMs ?? turnedMs;
+    return { queued, predictedS, seenS: isEmpty() ? (endedMs - turnedMs) / 1000 : null };
+  }
+
+  #endOf(held: Held | null, server: Part, load: Part): Ended {
+    const { stop } = this.#context.ladder;
     if (this.#freeBytesMin < stop.freeBytesMin) {
       const mib = numberText(Math.round(this.#freeBytesMin / 1024 ** 2));
       return { outcome: 'stopped', sentence: `only ${mib} MiB of memory were free` };
     }
-    const { generator, server } = this.#counts();
-    const told = `generator ${numberText(generator)}, server ${numberText(server)}`;
-    if (inMs === null || held === null) {
+    for (const part of [server, load]) {
+      if (part.exit === undefined) continue;
+      const words = part.exit.signal === null ? part.lastWords() : '';
+      const said = words === '' ? '' : `; it said "${words}"`;
+      const sentence = `the ${part.name} was lost: ${describeExit(part.exit)}${said}`;
+      return { outcome: 'failed', sentence };
+    }
+    const counts = this.#counts();
+    const told = `generator ${numberText(counts.generator)}, server ${numberText(counts.server)}`;
+    if (held === null) {
       return { outcome: 'failed', sentence: `not everybody was logged in: ${told}` };
     }
-    const isStillIn = generator === this.#users && server === this.#users;
+    const isStillIn = counts.generator === this.#users && counts.server === this.#users;
     if (!isStillIn) return { outcome: 'failed', sentence: `users were lost: ${told}` };
     return { outcome: 'held', sentence: '' };
+  }
+
+  #isPartGone(): boolean {
+    const { supervisor } = this.#state;
+    return (['server', 'load'] as const).some((name) => supervisor.part(name)?.exit !== undefined);
   }
 
   #isMemoryShort(): boolean {
     const { freeBytes } = readHostMemory();
     if (freeBytes === null) return false;
     this.#freeBytesMin = Math.min(this.#freeBytesMin, freeBytes);
-    return freeBytes < this.#ladder.stop.freeBytesMin;
+    return freeBytes < this.#context.ladder.stop.freeBytesMin;
   }
 
-  #memoryNow(
-    server: Part,
-    load: Part,
-    serverBytes: number | null,
-  ): Pick<
-    LadderStep,
-    'serverBytesPerUser' | 'loadBytesPerUser' | 'kernelBytesPerUser' | 'freeBytesPerUser'
-  > {
+  #memoryNow(server: Part, load: Part, serverBytes: number | null): StepMemory {
     const now = readHostMemory();
     const before = this.#memoryBefore;
     const each = (after: number | null, first: number | null): number | null =>
       after === null || first === null ? null : (after - first) / this.#users;
+    const isOneProcess = this.#planned.clients.virtualHosts === 0;
     return {
       serverBytesPerUser: each(readResidentBytes(server.pid), serverBytes),
       // A generator without users is not there to be measured: all it has counts.
-      loadBytesPerUser: each(readResidentBytes(load.pid), 0),
+      loadBytesPerUser: isOneProcess ? each(readResidentBytes(load.pid), 0) : null,
       kernelBytesPerUser: each(now.slabBytes, before.slabBytes),
+      slabs: slabGrowth(this.#slabsBefore, readSlabs(), this.#users),
       freeBytesPerUser: each(before.freeBytes, now.freeBytes),
     };
   }
@@ -229,33 +307,4 @@ class Step {
   #nowMs(): number {
     return this.#state.clock.wallMs();
   }
-}
-
-/** The totals of the generator, from the last line that it printed. */
-function summaryOf(load: Part): LadderStep['messages'] {
-  try {
-    const { messages } = JSON.parse(load.lastLine());
-    const { sent, received, lost, errors } = messages;
-    return { sent, received, lost, errors };
-  } catch {
-    return null; // It was killed before it had a summary.
-  }
-}
-
-/** Whether a step that was held broke a stop rule: then the ladder ends after it. */
-function judge(step: LadderStep, { stop }: Ladder): Ended {
-  const { latencyUs, latenessUsP99, messages, queueLengthMax } = step;
-  const ms = (us: number): string => `${numberText(us / 1000)} ms`;
-  const broken = [
-    (latencyUs.p99 ?? 0) / 1000 > stop.latencyP99MsMax && `latency p99 was ${ms(latencyUs.p99!)}`,
-    (latenessUsP99 ?? 0) / 1000 > stop.latenessP99MsMax &&
-      `the generator was late, p99 ${ms(latenessUsP99!)}`,
-    messages === null && 'the generator left no summary',
-    (messages?.lost ?? 0) > stop.lostMessagesMax &&
-      `${numberText(messages!.lost)} messages were lost`,
-    (queueLengthMax ?? 0) > stop.queueLengthMax &&
-      `${numberText(queueLengthMax!)} messages were queued`,
-  ].filter((sentence) => sentence !== false);
-  if (broken.length === 0) return { outcome: 'held', sentence: 'held' };
-  return { outcome: 'stopped', sentence: broken.join('; ') };
 }

@@ -1,5 +1,6 @@
-// A ladder as the rest of the lab sees it: a population that grows step by step, each step with a server and a
-// generator of its own, so that steps do not disturb each other and a part of the ladder can be run alone.
+// A ladder as the rest of the lab sees it: steps of a growing population, each with a server and a generator of
+// its own, so that steps do not disturb each other and any of them can be run alone. A phase is a ladder within:
+// when one of its steps does not hold, the rest of the phase is left out and the next phase begins.
 
 import type { KernelEngineName } from '#core/socket/reactor.ts';
 
@@ -8,40 +9,61 @@ export const LADDER_VERSION = 1;
 /** Generators of a ladder: clients without kernel sockets, or an engine whose both ends are in the kernel. */
 export type LadderLoadEngine = KernelEngineName | 'stack' | 'auto';
 
+/** How the clients of a step are, and what they do. */
+export interface LadderClients {
+  /** auto = stack where it runs, else what the server runs on. */
+  engine: LadderLoadEngine;
+  workers: number;
+  /** Agents in network namespaces of their own; 0 = one process, whose hosts are its source addresses. */
+  virtualHosts: number;
+  /** Messages a second of the whole population, open loop. */
+  ratePerS: number;
+  payloadBytes: number;
+  /** Logins a second; auto = as fast as the server answers. */
+  rampPerS: number | 'auto';
+  keepAliveMs: number;
+  /** Networks of the clients, as `wsar load --network` has it; '' = the host's own. Engine stack only. */
+  network: string;
+}
+
+export interface PlannedStep {
+  /** Phase that it belongs to. */
+  phase: string;
+  users: number;
+  clients: LadderClients;
+  /** How long it is measured. */
+  holdMs: number;
+}
+
 export interface Ladder {
   version: typeof LADDER_VERSION;
   name: string;
   question: string;
   seed: number;
   server: { workers: number | 'auto'; engine: KernelEngineName | 'auto' };
-  load: {
-    /** auto = stack where it runs, else what the server runs on. */
-    engine: LadderLoadEngine;
-    workers: number;
-    /** Messages a second of the whole population, open loop. */
-    ratePerS: number;
-    payloadBytes: number;
-    /** Logins a second; auto = as fast as the server answers. */
-    rampPerS: number | 'auto';
-    keepAliveMs: number;
-    /** Network of the clients; engine stack only. */
-    rttMs: number;
-    jitterMs: number;
-    lossRatio: number;
-  };
-  /** Users of each step, rising. */
-  steps: number[];
-  /** Steady load before a step is measured, and how long it is measured. */
+  /** A network namespace for everything but the bus's outer side; auto = where this user can make one. */
+  namespace: 'auto' | 'on' | 'off';
+  /** Of that namespace's table of TCP connections. */
+  connectionBuckets: number;
+  /** Where rows go: the store, or only the spool of the run, which spares the store's memory. */
+  history: 'store' | 'spool';
+  /** In the order in which they run. */
+  steps: PlannedStep[];
+  /** Steady load before a step is measured. */
   settleMs: number;
-  holdMs: number;
-  stop: {
-    /** The step ends at once with less free memory (MemFree). */
-    freeBytesMin: number;
-    /** Of the hold; the ladder ends after a step that breaks one of these. */
-    latencyP99MsMax: number;
-    latenessP99MsMax: number;
-    lostMessagesMax: number;
-    queueLengthMax: number;
-  };
+  stop: LadderStop;
   maxDurationMs: number;
+}
+
+export interface LadderStop {
+  /** The step ends at once with less free memory (MemFree). */
+  freeBytesMin: number;
+  /** Of the hold; the phase ends after a step that breaks one of these. */
+  latencyP99MsMax: number;
+  latenessP99MsMax: number;
+  lostMessagesMax: number;
+  duplicatesMax: number;
+  queueLengthMax: number;
+  /** After the hold: until every queue is empty and everything sent has arrived. */
+  drainMsMax: number;
 }

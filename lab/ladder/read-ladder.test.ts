@@ -9,39 +9,91 @@ kind: ladder
 name: small
 question: Does it climb?
 load: { rate: 500/s }
-steps: [500, 1000]
+steps: [500, 1000 for 5m]
+`;
+const PHASES = `version: 1
+kind: ladder
+name: small
+question: Does it climb?
+load: { rate: 500/s, keepAlive: 2m }
+hold: 7s
+phases:
+  kernel: { engine: ring, steps: [500] }
+  phones: { engine: stack, network: "10%: phone; rest: none", rate: 9/s, hold: 3s, steps: [400, 600 for 2s] }
 `;
 
 test('a ladder with its defaults', () => {
   assert.equal(isLadder(LADDER), true);
   const ladder = parseLadder(LADDER, 'small.yaml');
-  assert.deepEqual(ladder.steps, [500, 1000]);
-  assert.equal(ladder.holdMs, 60_000);
-  assert.equal(ladder.load.engine, 'auto');
+  assert.deepEqual(
+    ladder.steps.map(({ phase, users, holdMs }) => [phase, users, holdMs]),
+    [
+      ['', 500, 60_000],
+      ['', 1000, 300_000],
+    ],
+  );
+  assert.equal(ladder.steps[0]!.clients.engine, 'auto');
   assert.equal(ladder.stop.freeBytesMin, 1024 ** 3);
+});
+
+test('phases have the keys of load for themselves, and what they do not say is as there', () => {
+  const { steps } = parseLadder(PHASES, 'phases.yaml');
+  const mix = '10%: phone; rest: none';
+  assert.deepEqual(
+    steps.map(({ phase, users, holdMs, clients }) => [
+      ...[phase, users, holdMs / 1000, clients.engine],
+      ...[clients.ratePerS, clients.network, clients.keepAliveMs / 1000],
+    ]),
+    [
+      ['kernel', 500, 7, 'ring', 500, '', 120],
+      ['phones', 400, 3, 'stack', 9, mix, 120],
+      ['phones', 600, 2, 'stack', 9, mix, 120],
+    ],
+  );
 });
 
 test('the ladder of the project is right, and an experiment is none', () => {
   const file = (name: string): string =>
     readFileSync(new URL(`../experiments/${name}`, import.meta.url), 'utf8');
-  const { steps } = parseLadder(file('ladder.yaml'), 'ladder.yaml');
-  assert.equal(steps.includes(2_000_000), true);
+  const { steps, maxDurationMs } = parseLadder(file('ladder.yaml'), 'ladder.yaml');
+  for (const [phase, users] of [
+    ['kernel', 2_800_000],
+    ['phones', 5_000_000],
+  ] as const) {
+    assert.ok(steps.some((step) => step.phase === phase && step.users === users));
+  }
+  const two = steps.find(({ phase, users }) => phase === 'stack' && users === 2_000_000)!;
+  assert.equal(two.holdMs, 300_000);
+  assert.ok(two.clients.ratePerS > 10_000);
+  const heldMs = steps.reduce((sum, { holdMs }) => sum + holdMs, 0);
+  assert.ok(heldMs < maxDurationMs / 2, 'logging in has as much time as holding');
   assert.equal(isLadder(file('first-loop.yaml')), false);
 });
 
 test('a mistake is told with its line and remedy', () => {
-  const wrong: [string, string, RegExp][] = [
-    ['steps: [500, 1000]', 'steps: [500, 400]', /small.yaml:6: steps: 400 comes after 500/],
-    ['steps: [500, 1000]', 'steps: [500, many]', /small.yaml:6: steps: .*many/],
-    ['steps: [500, 1000]', 'step: [500]', /small.yaml:6: there is no key 'step'/],
-    ['rate: 500/s', 'rate: 500', /small.yaml:5: load.rate/],
-    ['rate: 500/s', 'rate: 500/s, rtt: 50ms', /small.yaml:5: load.rtt: only engine stack/],
-    ['rate: 500/s', 'rate: 500/s, engine: stack, loss: 80 %', /small.yaml:5: load.loss/],
-    ['name: small', 'name: small\nhold: 1.5s', /small.yaml:4: hold/],
+  const wrong: [string, string, string, RegExp][] = [
+    [LADDER, '1000 for 5m', '400', /small.yaml:6: steps: 400 comes after 500/],
+    [LADDER, '1000 for 5m', 'many', /small.yaml:6: steps: .*many/],
+    [LADDER, '1000 for 5m', '1000 for 0.5s', /small.yaml:6: steps: .*0.5s/],
+    [LADDER, 'steps: [500', 'step: [500', /small.yaml:6: there is no key 'step'/],
+    [LADDER, 'rate: 500/s', 'rate: 500', /small.yaml:5: load.rate/],
+    [LADDER, 'rate: 500/s', 'rate: 500/s, network: 3g', /small.yaml:5: load.network: only engine/],
+    [LADDER, 'rate: 500/s', 'rate: 1/s, engine: stack, network: 7g', /small.yaml:5: load.network/],
+    [LADDER, 'rate: 500/s', 'rate: 500/s, virtualHosts: 3', /small.yaml:5: load.virtualHosts/],
+    [LADDER, 'name: small', 'name: small\nhold: 1.5s', /small.yaml:4: hold/],
+    [LADDER, 'name: small', 'name: small\nconnectionBuckets: 1000', /small.yaml:4: connectionB/],
+    [PHASES, 'hold: 7s', 'steps: [5]', /small.yaml:6: steps: stands beside phases/],
+    [
+      PHASES,
+      'engine: ring, ',
+      'network: phone, ',
+      /small.yaml:8: phases.kernel.network: only engine/,
+    ],
+    [PHASES, 'engine: ring', 'engin: ring', /small.yaml:8: .*'engin' in phases.kernel/],
   ];
-  for (const [from, to, expected] of wrong) {
+  for (const [text, from, to, expected] of wrong) {
     assert.throws(
-      () => parseLadder(LADDER.replace(from, to), 'small.yaml'),
+      () => parseLadder(text.replace(from, to), 'small.yaml'),
       (error: unknown) => {
         assert.ok(error instanceof WsarError);
         assert.equal(error.exitCode, 2);

@@ -4,27 +4,29 @@ import { parseYamlTree } from '#core/yaml/yaml-tree.ts';
 import { EXPERIMENT_FILE } from '#lab/experiment/experiment-error.ts';
 import { readExperimentText } from '#lab/experiment/read-experiment.ts';
 import { Section } from '#lab/experiment/section.ts';
-
-import { LADDER_VERSION, type Ladder } from '#lab/ladder/ladder.ts';
+import {
+  LADDER_VERSION,
+  type Ladder,
+  type LadderClients,
+  type LadderStop,
+  type PlannedStep,
+} from '#lab/ladder/ladder.ts';
+import { parseStep, STEP_FORM, STEPS_MAX } from '#lab/ladder/step-list.ts';
+import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
+import { parseNetworkMix } from '#loadgen/network-mix.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
 
 const HOUR_MS = 3_600_000;
 const GIB = 1024 ** 3;
-const USERS_MAX = 16_000_000;
-const STEPS_MAX = 64;
+const HOLD_MS = 60_000;
+/** 64 MiB of buckets: less than one connection in each up to eight millions. */
+const BUCKETS = 2 ** 23;
 const KEYS = [
-  'version',
-  'kind',
-  'name',
-  'question',
-  'seed',
-  'server',
-  'load',
-  'steps',
-  'settle',
-  'hold',
-  'stop',
-  'maxDuration',
+  ...['version', 'kind', 'name', 'question', 'seed', 'server', 'load', 'namespace', 'history'],
+  ...['connectionBuckets', 'steps', 'phases', 'settle', 'hold', 'stop', 'maxDuration'],
+];
+const CLIENT_KEYS = [
+  ...['engine', 'workers', 'virtualHosts', 'rate', 'payload', 'ramp', 'keepAlive', 'network'],
 ];
 const ENGINES = ['ring', 'epoll', 'net'] as const;
 const LOAD_ENGINES = ['stack', ...ENGINES] as const;
@@ -44,7 +46,7 @@ export function parseLadder(text: string, file: string): Ladder {
   root.count('version', { min: LADDER_VERSION, max: LADDER_VERSION });
   root.word('kind', ['ladder']);
   const server = root.section('server', ['workers', 'engine']);
-  const ladder: Ladder = {
+  return {
     version: LADDER_VERSION,
     name: root.text('name', /^[a-z0-9][a-z0-9.-]{0,63}$/, 'ladder'),
     question: root.text('question', /^[^\n]{1,300}$/, 'How many users does this host hold?'),
@@ -53,75 +55,133 @@ export function parseLadder(text: string, file: string): Ladder {
       workers: server.orAuto('workers', (key) => server.count(key, { min: 1, max: 64 })),
       engine: server.orAuto('engine', (key) => server.word(key, ENGINES)),
     },
-    load: readLoad(root),
-    steps: readSteps(root),
+    namespace: root.word('namespace', ['auto', 'on', 'off'], 'auto'),
+    connectionBuckets: readBuckets(root),
+    history: root.word('history', ['store', 'spool'], 'store'),
+    steps: readPhases(root),
     settleMs: root.wholeSecondsMs('settle', { min: 1000, max: HOUR_MS }, 5000),
-    holdMs: root.wholeSecondsMs('hold', { min: 2000, max: HOUR_MS }, 60_000),
     stop: readStop(root),
     maxDurationMs: root.durationMs('maxDuration', { min: 10_000, max: 24 * HOUR_MS }, HOUR_MS),
   };
-  return ladder;
 }
 
-function readLoad(root: Section): Ladder['load'] {
-  const load = root.section('load', [
-    'engine',
-    'workers',
-    'rate',
-    'payload',
-    'ramp',
-    'keepAlive',
-    'rtt',
-    'jitter',
-    'loss',
-  ]);
-  const delay = { min: 0, max: 10_000 };
-  const read: Ladder['load'] = {
-    engine: load.orAuto('engine', (key) => load.word(key, LOAD_ENGINES)),
-    workers: load.count('workers', { min: 1, max: 64 }, 1),
-    ratePerS: load.ratePerS('rate', { min: 1, max: 1_000_000 }),
-    payloadBytes: load.sizeBytes('payload', { min: PAYLOAD_BYTES_MIN, max: PAYLOAD_BYTES_MAX }, 64),
-    rampPerS: load.orAuto('ramp', (key) => load.ratePerS(key, { min: 1, max: 1_000_000 })),
-    keepAliveMs: load.wholeSecondsMs('keepAlive', { min: 0, max: 65_535_000 }, 1_200_000),
-    rttMs: load.durationMs('rtt', delay, 0),
-    jitterMs: load.durationMs('jitter', delay, 0),
-    lossRatio: load.ratio('loss', { min: 0, max: 0.5 }, 0),
-  };
-  const hasNetwork = read.rttMs > 0 || read.jitterMs > 0 || read.lossRatio > 0;
-  if (hasNetwork && read.engine !== 'stack') {
-    const key = ['rtt', 'jitter', 'loss'].find((name) => load.has(name))!;
-    throw load.wrong(key, 'only engine stack has a network of its own', "add 'engine: stack'");
+function readBuckets(root: Section): number {
+  const buckets = root.count('connectionBuckets', { min: 512, max: 2 ** 24 }, BUCKETS);
+  if (Number.isInteger(Math.log2(buckets))) return buckets;
+  throw root.wrong('connectionBuckets', `${buckets} is no power of two`, `give ${BUCKETS}`);
+}
+
+/** `steps` of the file, or those of each of its phases, one after the other. */
+function readPhases(root: Section): PlannedStep[] {
+  const all = readClients(root.section('load', CLIENT_KEYS), undefined);
+  const holdMs = readHold(root, HOLD_MS);
+  if (!root.has('phases')) return readSteps(root, '', all, holdMs);
+  if (root.has('steps')) {
+    throw root.wrong('steps', 'stands beside phases, which have their own', 'give one of them');
   }
+  const phases = root.section('phases');
+  const steps = phases.keys().flatMap((name) => {
+    const phase = phases.section(name, [...CLIENT_KEYS, 'steps', 'hold']);
+    return readSteps(phase, name, readClients(phase, all), readHold(phase, holdMs));
+  });
+  if (steps.length > 0 && steps.length <= STEPS_MAX) return steps;
+  throw root.wrong('phases', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);
+}
+
+function readHold(section: Section, otherwise: number): number {
+  return section.wholeSecondsMs('hold', { min: 2000, max: HOUR_MS }, otherwise);
+}
+
+/** What a section says of its clients; what it does not say is as in `base`. */
+function readClients(load: Section, base: LadderClients | undefined): LadderClients {
+  const { engine, rampPerS } = base ?? { engine: 'auto' as const, rampPerS: 'auto' as const };
+  const read: LadderClients = {
+    engine: load.has('engine')
+      ? load.orAuto('engine', (key) => load.word(key, LOAD_ENGINES))
+      : engine,
+    workers: load.count('workers', { min: 1, max: 64 }, base?.workers ?? 1),
+    virtualHosts: load.count(
+      'virtualHosts',
+      { min: 0, max: VIRTUAL_HOSTS_MAX },
+      base?.virtualHosts ?? 0,
+    ),
+    ratePerS: load.ratePerS('rate', { min: 1, max: 1_000_000 }, base?.ratePerS),
+    payloadBytes: load.sizeBytes(
+      'payload',
+      { min: PAYLOAD_BYTES_MIN, max: PAYLOAD_BYTES_MAX },
+      base?.payloadBytes ?? 64,
+    ),
+    rampPerS: load.has('ramp')
+      ? load.orAuto('ramp', (key) => load.ratePerS(key, { min: 1, max: 1_000_000 }))
+      : rampPerS,
+    keepAliveMs: load.wholeSecondsMs(
+      'keepAlive',
+      { min: 0, max: 65_535_000 },
+      base?.keepAliveMs ?? 1_200_000,
+    ),
+    network: readNetwork(load, base?.network ?? ''),
+  };
+  refuseTogether(load, read);
   return read;
 }
 
-function readSteps(root: Section): number[] {
-  const steps = root.counts('steps', { min: 2, max: USERS_MAX });
-  if (steps.length === 0 || steps.length > STEPS_MAX) {
-    throw root.wrong('steps', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);
+function readNetwork(load: Section, otherwise: string): string {
+  if (!load.has('network')) return otherwise;
+  const [network] = load.items('network', 'phone', (text) => {
+    parseNetworkMix(text);
+    return text;
+  });
+  return network ?? otherwise;
+}
+
+function refuseTogether(load: Section, read: LadderClients): void {
+  if (read.network !== '' && read.engine !== 'stack') {
+    const key = load.has('network') ? 'network' : 'engine';
+    throw load.wrong(key, 'only engine stack has networks of its own', "add 'engine: stack'");
   }
-  const unsorted = steps.findIndex((step, index) => index > 0 && step <= steps[index - 1]!);
+  if (read.virtualHosts > 0 && (read.engine === 'stack' || read.engine === 'auto')) {
+    const key = load.has('virtualHosts') ? 'virtualHosts' : 'engine';
+    throw load.wrong(key, 'virtual hosts have kernel sockets', "add 'engine: ring'");
+  }
+}
+
+function readSteps(
+  section: Section,
+  phase: string,
+  clients: LadderClients,
+  holdMs: number,
+): PlannedStep[] {
+  const steps = section
+    .items('steps', STEP_FORM, parseStep)
+    .map(
+      (step): PlannedStep => ({ phase, clients, users: step.users, holdMs: step.holdMs ?? holdMs }),
+    );
+  if (steps.length === 0 || steps.length > STEPS_MAX) {
+    throw section.wrong('steps', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);
+  }
+  const unsorted = steps.findIndex(
+    ({ users }, index) => index > 0 && users <= steps[index - 1]!.users,
+  );
   if (unsorted === -1) return steps;
-  throw root.wrong(
+  throw section.wrong(
     'steps',
-    `${steps[unsorted]} comes after ${steps[unsorted - 1]}`,
+    `${steps[unsorted]!.users} comes after ${steps[unsorted - 1]!.users}`,
     'let each step be larger than the one before',
   );
 }
 
-function readStop(root: Section): Ladder['stop'] {
+function readStop(root: Section): LadderStop {
   const stop = root.section('stop', [
-    'freeMin',
-    'latencyP99Max',
-    'latenessP99Max',
-    'lostMax',
-    'queueMax',
+    ...['freeMin', 'latencyP99Max', 'latenessP99Max', 'lostMax', 'duplicatesMax', 'queueMax'],
+    'drainMax',
   ]);
   return {
-    freeBytesMin: stop.sizeBytes('freeMin', { min: GIB / 4, max: 1024 * GIB }, GIB),
+    freeBytesMin: stop.sizeBytes('freeMin', { min: GIB / 8, max: 1024 * GIB }, GIB),
     latencyP99MsMax: stop.durationMs('latencyP99Max', { min: 0.1, max: HOUR_MS }, 2000),
     latenessP99MsMax: stop.durationMs('latenessP99Max', { min: 0.1, max: HOUR_MS }, 1000),
     lostMessagesMax: stop.count('lostMax', { min: 0, max: 2 ** 32 }, 0),
+    duplicatesMax: stop.count('duplicatesMax', { min: 0, max: 2 ** 32 }, 0),
     queueLengthMax: stop.count('queueMax', { min: 0, max: 2 ** 32 }, 100_000),
+    drainMsMax: stop.durationMs('drainMax', { min: 1000, max: HOUR_MS }, 20_000),
   };
 }

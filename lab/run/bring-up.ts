@@ -48,7 +48,7 @@ export async function startBus(state: LabState, lose: (sentence: string) => void
 
 /** History: the store of the environment, the one that runs already, or a new `wsar store`. */
 export async function startStore(state: LabState): Promise<void> {
-  const { progress, environment, signal } = state;
+  const { progress, environment } = state;
   progress.start('store', 'starting');
   if (environment.storeUrl !== undefined) {
     await useStore(state, environment.storeUrl);
@@ -66,9 +66,15 @@ export async function startStore(state: LabState): Promise<void> {
       );
     }
   }
-  const { busUrl, storeUrl: found, lab } = state.environment;
-  const { runId } = state;
-  writeCurrentLab({ pid: process.pid, lab, runId, busUrl: busUrl!, storeUrl: found ?? '' });
+}
+
+/** Tells `wsar top` where this lab is. */
+export function announceLab(state: LabState): void {
+  const { embeddedBus, environment, runId, signal } = state;
+  // The bus may have an inner side, in a network namespace that a person's terminal is not in.
+  const busUrl = embeddedBus?.url ?? environment.busUrl!;
+  const storeUrl = environment.storeUrl ?? '';
+  writeCurrentLab({ pid: process.pid, lab: environment.lab, runId, busUrl, storeUrl });
   if (signal.aborted) throw new RunCut();
 }
 

@@ -10,7 +10,13 @@ import { hostIdentity } from '#core/host/identity.ts';
 import { readLabEnvironment } from '#core/host/lab-environment.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import type { ExperimentFile } from '#lab/experiment/experiment.ts';
-import { startBus, startCollector, startServer, startStore } from '#lab/run/bring-up.ts';
+import {
+  announceLab,
+  startBus,
+  startCollector,
+  startServer,
+  startStore,
+} from '#lab/run/bring-up.ts';
 import { logIn, warmUp } from '#lab/run/login-phase.ts';
 import { type Preflight, preflight } from '#lab/run/preflight.ts';
 import type { Progress } from '#lab/run/progress.ts';
@@ -105,6 +111,7 @@ async function runPhases(state: RunState, cut: (reason: Cut) => void): Promise<v
       cut({ cause: 'part-lost', sentence, exitCode: EXIT.unreachable }),
     );
     await startStore(state);
+    announceLab(state);
     // The recorder before those whose rows it records.
     await startCollector(state);
     await startServer(state);

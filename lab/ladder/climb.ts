@@ -1,0 +1,122 @@
+// The way up: step after step, phase after phase. When a step of a phase does not hold, the rest of the phase is
+// left out and the next one begins. A step that the host has no room for is sized down to what there is room for,
+// once a phase, and what it would have needed is said.
+
+import type { EngineName } from '#core/socket/reactor.ts';
+import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
+import { numberText } from '#dashboards/report/number-text.ts';
+import { chooseClients, type ServerChoice } from '#lab/ladder/choose-engines.ts';
+import { dropFileCache, readHostMemory } from '#lab/ladder/host-memory.ts';
+import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
+import { runStep } from '#lab/ladder/ladder-step.ts';
+import { foresee, sizeDown } from '#lab/ladder/step-room.ts';
+import type { LabState } from '#lab/run/run-state.ts';
+
+/** Everything of a step beside its hold, at the least: logging in, settling, ending. */
+const STEP_SPARE_MS = 20_000;
+
+export class Climb {
+  readonly steps: LadderStep[] = [];
+  readonly phases: LadderRecord['phases'] = [];
+  /** Why it ended where it did, for a sentence. */
+  end = 'every step was held';
+  readonly #state: LabState;
+  readonly #ladder: Ladder;
+  readonly #server: ServerChoice;
+
+  constructor(state: LabState, ladder: Ladder, server: ServerChoice) {
+    this.#state = state;
+    this.#ladder = ladder;
+    this.#server = server;
+  }
+
+  /** Most users that were held. */
+  get reached(): number {
+    return this.steps
+      .filter(({ outcome }) => outcome === 'held')
+      .reduce((most, { connections }) => Math.max(most, connections), 0);
+  }
+
+  async run(): Promise<void> {
+    const ended = new Set<string>();
+    for (const planned of this.#ladder.steps) {
+      if (ended.has(planned.phase)) continue;
+      const late = this.#timeFor(planned);
+      if (late !== undefined) {
+        this.#endPhase(planned.phase, late);
+        return;
+      }
+      const obstacle = await this.#take(planned);
+      if (obstacle === undefined) continue;
+      ended.add(planned.phase);
+      this.#endPhase(planned.phase, obstacle);
+    }
+    for (const { phase } of this.#ladder.steps) {
+      if (!this.phases.some(({ name }) => name === phase)) this.#endPhase(phase, undefined);
+    }
+  }
+
+  /** The run was ended from outside. */
+  cutShort(sentence: string): void {
+    this.end = sentence;
+  }
+
+  /** Takes one step, or as much of it as there is room for; why the phase ends with it, if it does. */
+  async #take(planned: PlannedStep): Promise<string | undefined> {
+    const engine = chooseClients(planned.clients.engine, this.#server.engine);
+    const { stop } = this.#ladder;
+    let foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
+    if (foresight.lackBytes > 0) {
+      // Clean pages of files are no use to a ladder, and MemFree does not count them.
+      if (dropFileCache()) {
+        foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
+      }
+    }
+    if (foresight.lackBytes <= 0) return await this.#step(planned, engine);
+    const before = this.steps.findLast(({ phase }) => phase === planned.phase)?.connections ?? 0;
+    const users = sizeDown(foresight, before);
+    if (users === undefined) return foresight.sentence;
+    const broken = await this.#step({ ...planned, users }, engine);
+    return broken ?? `${foresight.sentence}; ${numberText(users)} were taken instead`;
+  }
+
+  async #step(planned: PlannedStep, engine: EngineName): Promise<string | undefined> {
+    const { progress } = this.#state;
+    const where = planned.phase === '' ? '' : `${planned.phase} `;
+    progress.start(`step ${where}${numberText(planned.users)}`, 'starting');
+    const context = { state: this.#state, ladder: this.#ladder, server: this.#server, engine };
+    const step = await runStep(context, planned, (text) => progress.update(text));
+    this.steps.push(step);
+    const isHeld = step.outcome === 'held';
+    progress.end(isHeld ? 'done' : 'failed', stepText(step));
+    return isHeld ? undefined : `the step to ${numberText(planned.users)}: ${step.sentence}`;
+  }
+
+  #endPhase(name: string, obstacle: string | undefined): void {
+    const reached = this.steps
+      .filter(({ phase, outcome }) => phase === name && outcome === 'held')
+      .reduce((most, { connections }) => Math.max(most, connections), 0);
+    this.phases.push({ name, reached, sentence: obstacle ?? 'every step was held' });
+    if (obstacle === undefined) return;
+    const before = this.end === 'every step was held' ? '' : `${this.end}; `;
+    this.end = `${before}${name === '' ? '' : `${name}: `}${obstacle}`;
+  }
+
+  #timeFor({ holdMs }: PlannedStep): string | undefined {
+    const { startedWallMs, clock } = this.#state;
+    const { maxDurationMs, settleMs } = this.#ladder;
+    const neededMs = holdMs + settleMs + STEP_SPARE_MS;
+    if (clock.wallMs() + neededMs < startedWallMs + maxDurationMs) return undefined;
+    return `maxDuration (${maxDurationMs / 1000} s) leaves no time for another step`;
+  }
+}
+
+function stepText(step: LadderStep): string {
+  const rounded = (value: number | null): string =>
+    numberText(value === null ? null : Math.round(value));
+  const p99 = step.latencyUs.p99 === null ? '-' : numberText(step.latencyUs.p99 / 1000);
+  const figures =
+    `${rounded(step.loginsPerS)} logins/s, ${rounded(step.deliveredPerS)} messages/s, p99 ${p99} ms, ` +
+    `lost ${numberText(step.messages?.lost ?? null)}, ${rounded(step.freeBytesPerUser)} B a user`;
+  return step.outcome === 'held' ? figures : `${step.sentence}; ${figures}`;
+}

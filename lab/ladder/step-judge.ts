@@ -1,0 +1,49 @@
+// Whether a step that was held broke a stop rule, and what its generator said at the end. Pure.
+
+import type { LadderStep } from '#dashboards/report/ladder-record.ts';
+import { numberText } from '#dashboards/report/number-text.ts';
+import type { LadderStop } from '#lab/ladder/ladder.ts';
+
+export type Ended = Pick<LadderStep, 'outcome' | 'sentence'>;
+
+/** What the rules are asked about. */
+export type JudgedStep = Pick<
+  LadderStep,
+  'latencyUs' | 'latenessUsP99' | 'messages' | 'queueLengthMax' | 'drain'
+>;
+
+export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
+  const { latencyUs, latenessUsP99, messages, queueLengthMax, drain } = step;
+  const ms = (us: number): string => `${numberText(us / 1000)} ms`;
+  const broken = [
+    (latencyUs.p99 ?? 0) / 1000 > stop.latencyP99MsMax && `latency p99 was ${ms(latencyUs.p99!)}`,
+    (latenessUsP99 ?? 0) / 1000 > stop.latenessP99MsMax &&
+      `the generator was late, p99 ${ms(latenessUsP99!)}`,
+    messages === null && 'the generator left no summary',
+    (messages?.lost ?? 0) > stop.lostMessagesMax &&
+      `${numberText(messages!.lost)} messages were lost`,
+    (messages?.duplicates ?? 0) > stop.duplicatesMax &&
+      `${numberText(messages!.duplicates)} messages arrived twice`,
+    (queueLengthMax ?? 0) > stop.queueLengthMax &&
+      `${numberText(queueLengthMax!)} messages were queued`,
+    drain !== null &&
+      drain.seenS === null &&
+      `the queues were not empty ${numberText(stop.drainMsMax / 1000)} s after the last message`,
+  ].filter((sentence) => sentence !== false);
+  if (broken.length === 0) return { outcome: 'held', sentence: 'held' };
+  return { outcome: 'stopped', sentence: broken.join('; ') };
+}
+
+/** The totals of the generator, from the last line that it printed. */
+export function summaryOf(line: string): Pick<LadderStep, 'messages' | 'clientAddresses'> {
+  try {
+    const { messages, connections } = JSON.parse(line);
+    const { sent, received, lost, errors, unmatched } = messages;
+    return {
+      messages: { sent, received, lost, errors, duplicates: unmatched },
+      clientAddresses: connections.sourceAddresses,
+    };
+  } catch {
+    return { messages: null, clientAddresses: null }; // It was killed before it had a summary.
+  }
+}
