@@ -28,6 +28,7 @@ export const PACKAGE_HOME: Record<string, string[]> = {
   'blessed-contrib': ['tui/screen/'],
   autocannon: ['loadgen/http/'],
   systeminformation: ['core/host/'],
+  'mqtt-packet': ['scripts/fuzz/'],
   'hdr-histogram-js': ['core/metric/'],
   yaml: ['core/yaml/'],
 };
