@@ -14,7 +14,12 @@ import {
   type Access,
   readAccess,
 } from '#reference-server/access/access-options.ts';
-import { confAccess, confLimits, confListening } from '#reference-server/conf-file/conf-options.ts';
+import {
+  confAccess,
+  confLimits,
+  confListening,
+  confSysIntervalS,
+} from '#reference-server/conf-file/conf-options.ts';
 import {
   type MosquittoConf,
   readMosquittoConf,
@@ -22,6 +27,7 @@ import {
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
+import { SYS_INTERVAL_S_MAX } from '#reference-server/server-knobs.ts';
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, planText } from '#reference-server/topology/worker-places.ts';
 import {
@@ -91,6 +97,11 @@ const OPTIONS: OptionSpec[] = [
     help: "workers bound to CPUs: 'auto' (default: where there are several NUMA nodes), 'on' or 'off'",
     parse: parseOneOf('auto', 'on', 'off'),
   },
+  {
+    flags: '--sys-interval <seconds>',
+    help: 'first value of knob sys.interval: how often $SYS is told (default 10; 0 = never)',
+    parse: parseCount(0, SYS_INTERVAL_S_MAX),
+  },
   { flags: '--plan', help: 'print where workers and interrupts belong on this host, and end' },
   {
     flags: '--gather <us>',
@@ -104,6 +115,7 @@ const OPTIONS: OptionSpec[] = [
 const PLACE_OPTIONS = [
   ...['port', 'wsPort', 'tlsPort', 'wssPort', 'unix', 'proxyPort', 'proxyFrom', 'cert', 'key'],
   ...['clientCa', 'wsOrigin', 'passwordFile', 'tokenKey', 'lab', 'profile'],
+  ...['aclFile', 'admin', 'sysInterval'],
 ];
 
 export const command: CommandSpec = {
@@ -143,6 +155,9 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
     flush: (given['flush'] as WorkerSettings['flush'] | undefined) ?? 'turn',
     arming: (given['arming'] as WorkerSettings['arming'] | undefined) ?? 'poll',
     gatherUs: (given['gather'] as number | undefined) ?? DEFAULT_SETTINGS.gatherUs,
+    sysIntervalS:
+      (given['sysInterval'] as number | undefined) ??
+      (conf === undefined ? DEFAULT_SETTINGS.sysIntervalS : confSysIntervalS(conf)),
   };
   const workers = workerCount(given);
   const metricsPort = given['metricsPort'] as number | undefined;

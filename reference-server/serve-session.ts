@@ -13,9 +13,11 @@ import { watchLifeline } from '#core/host/lifeline.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
 import { offerKnobs } from '#core/knob/offer-knobs.ts';
 import type { Row } from '#core/metric/row.ts';
+import { readAclFile } from '#reference-server/access/acl.ts';
 import { listenMetrics } from '#reference-server/report/open-metrics.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { ServerRows } from '#reference-server/report/server-rows.ts';
+import { SysPublisher } from '#reference-server/report/sys-publisher.ts';
 import { Server, type ServerOptions } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
 import { listenerUrl } from '#reference-server/transport/listener.ts';
@@ -36,7 +38,8 @@ export async function serve(
   try {
     const bus = await openBus(closers);
     const server = await startServer(context, options, closers);
-    const rows = new ServerRows(server, systemClock.monoUs());
+    const startUs = systemClock.monoUs();
+    const rows = new ServerRows(server, startUs);
     const source = bus === undefined ? undefined : await joinLab(bus, server, closers);
     for (const [index, plan] of options.listeners.entries()) {
       context.out(`ready ${listenerUrl(plan, server.ports[index]!)}\n`);
@@ -48,14 +51,26 @@ export async function serve(
     let values: Row['values'] = rows.values();
     const { metricsPort } = options;
     if (metricsPort !== undefined) {
-      const listener = await listenMetrics(metricsPort, () => ({ values, sweep: rows.sweep }));
+      const loops = server.figures.map(({ reactorStats }) => reactorStats);
+      const listener = await listenMetrics(metricsPort, () => ({
+        values,
+        sweep: rows.sweep,
+        loops,
+      }));
       closers.push(() => listener.close());
       context.out(`metrics http://127.0.0.1:${listener.port}/metrics\n`);
     }
+    const system = readsSystem(options) ? new SysPublisher(server, rows, startUs) : undefined;
+    closers.push(watchAclFile(context, options, server));
     const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
-      if (source === undefined && !asJson && metricsPort === undefined) return;
+      const isRead = source !== undefined || asJson || metricsPort !== undefined;
+      if (!isRead && (system === undefined || server.settings.sysIntervalS === 0)) return;
       const row = rows.row(tick);
       values = row.values;
+      if (system !== undefined) {
+        system.tick(row.values as Record<string, number>, tick.monoUs, tick.missedTicks > 0);
+        rows.sysShed = system.shed;
+      }
       source?.row(row);
       if (asJson) context.out(`${JSON.stringify(row)}\n`);
     });
@@ -64,6 +79,29 @@ export async function serve(
   } finally {
     for (const close of closers.reverse()) await close();
   }
+}
+
+/** Whether anybody may read $SYS. */
+function readsSystem({ access }: ServerOptions): boolean {
+  const { system } = access.rules;
+  return system === 'all' || system.length > 0;
+}
+
+/** SIGHUP reads the file of topics again; one that is wrong changes nothing and is told. */
+function watchAclFile(context: CommandContext, { access }: ServerOptions, server: Server): Closer {
+  const { aclFile } = access;
+  if (aclFile === undefined) return () => {};
+  const reread = (): void => {
+    try {
+      server.tellAcl(readAclFile(aclFile));
+      context.talk(`wsar serve: ${aclFile} was read again\n`);
+    } catch (error) {
+      if (!(error instanceof WsarError)) throw error;
+      context.talk(`wsar serve: ${error.message}; what was read before stays in force\n`);
+    }
+  };
+  process.on('SIGHUP', reread);
+  return () => void process.off('SIGHUP', reread);
 }
 
 /** Starts the server and says what it runs on; its closer stops it and says what it did. */

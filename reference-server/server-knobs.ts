@@ -12,6 +12,7 @@ export const INJECTED_US_MAX = 1000;
 const WINDOW_MAX = 1000;
 const INJECTED_BYTES_MAX = 1024 * 1024;
 const INJECTED_CALLS_MAX = 1000;
+export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
 
 export const SERVER_KNOBS: readonly KnobDef[] = [
@@ -57,6 +58,13 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     default: DEFAULT_SETTINGS.windowMessages,
     help: 'messages sent to one receiver and not accepted',
   },
+  {
+    name: 'sys.interval',
+    type: { kind: 'int', min: 0, max: SYS_INTERVAL_S_MAX },
+    unit: 's',
+    default: DEFAULT_SETTINGS.sysIntervalS,
+    help: 'how often the topics under $SYS/ are told; 0 = never',
+  },
   number(
     'inject.cpu',
     INJECTED_US_MAX,
@@ -88,6 +96,7 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'accept.backlog': 'backlog',
   'queue.mailbox': 'mailboxMessages',
   'queue.window': 'windowMessages',
+  'sys.interval': 'sysIntervalS',
   'inject.cpu': 'injectedUs',
   'inject.alloc': 'injectAllocBytes',
   'inject.syscall': 'injectSyscalls',

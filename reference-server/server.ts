@@ -17,6 +17,7 @@ import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { threadCpus } from '#core/socket/ring/affinity.ts';
 import { wake } from '#core/socket/waker.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
+import type { AclRules } from '#reference-server/access/acl.ts';
 import { PasswordService } from '#reference-server/access/password-service.ts';
 import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
@@ -30,6 +31,7 @@ import { openListeners } from '#reference-server/transport/open-listeners.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+import { type News, NewsDesk } from '#reference-server/worker/worker-news.ts';
 
 /** Words of each link's ring: 1 MiB. */
 const LINK_WORDS = 256 * 1024;
@@ -66,6 +68,7 @@ type Created = Extract<FromWorker, { kind: 'created' }>;
 
 interface Crew {
   thread: Worker;
+  news: NewsDesk;
   stats: WorkerStats;
   exited: Promise<void>;
 }
@@ -163,10 +166,31 @@ export class Server {
     await this.#control.change(settings, () => this.#wakeAll());
   }
 
+  /** Whether every worker has read what it was told before. */
+  get canTellSystem(): boolean {
+    return this.#crew.every(({ news }) => news.isUpToDate);
+  }
+
+  /** Topics under $SYS/ and their new texts, an empty one for a topic that is no more. */
+  tellSystem(topics: [string, string][]): void {
+    this.#tell({ kind: 'system', topics });
+  }
+
+  /** The file of topics was read again: it holds for what is published and delivered from now on. */
+  tellAcl(acl: AclRules): void {
+    this.#tell({ kind: 'acl', acl });
+  }
+
+  #tell(news: News): void {
+    for (const crew of this.#crew) crew.news.tell(news);
+    this.#wakeAll();
+  }
+
   /** Closes every connection and ends the workers. Their figures stay readable. */
   async stop(): Promise<void> {
     await this.#front?.stop();
     this.#passwords?.close();
+    for (const { news } of this.#crew) news.close();
     this.#control.stop();
     this.#wakeAll();
     // One that died has been reported by `failed`.
@@ -216,6 +240,8 @@ function startCrew(
   return Array.from({ length: workers }, (_, self) => {
     const stats = createWorkerStats();
     const passwordPort = service?.addWorker();
+    const news = new NewsDesk(stats);
+    const newsPort = news.workerPort;
     const birth: WorkerBirth = {
       self,
       engine,
@@ -227,6 +253,7 @@ function startCrew(
       access: options.access.rules,
       interest,
       passwordPort,
+      newsPort,
       origins: options.origins,
       outgoing: links[self]!,
       incoming: links.map((row) => row[self]),
@@ -234,12 +261,12 @@ function startCrew(
     const url = new URL('./worker/serve-worker.ts', import.meta.url);
     const thread = new Worker(url, {
       workerData: birth,
-      transferList: passwordPort === undefined ? [] : [passwordPort],
+      transferList: passwordPort === undefined ? [newsPort] : [newsPort, passwordPort],
       name: `serve-${self}`,
     });
     const exited = once(thread, 'exit').then(() => {});
     exited.catch(() => {});
-    return { thread, stats, exited };
+    return { thread, news, stats, exited };
   });
 }
 

@@ -17,13 +17,18 @@ export interface Mosquitto {
   kill(): Promise<void>;
 }
 
-/** Starts a broker that lets anybody in, on `port` or any free one. */
-export async function startMosquitto(t: TestContext, givenPort?: number): Promise<Mosquitto> {
+/** Starts a broker that lets anybody in, on `port` or any free one; `more` are lines of its configuration. */
+export async function startMosquitto(
+  t: TestContext,
+  givenPort?: number,
+  more: readonly string[] = [],
+): Promise<Mosquitto> {
   const folder = temporaryFolder(t);
   for (let attempt = 0; ; attempt++) {
     const port = givenPort ?? (await freePort());
     const config = join(folder, 'mosquitto.conf');
-    writeFileSync(config, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
+    const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence false'];
+    writeFileSync(config, [...lines, ...more, ''].join('\n'));
     const child = spawn('mosquitto', ['-c', config], {
       env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
       stdio: 'ignore',

@@ -8,6 +8,7 @@ import {
   CONFORMANCE,
   OWN_MAILBOX,
 } from '#reference-server/access/access-rules.ts';
+import { readAclFile } from '#reference-server/access/acl.ts';
 import type { Exposure } from '#reference-server/access/listen-address.ts';
 import { PasswordFile } from '#reference-server/access/password-file.ts';
 import { readTokenKey } from '#reference-server/access/token.ts';
@@ -26,6 +27,15 @@ export const ACCESS_OPTIONS: OptionSpec[] = [
     help: 'a server for a lab: anonymous logins, refuses every address but loopback',
   },
   {
+    flags: '--acl-file <file>',
+    help: 'opens the topics that this file says (format of mosquitto); SIGHUP reads it again',
+  },
+  {
+    flags: '--admin <name>',
+    help: 'a user who may read $SYS/#; may be repeated (with --lab and --profile: everybody may)',
+    repeat: true,
+  },
+  {
     flags: '--profile <name>',
     help: "'conformance': anonymous, every topic; for foreign test suites, on loopback only",
     parse: parseOneOf('conformance'),
@@ -34,6 +44,8 @@ export const ACCESS_OPTIONS: OptionSpec[] = [
 
 export interface Access {
   rules: AccessRules;
+  /** Where `rules.acl` came from, to be read again. */
+  aclFile: string | undefined;
   passwords: PasswordFile | undefined;
   purpose: Exposure['purpose'];
 }
@@ -48,8 +60,15 @@ export function readAccess(given: Record<string, unknown>): Access {
   const hasLogin = [passwordFile, tokenKeyFile, given['clientCa']].some(
     (file) => file !== undefined,
   );
-  const rules = isConformance ? CONFORMANCE : OWN_MAILBOX;
-  if (!hasLogin) return { rules, passwords: undefined, purpose };
+  const admins = (given['admin'] as string[] | undefined) ?? [];
+  const system = isLab || isConformance ? ('all' as const) : admins;
+  const aclFile = given['aclFile'] as string | undefined;
+  const rules: AccessRules = { ...(isConformance ? CONFORMANCE : OWN_MAILBOX), system };
+  if (aclFile !== undefined) {
+    rules.acl = readAclFile(aclFile);
+    rules.topics = 'any';
+  }
+  if (!hasLogin) return { rules, aclFile, passwords: undefined, purpose };
   if (purpose !== undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
@@ -66,5 +85,5 @@ export function readAccess(given: Record<string, unknown>): Access {
     needsId: false,
     keepAliveMaxS: 0,
   };
-  return { rules: { ...rules, login }, passwords, purpose };
+  return { rules: { ...rules, login }, aclFile, passwords, purpose };
 }

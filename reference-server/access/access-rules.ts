@@ -1,5 +1,7 @@
 // Who may do what, as the workers are told it. Plain data, because it travels to their threads.
 
+import type { AclRules } from '#reference-server/access/acl.ts';
+
 /** How clients prove who they are. */
 export interface LoginRules {
   /** Who shows nothing may in all the same. */
@@ -24,17 +26,39 @@ export interface AccessRules {
   topics: 'own' | 'any';
   /** Filters that nobody may subscribe to, as they stand. */
   denied: readonly string[];
+  /** Who may read what the server says about itself ($SYS/...): everybody, or the users of these names. */
+  system: 'all' | readonly string[];
+  /** Who may read and write which topics; undefined: as `topics` says. Of mailboxes it decides nothing. */
+  acl: AclRules | undefined;
   /** undefined: anybody may be anybody. */
   login: LoginRules | undefined;
 }
 
 /** A messaging server on loopback: nobody reads another user's mail, and who one is, one says. */
-export const OWN_MAILBOX: AccessRules = { topics: 'own', denied: [], login: undefined };
+export const OWN_MAILBOX: AccessRules = {
+  topics: 'own',
+  denied: [],
+  system: [],
+  acl: undefined,
+  login: undefined,
+};
 
 /** `--profile conformance`: what foreign suites take for granted. Loopback only. */
 export const CONFORMANCE: AccessRules = {
   topics: 'any',
   // Paho's suites want to see one refusal and agree with their broker on this name.
   denied: ['test/nosubscribe'],
+  system: 'all',
+  acl: undefined,
   login: undefined,
 };
+
+/** Whether what a user may do hangs on its user name, which then has to be known at its home. */
+export function needsUserName({ acl, system }: AccessRules, userName: string): boolean {
+  return acl !== undefined || (system !== 'all' && system.includes(userName));
+}
+
+/** Whether there is any such name. */
+export function needsUserNames({ acl, system }: AccessRules): boolean {
+  return acl !== undefined || (system !== 'all' && system.length > 0);
+}

@@ -20,6 +20,8 @@ import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts'
 import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
 import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
+import { type AccessRules, needsUserName } from '#reference-server/access/access-rules.ts';
+import { isAllowed } from '#reference-server/access/acl.ts';
 import type { BrokerLimits } from '#reference-server/broker/broker-limits.ts';
 import { DueHeap } from '#reference-server/broker/due-heap.ts';
 import { Message, messageOf, travelling } from '#reference-server/broker/message.ts';
@@ -27,6 +29,7 @@ import { RetainedStore } from '#reference-server/broker/retained-store.ts';
 import { NEVER, Session, type Will } from '#reference-server/broker/session.ts';
 import { SessionQueues } from '#reference-server/broker/session-queues.ts';
 import { Subscriptions } from '#reference-server/broker/subscriptions.ts';
+import { SystemTopics } from '#reference-server/broker/system-topics.ts';
 import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
@@ -70,8 +73,12 @@ export interface BrokerOptions {
   limits: BrokerLimits;
   /** Of topics here only groups are open, and to their members only. */
   isOwnOnly: boolean;
+  /** Its `acl` changes when its file is read again. */
+  access: AccessRules;
   packetBytesMax: number;
   host: SessionHost;
+  /** Client id of a user. */
+  uidOf: (row: number) => string;
   peers: BrokerPeers;
   stats: WorkerStats;
   clock: Clock;
@@ -84,6 +91,7 @@ export class Broker {
   readonly retained: RetainedStore;
   readonly subscriptions: Subscriptions;
   readonly queues: SessionQueues;
+  readonly #system = new SystemTopics();
   readonly #sessions = new Map<number, Session>();
   readonly #options: BrokerOptions;
   readonly #timers = new DueHeap<Session>();
@@ -99,7 +107,9 @@ export class Broker {
     this.subscriptions = new Subscriptions(limits, options.peers, (row) =>
       options.host.isOnline(row),
     );
-    this.queues = new SessionQueues(options);
+    this.queues = new SessionQueues(options, (session, topic) =>
+      this.mayUse(session, 'read', topic),
+    );
   }
 
   get sessionCount(): number {
@@ -149,7 +159,11 @@ export class Broker {
     const { properties } = fields;
     const hasWill = fields.willTopicStart >= 0;
     const expiryS = properties.number(PROPERTY.sessionExpiry, 0);
+    const { usernameStart, usernameEnd } = fields;
+    const given = usernameStart < 0 ? undefined : textOf(bytes, usernameStart, usernameEnd);
+    const isNamed = given !== undefined && needsUserName(this.#options.access, given);
     const needs =
+      isNamed ||
       hasWill ||
       (expiryS > 0 && expiryS < 0xffff_ffff) ||
       properties.has(PROPERTY.receiveMaximum) ||
@@ -164,6 +178,7 @@ export class Broker {
     session.packetBytesMax = properties.number(PROPERTY.maximumPacketSize, NEVER);
     session.aliasesMax = properties.number(PROPERTY.topicAliasMaximum, 0);
     if (hasWill) session.will = this.#willOf(bytes, fields);
+    if (isNamed) session.userName = given;
     return true;
   }
 
@@ -260,9 +275,22 @@ export class Broker {
     this.#route(message, undefined);
   }
 
+  /** The server says something about itself; shared subscriptions are not told, every worker is. */
+  publishSystem(topic: string, text: string): void {
+    const message = this.#system.put(topic, text);
+    this.queues.offer(this.subscriptions, message, undefined, false, this.#nowMs());
+  }
+
   /** Members of a group, of all workers. */
   membersOf(filter: string): number {
     return this.#options.peers.subscribersOf(filter);
+  }
+
+  /** Whether the file of topics, if there is one, lets the user read or write this one. */
+  mayUse(session: Session, wanted: 'read' | 'write', topic: string): boolean {
+    const { access, uidOf } = this.#options;
+    if (access.acl === undefined) return true;
+    return isAllowed(access.acl, wanted, session.userName, uidOf(session.row), topic);
   }
 
   // Frames of other workers.
@@ -305,9 +333,10 @@ export class Broker {
     const subscription = session.subscriptions.get(filter);
     if (subscription === undefined || subscription.group !== undefined) return;
     const nowMs = this.#nowMs();
-    this.retained.match(filter, nowMs, (message) =>
-      this.queues.offerRetained(subscription, message, nowMs),
-    );
+    const offer = (message: Message): void =>
+      this.queues.offerRetained(subscription, message, nowMs);
+    this.retained.match(filter, nowMs, offer);
+    this.#system.match(filter, offer);
   }
 
   #published(session: Session, bytes: Uint8Array): void {
@@ -337,6 +366,7 @@ export class Broker {
     if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
     // Names with '$' are the server's own (4.7.2).
     if (topicText.startsWith('$')) return REASON.notAuthorized;
+    if (!this.mayUse(session, 'write', topicText)) return REASON.notAuthorized;
     const isLarge = topicText.length > limits.topicLengthMax;
     const isDeep = isLarge || topicText.split('/').length > limits.levelsMax;
     return isDeep ? REASON.topicNameInvalid : 0;
@@ -392,6 +422,7 @@ export class Broker {
     session.willDueMs = NEVER;
     if (will === undefined) return;
     session.will = undefined;
+    if (!this.mayUse(session, 'write', will.message.topicText)) return;
     const { topic, properties, payload, qos, retain } = will.message;
     const expiresMs = this.#nowMs() + will.expiryMs;
     this.#options.stats[STAT.wills]!++;

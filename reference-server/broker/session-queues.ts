@@ -29,6 +29,7 @@ interface Copy {
 
 export class SessionQueues {
   readonly #options: BrokerOptions;
+  readonly #mayRead: (session: Session, topic: string) => boolean;
   readonly #writer: DeliveryWriter;
   readonly #out = new Uint8Array(8);
   /** Bytes that wait in all queues. */
@@ -36,8 +37,12 @@ export class SessionQueues {
   /** Deliveries that wait or are in flight. */
   length = 0;
 
-  constructor(options: BrokerOptions) {
+  constructor(
+    options: BrokerOptions,
+    mayRead: (session: Session, topic: string) => boolean = () => true,
+  ) {
     this.#options = options;
+    this.#mayRead = mayRead;
     this.#writer = new DeliveryWriter(options.packetBytesMax, options.limits.aliasesMax);
   }
 
@@ -188,7 +193,8 @@ export class SessionQueues {
     group: SharedGroup | undefined,
     nowMs: number,
   ): void {
-    const { stats, host, limits } = this.#options;
+    const { stats, host, limits, access } = this.#options;
+    if (access.acl !== undefined && !this.#mayRead(session, message.topicText)) return;
     if (qos === 0) {
       if (!host.isOnline(session.row)) stats[STAT.dropped]!++;
       else this.#write(session, message, 0, 0, false, retain, ids, nowMs);

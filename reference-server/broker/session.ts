@@ -69,6 +69,8 @@ export class Session {
   aliasesMax = 0;
   readonly aliases = new Map<string, number>();
   will: Will | undefined;
+  /** Name that the client logged in with; kept only where something hangs on it. */
+  userName: string | undefined;
   /** When the will is due and when the session ends, while nobody is connected, ms; NEVER otherwise. */
   willDueMs = NEVER;
   endsMs = NEVER;
@@ -112,5 +114,6 @@ export class Session {
     this.aliasesMax = 0;
     this.aliases.clear();
     this.will = undefined;
+    this.userName = undefined;
   }
 }

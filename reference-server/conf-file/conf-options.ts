@@ -4,6 +4,8 @@
 
 import { WsarError } from '#core/errors.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
+import { readAclFile } from '#reference-server/access/acl.ts';
 import { type Exposure, listenHost } from '#reference-server/access/listen-address.ts';
 import { PasswordFile } from '#reference-server/access/password-file.ts';
 import {
@@ -13,9 +15,11 @@ import {
   plainListener,
 } from '#reference-server/conf-file/mosquitto-conf.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
+import { SYS_INTERVAL_S_MAX } from '#reference-server/server-knobs.ts';
 import type { ListenerPlan } from '#reference-server/transport/listener.ts';
 import type { Listening } from '#reference-server/transport/listener-options.ts';
 import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
+import { DEFAULT_SETTINGS } from '#reference-server/worker/worker-control.ts';
 
 /** Mosquitto's own bound. */
 const LEVELS_MAX = 201;
@@ -23,7 +27,7 @@ const INT32_MAX = 0x7fff_ffff;
 
 /** Throws WSAR_ERR_FILE. */
 export function confAccess(conf: MosquittoConf): Access {
-  const { allowAnonymous, passwordFile, allowEmptyId, listeners, numbers } = conf;
+  const { allowAnonymous, passwordFile, aclFile, allowEmptyId, listeners, numbers } = conf;
   const passwords = passwordFile === undefined ? undefined : PasswordFile.read(passwordFile);
   // Without any listener mosquitto serves this host only, and lets anybody in.
   const anonymous = allowAnonymous ?? listeners.length === 0;
@@ -37,8 +41,20 @@ export function confAccess(conf: MosquittoConf): Access {
     needsId: !allowEmptyId,
     keepAliveMaxS: keepAliveMaxS ?? 0,
   };
-  const rules = { topics: 'any', denied: [], login: isOpen ? undefined : login } as const;
-  return { rules, passwords, purpose: undefined };
+  const rules: AccessRules = {
+    topics: 'any',
+    denied: [],
+    system: 'all',
+    acl: aclFile === undefined ? undefined : readAclFile(aclFile),
+    login: isOpen ? undefined : login,
+  };
+  return { rules, aclFile, passwords, purpose: undefined };
+}
+
+/** How often $SYS is told, s; 0 = never. */
+export function confSysIntervalS(conf: MosquittoConf): number {
+  const seconds = conf.numbers.get('sys_interval') ?? DEFAULT_SETTINGS.sysIntervalS;
+  return Math.min(SYS_INTERVAL_S_MAX, Math.max(0, seconds));
 }
 
 /** Throws WSAR_ERR_USAGE, WSAR_ERR_FILE. */

@@ -81,7 +81,8 @@ describe('mosquitto.conf', { concurrency: true }, () => {
   });
 
   const refusals: [string, RegExp][] = [
-    ['acl_file x', /line 1: acl_file is not offered/],
+    ['psk_file x', /line 1: psk_file is not offered/],
+    ['acl_file', /acl_file has no value/],
     ['\n\nplugin x.so', /line 3: plugin is not offered/],
     ['colour blue', /line 1: colour is not known here/],
     ['__proto__ x', /is not known here/],

@@ -28,6 +28,8 @@ export interface MosquittoConf {
   /** undefined: not said. */
   allowAnonymous: boolean | undefined;
   passwordFile: string | undefined;
+  /** Who may read and write which topics; see access/acl.ts. */
+  aclFile: string | undefined;
   /** Whether clients without an id get one. */
   allowEmptyId: boolean;
   origins: string[];
@@ -45,6 +47,7 @@ const NUMBERS = [
   'max_queued_bytes',
   'max_packet_size',
   'max_topic_alias',
+  'sys_interval',
 ] as const;
 export type NumberKey = (typeof NUMBERS)[number];
 
@@ -67,7 +70,6 @@ const NO_MEANING: Record<string, string> = {
   pid_file: 'nothing goes into the background',
   user: 'the process stays the user who started it',
   set_tcp_nodelay: 'it is always set',
-  sys_interval: '$SYS has the interval of the rows',
   per_listener_settings: 'who may log in is one setting for all listeners',
   socket_domain: 'the address says the family',
   memory_limit: 'each table has its own limit; see --connections, --users and --messages',
@@ -79,7 +81,6 @@ const NO_MEANING: Record<string, string> = {
 
 /** What is not offered, and what to do instead. */
 const REFUSED: Record<string, string> = {
-  acl_file: 'start without -c: then users may read their own mailbox only',
   plugin: 'use password_file, or --token-key',
   auth_plugin: 'use password_file, or --token-key',
   connection: 'bridge from the other broker to this one',
@@ -123,6 +124,7 @@ class Reader {
     listeners: [],
     allowAnonymous: undefined,
     passwordFile: undefined,
+    aclFile: undefined,
     allowEmptyId: true,
     origins: [],
     numbers: new Map(),
@@ -164,6 +166,7 @@ class Reader {
     else if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
     else if (key === 'allow_zero_length_clientid') conf.allowEmptyId = this.#flag(key, value);
     else if (key === 'password_file') conf.passwordFile = this.#path(value);
+    else if (key === 'acl_file') conf.aclFile = this.#path(value);
     else if (key === 'websockets_origin') conf.origins.push(value);
     else if (isNumberKey(key)) conf.numbers.set(key, this.#number(key, value));
     else this.#refuse(`${key} is not known here`, 'see docs/tools/serve.md for the keys that are');

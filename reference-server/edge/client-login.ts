@@ -8,6 +8,7 @@ import { encodeConnack5 } from '#core/wire/mqtt/encode-5.ts';
 import { CONNACK, PROTOCOL_LEVEL_3_1, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
+import { needsUserNames } from '#reference-server/access/access-rules.ts';
 import { type ClientPacketsOptions, ends } from '#reference-server/edge/client-packets.ts';
 import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
@@ -38,9 +39,12 @@ export class ClientLogin {
   /** Client ids that MQTT 5 clients are still to be told. */
   readonly #assigned = new Map<number, string>();
   readonly #goodbye = new Goodbye();
+  /** What a user may do hangs on its user name. */
+  readonly #hasNames: boolean;
 
   constructor(options: ClientPacketsOptions) {
     this.#options = options;
+    this.#hasNames = needsUserNames(options.access);
   }
 
   /** Handles the CONNECT in [start, end); the result is as of `ClientPackets.handle`. */
@@ -176,7 +180,7 @@ export class ClientLogin {
     end: number,
   ): void {
     const { connections, exchange, hashSeed } = this.#options;
-    const { level, cleanSession, willTopicStart, properties } = this.#connect;
+    const { level, cleanSession, willTopicStart, usernameStart, properties } = this.#connect;
     const isV5 = level === PROTOCOL_LEVEL_5;
     const hash = uidHash(uid, uidStart, uidEnd, hashSeed);
     const home = homeOf(hash, exchange.workers);
@@ -188,7 +192,8 @@ export class ClientLogin {
       (isPersistent ? LOGIN.persistent : 0) |
       (isV5 ? LOGIN.v5 : 0);
     const saysMore = isV5 ? properties.blockEnd > properties.blockStart : false;
-    const packetStart = saysMore || willTopicStart >= 0 ? start : end;
+    const travels = saysMore || willTopicStart >= 0 || (usernameStart >= 0 && this.#hasNames);
+    const packetStart = travels ? start : end;
     const generation = connections.generation[conn]!;
     exchange.login(home, conn, generation, wishes, uid, uidStart, uidEnd, bytes, packetStart, end);
   }

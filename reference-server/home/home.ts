@@ -111,6 +111,7 @@ export class Home implements SessionHost {
       packetBytesMax: limits.packetBytesMax,
       host: this,
       isOwnOnly: options.access.topics === 'own',
+      uidOf: (row) => this.users.nameOf(row),
       peers,
     });
     this.presence = new Presence({
@@ -132,6 +133,7 @@ export class Home implements SessionHost {
       limits,
       isOwnOnly: options.access.topics === 'own',
       denied: options.access.denied,
+      system: options.access.system,
       users: this.users,
       state: this.#state,
       broker: this.broker,

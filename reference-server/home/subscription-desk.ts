@@ -3,6 +3,7 @@
 //
 //   m/<own uid>, r/<own uid>     always                         nobody else's, in no profile
 //   g/<group>, p/<uid>           always, without wildcards
+//   $SYS/...                     who AccessRules name
 //   everything else              where AccessRules open all topics
 
 import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
@@ -18,6 +19,7 @@ import {
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import type { Broker } from '#reference-server/broker/broker.ts';
 import type { Session } from '#reference-server/broker/session.ts';
+import { isSystemFilter } from '#reference-server/broker/system-topics.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
@@ -35,6 +37,8 @@ export interface SubscriptionDeskOptions {
   isOwnOnly: boolean;
   /** Filters that are open to nobody. */
   denied: readonly string[];
+  /** Who may read $SYS/...; see AccessRules. */
+  system: 'all' | readonly string[];
   users: UserTable;
   state: UserState;
   broker: Broker;
@@ -118,7 +122,7 @@ export class SubscriptionDesk {
     const { broker, stats, obtain } = this.#options;
     const { subscriptions } = broker;
     const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
-    const refusal = this.#refusal(filter);
+    const refusal = this.#refusal(row, filter);
     const session = refusal === 0 ? obtain(row) : undefined;
     const hasRoom =
       session !== undefined &&
@@ -142,15 +146,23 @@ export class SubscriptionDesk {
   }
 
   /** Why a filter is not for this user, 0 = it is. */
-  #refusal(filter: string): number {
+  #refusal(row: number, filter: string): number {
     const { isOwnOnly, denied, limits } = this.#options;
     // No reason is told: Paho's suite for MQTT 5 takes no other code for a refusal.
     if (denied.includes(filter)) return REASON.unspecified;
     if (/^[mr]\//.test(filter)) return REASON.notAuthorized;
+    if (isSystemFilter(filter)) return this.#mayReadSystem(row) ? 0 : REASON.notAuthorized;
     if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
     const { levelsMax, topicLengthMax } = limits.broker;
     const isDeep = filter.length > topicLengthMax || filter.split('/').length > levelsMax;
     return isDeep ? REASON.topicFilterInvalid : 0;
+  }
+
+  #mayReadSystem(row: number): boolean {
+    const { system, users, broker } = this.#options;
+    if (system === 'all' || system.includes(users.nameOf(row))) return true;
+    const userName = broker.session(row)?.userName;
+    return userName !== undefined && system.includes(userName);
   }
 
   /** Returns the code for UNSUBACK. */

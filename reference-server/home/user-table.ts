@@ -107,6 +107,12 @@ export class UserTable {
     return this.uidStart(row) + this.#length[row]!;
   }
 
+  /** The uid as text; allocates. */
+  nameOf(row: number): string {
+    const start = this.uidStart(row);
+    return Buffer.from(this.uidBytes.subarray(start, this.uidEnd(row))).toString('utf8');
+  }
+
   /** Changes whenever the row is given to another user. */
   generation(row: number): number {
     return this.#generation[row]!;

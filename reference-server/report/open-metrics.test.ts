@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import mqtt from 'mqtt';
 import { startServer } from '#reference-server/test/running-server.ts';
 
-const SAMPLE = /^([a-z][a-z0-9_]+)(\{worker="\d+",row="\d+"\})? (-?[\d.e+-]+|\+Inf)$/;
+const SAMPLE = /^([a-z][a-z0-9_]+)(\{worker="\d+"(?:,row="\d+")?\})? (-?[\d.e+-]+|\+Inf)$/;
 
 test('GET /metrics: families with type and help, counters as _total, the longest mailboxes, # EOF', async (t) => {
   const server = await startServer(t, ['--lab', '--workers', '2', '--metrics-port', '0']);
@@ -31,11 +31,19 @@ test('GET /metrics: families with type and help, counters as _total, the longest
     const sample = SAMPLE.exec(line);
     assert.ok(sample !== null, line);
     assert.ok(typed.has(sample[1]!.replace(/_total$/, '')), `${line} has a type before it`);
-    values.set(sample[1]!, Number(sample[3]));
+    const isOfWorker = sample[1]!.startsWith('wsar_server_worker_');
+    const name = isOfWorker ? `${sample[1]}${sample[2]}` : sample[1]!;
+    values.set(name, Number(sample[3]));
   }
   assert.equal(values.get('wsar_server_messages_received_total'), 7);
   assert.equal(values.get('wsar_server_queue_length'), 7);
   assert.equal(values.get('wsar_server_mailbox_length'), 7);
+  for (const worker of [0, 1]) {
+    const of = (name: string) =>
+      values.get(`wsar_server_worker_${name}_total{worker="${worker}"}`)!;
+    assert.ok(of('working_us') > 0 && of('sleeping_us') > 0 && of('turns') > 0);
+    assert.equal(of('spinning_us'), 0);
+  }
   assert.ok(values.get('wsar_server_mailbox_oldest_seconds')! >= 0);
   assert.equal((await fetch(url!.replace('/metrics', '/'))).status, 404);
 });

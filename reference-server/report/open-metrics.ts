@@ -1,12 +1,13 @@
 // The server's figures as OpenMetrics text (openmetrics.io, 1.0), and a listener that serves them: GET /metrics on
 // loopback, for Prometheus and anything that reads its format. Names are those of the rows with '_' for '.',
-// counters end in _total. Beside them the longest mailboxes, by worker and row.
+// counters end in _total. Beside them the loop of each worker, and the longest mailboxes, by worker and row.
 //
 // The text is made when it is asked for, on the main thread: about 0.2 ms.
 
 import { createServer } from 'node:http';
 import type { Row } from '#core/metric/row.ts';
 import { listenError } from '#core/socket/listen-error.ts';
+import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { SERVER_METRICS } from '#reference-server/report/server-metrics.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
 
@@ -15,9 +16,19 @@ const CONTENT_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8
 /** Requests that are served at a time; others wait in the kernel or are refused. */
 const CONNECTIONS_MAX = 16;
 
+const LOOP_COUNTERS = [
+  ['working_us', 'workUs', 'time that the worker worked'],
+  ['spinning_us', 'spinUs', 'time that it looked for work in vain'],
+  ['sleeping_us', 'sleepUs', 'time that it slept'],
+  ['wakes', 'wakes', 'times that another thread woke it'],
+  ['turns', 'turns', 'rounds of its loop'],
+] as const;
+
 export interface Figures {
   values: Row['values'];
   sweep: SweepResult;
+  /** Of each worker's reactor; see REACTOR_STAT. */
+  loops: readonly Float64Array[];
 }
 
 export interface MetricsListener {
@@ -55,7 +66,7 @@ export async function listenMetrics(
 }
 
 /** The text, ended by `# EOF`. */
-export function openMetrics({ values, sweep }: Figures): string {
+export function openMetrics({ values, sweep, loops }: Figures): string {
   const lines: string[] = [];
   for (const { name, kind, help } of SERVER_METRICS) {
     const value = values[name];
@@ -63,6 +74,13 @@ export function openMetrics({ values, sweep }: Figures): string {
     const family = name.replaceAll('.', '_');
     lines.push(`# TYPE ${family} ${kind}`, `# HELP ${family} ${escapeHelp(help)}`);
     lines.push(`${family}${kind === 'counter' ? '_total' : ''} ${value}`);
+  }
+  for (const [name, stat, help] of LOOP_COUNTERS) {
+    const family = `wsar_server_worker_${name}`;
+    lines.push(`# TYPE ${family} counter`, `# HELP ${family} ${help}`);
+    loops.forEach((stats, worker) => {
+      lines.push(`${family}_total{worker="${worker}"} ${stats[REACTOR_STAT[stat]]}`);
+    });
   }
   const top = (name: string, help: string, of: (at: number) => number): void => {
     const family = `wsar_server_mailbox_${name}`;

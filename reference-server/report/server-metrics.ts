@@ -25,7 +25,10 @@ export type SpecialMetric =
   | 'workers'
   | 'turnUsMax'
   | 'collectionUsMax'
-  | 'frontRefused';
+  | 'frontRefused'
+  | 'busiest'
+  | 'idlest'
+  | 'sysShed';
 
 export interface ServerMetric extends MetricDef {
   source: Source;
@@ -236,6 +239,9 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     reactor('spinUs'),
     'time the reactors looked for work in vain',
   ),
+  gauge('loop.busiest', 'busy', '%', special('busiest'), 'working time of the busiest worker'),
+  gauge('loop.idlest', 'idle', '%', special('idlest'), 'working time of the least busy worker'),
+  counter('sys.shed', 'sysshd', '1', special('sysShed'), 'times that $SYS was due and left out'),
   counter('loop.turns', 'turns', '{turn}', reactor('turns'), 'rounds of the event loops'),
   counter('loop.enters', 'enter', '{call}', reactor('enters'), 'io_uring_enter calls'),
   counter('loop.sends', 'sends', '{send}', reactor('sends'), 'sends handed to the kernel'),

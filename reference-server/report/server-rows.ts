@@ -6,6 +6,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import type { Tick } from '#core/clock/ticker.ts';
 import type { Row } from '#core/metric/row.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
+import { LoopShares } from '#reference-server/report/loop-shares.ts';
 import { SERVER_METRICS, type SpecialMetric } from '#reference-server/report/server-metrics.ts';
 import type { Server, WorkerFigures } from '#reference-server/server.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
@@ -18,12 +19,18 @@ export class ServerRows {
   #lastUs: number;
   readonly #watch: QueueWatch;
   #queues: ReturnType<QueueWatch['observe']>;
+  /** How each worker spent the last interval. */
+  readonly loops: LoopShares;
+  /** Times that $SYS was due and left out; its publisher writes it. */
+  sysShed = 0;
 
   /** `startUs`: monotonic time at which the first interval begins. */
   constructor(server: Server, startUs: number) {
     this.#server = server;
     this.#lastUs = startUs;
     this.#watch = new QueueWatch(server.figures);
+    const loops = server.figures.map(({ reactorStats }) => reactorStats);
+    this.loops = new LoopShares(loops, startUs);
     this.#queues = this.#watch.observe(startUs);
   }
 
@@ -42,7 +49,9 @@ export class ServerRows {
 
   /** All metrics now. */
   values(): Record<string, number> {
-    this.#queues = this.#watch.observe(systemClock.monoUs());
+    const nowUs = systemClock.monoUs();
+    this.#queues = this.#watch.observe(nowUs);
+    this.loops.observe(nowUs);
     const values: Record<string, number> = {};
     for (const { name, source } of SERVER_METRICS) {
       if ('stat' in source) values[name] = this.#sum(({ stats }) => stats[source.stat]!);
@@ -68,6 +77,9 @@ export class ServerRows {
           reactorStats[REACTOR_STAT.acceptRefused]!,
       );
     }
+    if (metric === 'busiest') return this.loops.busiest;
+    if (metric === 'idlest') return this.loops.idlest;
+    if (metric === 'sysShed') return this.sysShed;
     const { total, sweep } = this.#queues;
     const { figures } = this.#server;
     if (metric === 'queueLength') return total.length;

@@ -64,6 +64,8 @@ export const STAT = {
   brokerQueuedBytes: 32,
   /** Retained messages that found no room. */
   retainedRefused: 33,
+  /** Pieces of news that were read; see worker/worker-news.ts. */
+  newsRead: 34,
   /** Collections of the worker's JavaScript heap, and their pauses in all. */
   collections: 36,
   collectionUs: 37,

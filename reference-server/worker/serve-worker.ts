@@ -8,6 +8,7 @@ import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
 import { pinThread } from '#core/socket/ring/affinity.ts';
+import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
@@ -18,6 +19,7 @@ import { HeapWatch } from '#reference-server/worker/heap-watch.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
 import { reactorKnobs, WorkerControl } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+import { type News, readNews } from '#reference-server/worker/worker-news.ts';
 
 assert(parentPort !== null, 'serve-worker runs in a worker thread');
 const main = parentPort;
@@ -41,7 +43,10 @@ async function work(birth: WorkerBirth): Promise<void> {
   const injectors = new Injectors(stats, systemClock, control.lock);
   const edge = new Edge({
     ...options,
-    onWake: () => obey(self, control, home, injectors, reactor),
+    onWake: () => {
+      readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
+      obey(self, control, home, injectors, reactor);
+    },
     onTurn: () => {
       injectors.onTurn();
       home.mailboxes.nowS = mailboxSecond();
@@ -98,8 +103,15 @@ async function work(birth: WorkerBirth): Promise<void> {
     tell({ kind: 'listening', port: listening.port });
   }
   await reactor.run();
+  birth.newsPort.close();
   heap.close();
   home.publishGauges();
+}
+
+/** Takes in what the main thread tells. */
+function hear(news: News, home: Home, access: AccessRules): void {
+  if (news.kind === 'acl') access.acl = news.acl;
+  else for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);
 }
 
 /** Does what the main thread wishes since the last look. */

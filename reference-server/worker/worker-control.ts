@@ -26,6 +26,8 @@ export interface WorkerSettings {
   mailboxMessages: number;
   /** Sent and not accepted, one receiver. */
   windowMessages: number;
+  /** How often $SYS is told, s; 0 = never. The main thread's, like nothing else here. */
+  sysIntervalS: number;
   /** Microseconds burnt for each accepted message. */
   injectedUs: number;
   /** Other planted faults, for each delivered message; see injectors.ts. */
@@ -45,6 +47,7 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   backlog: 4096,
   mailboxMessages: DEFAULT_LIMITS.mailboxMessagesMax,
   windowMessages: DEFAULT_LIMITS.windowMessagesMax,
+  sysIntervalS: 10,
   injectedUs: 0,
   injectAllocBytes: 0,
   injectSyscalls: 0,

@@ -25,6 +25,8 @@ export interface WorkerBirth {
   interest: SharedArrayBuffer;
   /** To the service that looks at passwords; undefined without a password file. */
   passwordPort: MessagePort | undefined;
+  /** See worker/worker-news.ts. */
+  newsPort: MessagePort;
   /** Pages that browsers may come from. */
   origins: readonly string[];
   outgoing: (SharedArrayBuffer | undefined)[];

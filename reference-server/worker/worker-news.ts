@@ -1,0 +1,53 @@
+// What the main thread tells a worker while its reactor runs: news on a port of its own, read when it is woken. At
+// most one piece of figures is on its way to a worker: one that has not read the last is left alone, because
+// a worker that is behind has better things to do ($SYS is the first thing that is shed).
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { AclRules } from '#reference-server/access/acl.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+
+export type News =
+  /** Topics under $SYS/ and their new texts. */
+  | { kind: 'system'; topics: [string, string][] }
+  /** The file of topics was read again. */
+  | { kind: 'acl'; acl: AclRules };
+
+/** The main thread's end. */
+export class NewsDesk {
+  /** To be transferred to the worker. */
+  readonly workerPort: MessagePort;
+  readonly #port: MessagePort;
+  readonly #stats: WorkerStats;
+  #told = 0;
+
+  constructor(stats: WorkerStats) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#port.unref();
+    this.workerPort = port2;
+    this.#stats = stats;
+  }
+
+  /** The worker has read all that it was told. */
+  get isUpToDate(): boolean {
+    return this.#stats[STAT.newsRead]! >= this.#told;
+  }
+
+  /** The caller wakes the worker afterwards. */
+  tell(news: News): void {
+    this.#told++;
+    this.#port.postMessage(news);
+  }
+
+  close(): void {
+    this.#port.close();
+  }
+}
+
+/** The worker's end: calls `read` for each piece that came. */
+export function readNews(port: MessagePort, stats: WorkerStats, read: (news: News) => void): void {
+  for (let at = receiveMessageOnPort(port); at; at = receiveMessageOnPort(port)) {
+    read(at.message as News);
+    stats[STAT.newsRead]!++;
+  }
+}
