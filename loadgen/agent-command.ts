@@ -7,8 +7,8 @@ import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { WsarError } from '#core/errors.ts';
 import { readLabEnvironment } from '#core/host/lab-environment.ts';
+import { type AddressBlock, parseSources } from '#loadgen/address-block.ts';
 import { runAgent } from '#loadgen/hosts/agent-session.ts';
-import { type AddressBlock, parseBlock } from '#loadgen/source-plan.ts';
 
 export const command: CommandSpec = {
   name: 'agent',
@@ -21,9 +21,9 @@ export const command: CommandSpec = {
     },
     { flags: '--bus-file <file>', help: 'file with the url of the bus (else WSAR_BUS_URL)' },
     {
-      flags: '--sources <block>',
-      help: 'addresses of this host that connections come from (else as the controller says)',
-      parse: parseBlock,
+      flags: '--sources <list>',
+      help: 'addresses that connections come from: blocks, addresses, interfaces (else as the controller says)',
+      parse: parseSources,
     },
     { flags: '--once', help: 'end after one load' },
   ],
@@ -49,7 +49,7 @@ async function run(context: CommandContext): Promise<ExitCode> {
     busUrl: url,
     lab,
     id: (options['id'] as string | undefined) ?? defaultId(),
-    sources: options['sources'] as AddressBlock | undefined,
+    sources: options['sources'] as AddressBlock[] | undefined,
     isOnce: options['once'] === true,
   });
   return EXIT.ok;

@@ -11,14 +11,15 @@ import {
   parseSizeBytes,
 } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
+import { parseSources } from '#loadgen/address-block.ts';
 import { type ArrivalTrace, readTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
 import { parseNetworkMix } from '#loadgen/network-mix.ts';
+import { parsePorts } from '#loadgen/port-plan.ts';
 import { parseSpike, parseStages } from '#loadgen/rate-plan.ts';
 import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { parseSlowReaders } from '#loadgen/slow-readers.ts';
-import { parseBlock } from '#loadgen/source-plan.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { parseTarget } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
@@ -34,8 +35,9 @@ const KEEP_ALIVE_MS_MAX = 65_535_000;
 export const LOAD_OPTIONS: OptionSpec[] = [
   {
     flags: '--target <url>',
-    help: 'server to load: mqtt:// mqtts:// tcp:// ws:// wss:// http:// (required)',
+    help: 'server to load: mqtt:// mqtts:// tcp:// ws:// wss:// http:// (required); with several ports like :1883-1890',
     parse: parseTarget,
+    repeat: true,
   },
   {
     flags: '--connections <n>',
@@ -141,9 +143,14 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseCount(1, WORKERS_MAX),
   },
   {
-    flags: '--sources <block>',
-    help: 'addresses that connections come from (default: 127.1.0.0/16 for a target on loopback)',
-    parse: parseBlock,
+    flags: '--sources <list>',
+    help: 'addresses that connections come from: blocks, addresses, interfaces (default: 127.1.0.0/16 on loopback)',
+    parse: parseSources,
+  },
+  {
+    flags: '--ports <plan>',
+    help: "source ports: 'explicit', 'window', 'kernel' or 'auto' (default); explicit:20000-29999",
+    parse: parsePorts,
   },
   {
     flags: '--rtt <time>',

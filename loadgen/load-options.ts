@@ -1,13 +1,14 @@
 // What one load is, after the command line has been read and checked: plain data.
 
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { AddressBlock } from '#loadgen/address-block.ts';
 import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { UserNetwork } from '#loadgen/network-mix.ts';
+import type { PortAsk } from '#loadgen/port-plan.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
-import type { AddressBlock } from '#loadgen/source-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
@@ -42,7 +43,9 @@ export interface LoadOptions {
   engine: EngineName | 'auto';
   workers: number;
   /** Where connections come from; undefined = the kernel chooses (targets on other hosts). */
-  sources: AddressBlock | undefined;
+  sources: AddressBlock[] | undefined;
+  /** How their ports are chosen. */
+  ports: PortAsk;
   /** The networks before the clients (engine stack only); undefined = the host's own. */
   network: readonly UserNetwork[] | undefined;
   /** Users who read slowly, part of all, and how much they read. */

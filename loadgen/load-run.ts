@@ -350,6 +350,7 @@ export class LoadRun implements LoadDriver {
       ratePerS: this.#meanRatePerS(steadyS),
       ...costs,
       sourceAddresses: stack === undefined ? kernelAddresses : stackAddresses(stack),
+      portPlan: sources?.kind,
       stack: this.#crew.stackCounts(),
     };
   }

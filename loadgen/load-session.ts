@@ -92,22 +92,8 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   let place: HostsPlace | undefined;
   let exitCode: ExitCode = EXIT.ok;
   try {
-    const { sources } = route;
-    const from = sources === undefined ? undefined : formatIpv4(sourceAddress(sources, 0, 0));
     // HTTP has no login; a server that is not there answers no request.
-    if (!isHttp)
-      await session.probe(() =>
-        probeLogin(
-          {
-            target,
-            wire: options.wire,
-            clientId: uidOf(options.firstUser),
-            from,
-            payloadBytes: options.payloadBytes,
-          },
-          clock,
-        ),
-      );
+    if (!isHttp) await session.probe(target, route);
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     if (options.calibrate) await session.calibrate(signal);
     if (hosts !== undefined) {
@@ -156,10 +142,16 @@ class LoadSession {
     this.#file?.close();
   }
 
-  /** Tries one login; a target that cannot be used gets a report of nothing before the sentence. */
-  async probe(login: () => Promise<void>): Promise<void> {
+  /** Tries a login on every port; a target that cannot be used gets a report of nothing before the sentence. */
+  async probe(target: ResolvedTarget, { sources }: LoadRoute): Promise<void> {
+    const { wire, firstUser, payloadBytes } = this.#options;
+    const address = sources === undefined ? 0 : sourceAddress(sources, 0, 0);
+    const from = address === 0 ? undefined : formatIpv4(address);
+    const clientId = uidOf(firstUser);
     try {
-      await login();
+      for (const port of target.ports) {
+        await probeLogin({ target, port, wire, clientId, from, payloadBytes }, this.#clock);
+      }
     } catch (error) {
       const isOfTarget = error instanceof WsarError && error.code === 'WSAR_ERR_UNREACHABLE';
       if (isOfTarget) this.#report(summarize(emptyResult(this.#options, error), this.#known));

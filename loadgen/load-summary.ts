@@ -17,6 +17,7 @@ import type { LoadOptions } from '#loadgen/load-options.ts';
 import { usersByNetwork } from '#loadgen/network-mix.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { serverWitness } from '#loadgen/server-witness.ts';
+import type { PortPlanKind } from '#loadgen/source-plan.ts';
 import type { StormReport } from '#loadgen/storm-watch.ts';
 import { judge } from '#loadgen/threshold.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
@@ -58,6 +59,8 @@ export interface LoadResult {
   userBytesPerConnection: number;
   /** Addresses that connections came from; 0 = the kernel chose. */
   sourceAddresses: number;
+  /** How their ports were chosen; undefined where that is not ours. */
+  portPlan?: PortPlanKind | undefined;
   /** Whether our own figures fit together; undefined when that cannot be asked. */
   little: LittleCheck | undefined;
   /** TCP sockets of this network namespace, before the first login and at the end of the steady phase. */
@@ -130,6 +133,7 @@ function figuresOf(result: LoadResult) {
     engine: result.engine,
     workers: options.workers,
     seed: options.seed,
+    sourcePorts: result.portPlan ?? null,
     ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
     end: result.end,
     connections: {

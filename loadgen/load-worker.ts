@@ -100,7 +100,9 @@ function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
   const { tls } = plan.wire;
   if (tls !== undefined) return new NetReactor(settleOptions(options), tls);
   const stack = plan.stack === undefined ? {} : { stack: plan.stack };
-  return createReactor({ engine: plan.engine, ...stack, ...options });
+  const window = plan.route.sources?.window;
+  const ports = window === undefined ? {} : { sourcePorts: window };
+  return createReactor({ engine: plan.engine, ...stack, ...ports, ...options });
 }
 
 function populate(

@@ -29,17 +29,18 @@ const LOGIN_TIMEOUT_MS = 10_000;
 const RETURN_STEP_MS = 10;
 /** How often a user tries in a row. */
 const FAILURES_MAX = 30;
-/** Taken sources in a row after which the next try waits like any other. */
+/** Taken sources in a row after which the next try waits like any other: for those that are left to be free. */
 const SOURCES_TAKEN_MAX = 64;
 /** Logins that start in one turn. */
 const LOGINS_PER_TURN = 256;
-/** Somebody has this address and port. */
-const { EADDRINUSE } = constants.errno;
+/** Somebody has this address and port; or has had them, and they are still in TIME_WAIT towards this target. */
+const { EADDRINUSE, EADDRNOTAVAIL } = constants.errno;
 
-/** Where users connect to; without a source plan the kernel chooses where from. */
+/** Where users connect to, and where from. */
 export interface LoginRoute {
   targetAddress: number;
-  targetPort: number;
+  /** User u goes to number u mod their count. */
+  targetPorts: readonly number[];
   sources: SourcePlan | undefined;
   /** Networks that users may be on; one at most: no choice. */
   networks: readonly UserNetwork[];
@@ -107,15 +108,22 @@ export class LoginDesk {
   }
 
   connectFailed(user: number, errno: number): void {
-    const { board, pacer, clock } = this.#parts;
-    if (errno === EADDRINUSE && this.#sourcesTaken < SOURCES_TAKEN_MAX) {
+    const { users, board, pacer, clock } = this.#parts;
+    const isTaken = errno === EADDRINUSE || errno === EADDRNOTAVAIL;
+    if (isTaken) board[BOARD.sourceTaken]!++;
+    if (isTaken && this.#sourcesTaken < SOURCES_TAKEN_MAX) {
       this.#sourcesTaken++;
-      board[BOARD.sourceTaken]!++;
       this.#connect(user);
       return;
     }
     this.#sourcesTaken = 0;
     board[BOARD.lastErrno] = errno;
+    // The target has nothing to do with it: time frees sources, and trying is bounded as always.
+    if (isTaken && users.failures[user]! < FAILURES_MAX - 1) {
+      users.failures[user]!++;
+      this.#again(user);
+      return;
+    }
     pacer.failed(clock.monoUs());
     this.#failed(user);
   }
@@ -172,11 +180,11 @@ export class LoginDesk {
   #connect(user: number): void {
     const { users, reactor, route, board, seed } = this.#parts;
     const attempt = users.attempts[user]!++;
-    const { sources, networks } = route;
+    const { sources, targetPorts, networks } = route;
     const from = users.first + user;
     const conn = reactor.connect({
       remoteAddress: route.targetAddress,
-      remotePort: route.targetPort,
+      remotePort: targetPorts[from % targetPorts.length]!,
       localAddress: sources === undefined ? 0 : sourceAddress(sources, from, attempt),
       localPort: sources === undefined ? 0 : sourcePort(sources, from, attempt),
       network: networks.length < 2 ? 0 : networkOf(networks, seed, from),

@@ -49,6 +49,8 @@ export function refusalText(code: number): string {
 
 export interface ProbePlan {
   target: ResolvedTarget;
+  /** Which of the target's ports. */
+  port: number;
   wire: WirePlan;
   clientId: string;
   /** Source address; undefined = the kernel chooses. */
@@ -61,8 +63,8 @@ export interface ProbePlan {
  * WSAR_ERR_UNREACHABLE with what went wrong, WSAR_ERR_USAGE when `from` is not of this host.
  */
 export async function probeLogin(plan: ProbePlan, clock: Clock): Promise<void> {
-  const { target, wire, from, payloadBytes } = plan;
-  const { address, port } = target;
+  const { target, port, wire, from, payloadBytes } = plan;
+  const { address } = target;
   const socket = new SingleSocket({ address, port, from, tls: wire.tls });
   const layers = createLayers(wire, 1, payloadBytes, payloadBytes + PUBLISH_HEAD_BYTES);
   try {
@@ -75,7 +77,8 @@ export async function probeLogin(plan: ProbePlan, clock: Clock): Promise<void> {
     if (socket.failure?.code === 'EADDRNOTAVAIL' && from !== undefined) throw foreignSource(from);
     const upgrade = layers.find((layer) => layer instanceof WebSocketLayer)?.flaw ?? '';
     const reason = upgrade === '' ? failureText(socket.failure) : upgrade;
-    throw unusable(`${target.text} ${flaw === UNTOLD ? reason : flaw}`);
+    const where = target.ports.length > 1 ? `${target.text} (port ${port})` : target.text;
+    throw unusable(`${where} ${flaw === UNTOLD ? reason : flaw}`);
   } finally {
     socket.abort();
   }

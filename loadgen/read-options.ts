@@ -4,15 +4,16 @@
 import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { AddressBlock } from '#loadgen/address-block.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
+import { type PortAsk, USUAL_PORTS } from '#loadgen/port-plan.ts';
 import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadgen/rate-plan.ts';
 import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
-import type { AddressBlock } from '#loadgen/source-plan.ts';
 import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
-import type { Target } from '#loadgen/target.ts';
+import { mergeTargets, type Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { Framing } from '#loadgen/transport/echo-layer.ts';
 import { USERS_MAX } from '#loadgen/user-packets.ts';
@@ -31,7 +32,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const ratePlan = readRatePlan(given, arrivals, findMax !== undefined);
   const ratePerS = rateSteps(ratePlan)[0]!.ratePerS;
   const firstUser = (given['firstUser'] as number | undefined) ?? 0;
-  const isHttp = (given['target'] as Target | undefined)?.scheme.startsWith('http') === true;
+  const targets = [given['target'] ?? []].flat() as Target[];
+  const isHttp = targets[0]?.scheme.startsWith('http') === true;
   if (ratePerS > 0 && connections < 2 && !isHttp) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
@@ -54,7 +56,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     );
   }
   const cores = Math.max(1, Math.floor(availableParallelism() / 2));
-  const target = required<Target>(given, 'target', '--target mqtt://127.0.0.1:1883');
+  required(given, 'target', '--target mqtt://127.0.0.1:1883');
+  const target = mergeTargets(targets);
   const seed = (given['seed'] as number | undefined) ?? 1;
   const wire = readWire(given, target, seed);
   refuseForHttp(given, wire.isHttp);
@@ -78,7 +81,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     engine: readEngine(given, wire),
     // A worker without users would have nothing to do.
     workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
-    sources: given['sources'] as AddressBlock | undefined,
+    sources: given['sources'] as AddressBlock[] | undefined,
+    ports: (given['ports'] as PortAsk | undefined) ?? USUAL_PORTS,
     network: readNetwork(given),
     slow: (given['slowReaders'] as LoadOptions['slow'] | undefined) ?? NO_SLOW_READERS,
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,

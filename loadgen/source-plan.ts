@@ -1,15 +1,19 @@
-// Where each connection comes from: an explicit source address and port for every user and every
-// attempt, made and checked before anything starts.
+// Where each connection comes from, decided for every user and every attempt before anything starts. Three plans
+// (port-plan.ts chooses):
 //
-// Why explicit: when the kernel has to look for a free port, the search costs ever more as a source
-// address fills (ten times as much past the half of the range), and a quarter of a million users
-// need more ports than one address has. An explicit bind costs the same from the first to the last.
+//   explicit  source address and port of every attempt
+//   window    the address; the kernel chooses the port from a window of its range, step by step
+//   kernel    the address; the kernel chooses the port from its range, first every second one
 //
-// Attempt a of user u uses place (a * users + u) of a wheel of addresses x ports, so no two users
-// ever share one. Where the wheel begins is drawn for each run: a run that follows at once does not
-// meet the TIME_WAIT of the one before.
+// An explicit bind costs the same from the first port to the last. Attempt a of user u uses place (a * users + u) of a
+// wheel of addresses x ports, so no two users ever share one. Where the wheel begins is drawn for each run: a run that
+// follows at once does not meet the TIME_WAIT of the one before. With the other plans users are spread evenly over
+// all addresses, so that each has few ports to look through.
 //
-// Ports that are left out:
+// With several target ports user u goes to port u mod n, and each of them has all sources: a connection is four
+// numbers.
+//
+// Ports that are left out of an explicit plan:
 //   - those somebody listens on (a listener on 0.0.0.0:p blocks an explicit bind to any address),
 //   - below the first unprivileged port,
 //   - net.ipv4.ip_local_port_range: a port that is bound explicitly is skipped by every connect() of this
@@ -17,13 +21,8 @@
 //     where little else is left, its lower half is used.
 
 import { WsarError } from '#core/errors.ts';
-import { formatIpv4, parseIpv4 } from '#core/host/ipv4.ts';
-
-export interface AddressBlock {
-  /** First address, as a number in network order: 0x7f010000 = 127.1.0.0. */
-  address: number;
-  prefixLength: number;
-}
+import type { SourcePorts } from '#core/socket/reactor.ts';
+import { type AddressBlock, formatBlocks, usableAddresses } from '#loadgen/address-block.ts';
 
 /** What the host says about its ports. */
 export interface HostPorts {
@@ -36,97 +35,130 @@ export interface HostPorts {
   unprivilegedMin: number;
 }
 
+export type PortPlanKind = 'explicit' | 'window' | 'kernel';
+
 export interface SourcePlan {
-  /** First address of the block that is used, and how many there are. */
-  addressMin: number;
+  kind: PortPlanKind;
+  /** Addresses, in order; none = the kernel chooses that too. */
+  ranges: readonly { first: number; count: number }[];
   addressCount: number;
-  /** Ports that every address offers. */
+  /** Plan explicit: ports that every address offers. */
   ports: Uint16Array;
+  /** Plan window: what the kernel chooses from. */
+  window: SourcePorts | undefined;
   users: number;
-  /** Where this run begins on the wheel. */
+  /** Ports of the target; user u goes to number u mod this. */
+  targets: number;
+  /** Where this run begins: on the wheel, or among the addresses. */
   offset: number;
 }
 
 /** Fewer ports than this outside the kernel's own range, and its lower half is used too. */
 const OUTSIDE_PORTS_MIN = 8192;
 const PORT_MAX = 65_535;
+const NO_PORTS = new Uint16Array(0);
 
 /**
- * Plans the sources of `users` connections; `runDraw` in [0, 1) places this run on the wheel.
- * @throws WsarError WSAR_ERR_LIMIT when the block has too few ports.
+ * Plans explicit sources of `users` connections; `runDraw` in [0, 1) places this run on the wheel. `range`: ports to
+ * take instead of those that are usual.
+ * @throws WsarError WSAR_ERR_LIMIT when the blocks have too few ports.
  */
 export function planSources(
-  block: AddressBlock,
+  blocks: readonly AddressBlock[],
   users: number,
-  targetPort: number,
+  targetPorts: readonly number[],
   host: HostPorts,
   runDraw: number,
+  range?: SourcePorts,
 ): SourcePlan {
-  const ports = usablePorts(host, targetPort);
-  const blockAddresses = 2 ** (32 - block.prefixLength);
-  // The first and last address of a block are a network's own name and its broadcast.
-  const edge = blockAddresses > 2 ? 1 : 0;
-  const addressCount = blockAddresses - 2 * edge;
+  const ports = usablePorts(host, targetPorts, range);
+  const ranges = blocks.map(usableAddresses);
+  const addressCount = sumCounts(ranges);
   const places = addressCount * ports.length;
-  if (places < users) {
+  const targets = targetPorts.length;
+  if (places * targets < users) {
     throw new WsarError(
       'WSAR_ERR_LIMIT',
-      `${users} connections need as many source ports, and ${formatBlock(block)} has ${places} ` +
-        `(${addressCount} addresses of ${ports.length} ports)`,
-      `take a larger block, for example --sources 127.1.0.0/16, or at most ${places} connections`,
+      `${users} connections need as many source ports, and ${formatBlocks(blocks)} has ${places * targets} ` +
+        `(${addressCount} addresses of ${ports.length} ports${targets > 1 ? ` for ${targets} target ports` : ''})`,
+      `take a larger block, for example --sources 127.1.0.0/16, or at most ${places * targets} connections`,
     );
   }
   const offset = Math.floor(runDraw * places);
-  return { addressMin: block.address + edge, addressCount, ports, users, offset };
+  return {
+    ...{ kind: 'explicit', ranges, addressCount, ports, window: undefined, users, targets, offset },
+  };
 }
 
-/** Source address of an attempt, as a number in network order. */
+/** Plans sources whose ports the kernel chooses; without blocks it chooses the address too. Refuses nothing. */
+export function planChosen(
+  blocks: readonly AddressBlock[],
+  users: number,
+  targets: number,
+  window: SourcePorts | undefined,
+  runDraw: number,
+): SourcePlan {
+  const ranges = blocks.map(usableAddresses);
+  const addressCount = sumCounts(ranges);
+  const kind = window === undefined ? 'kernel' : 'window';
+  const offset = Math.floor(runDraw * addressCount);
+  return { kind, ranges, addressCount, ports: NO_PORTS, window, users, targets, offset };
+}
+
+/** Source address of an attempt, as a number in network order; 0 = the kernel chooses. */
 export function sourceAddress(plan: SourcePlan, user: number, attempt: number): number {
-  return plan.addressMin + Math.floor(place(plan, user, attempt) / plan.ports.length);
+  const { kind, ranges, addressCount, ports } = plan;
+  let index =
+    kind === 'explicit'
+      ? Math.floor(place(plan, user, attempt) / ports.length)
+      : (plan.offset + Math.floor(user / plan.targets)) % addressCount;
+  for (let i = 0; i < ranges.length; i++) {
+    const { first, count } = ranges[i]!;
+    if (index < count) return first + index;
+    index -= count;
+  }
+  return 0;
 }
 
-/** Source port of an attempt. */
+/** Source port of an attempt; 0 = the kernel chooses. */
 export function sourcePort(plan: SourcePlan, user: number, attempt: number): number {
+  if (plan.kind !== 'explicit') return 0;
   return plan.ports[place(plan, user, attempt) % plan.ports.length]!;
 }
 
 /** How many addresses the first attempts of all users come from. */
 export function addressesUsed(plan: SourcePlan): number {
-  const { ports, users, addressCount } = plan;
+  const { kind, ports, addressCount } = plan;
+  const each = Math.ceil(plan.users / plan.targets);
+  if (kind !== 'explicit') return Math.min(addressCount, each);
   const first = plan.offset % ports.length;
-  return Math.min(addressCount, Math.ceil((first + users) / ports.length));
-}
-
-/** '127.1.0.0/16', or one address. */
-export function parseBlock(text: string): AddressBlock {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:\/(\d{1,2}))?$/.exec(text.trim());
-  const bytes = match?.slice(1, 5).map(Number) ?? [];
-  const prefixLength = Number(match?.[5] ?? 32);
-  if (match === null || bytes.some((byte) => byte > 255) || prefixLength > 32) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `'${text}' is no block of IPv4 addresses`,
-      'write it like 127.1.0.0/16',
-    );
-  }
-  const address = parseIpv4(bytes.join('.'));
-  return { address: address - (address % 2 ** (32 - prefixLength)), prefixLength };
-}
-
-function formatBlock(block: AddressBlock): string {
-  return `${formatIpv4(block.address)}/${block.prefixLength}`;
+  return Math.min(addressCount, Math.ceil((first + each) / ports.length));
 }
 
 function place(plan: SourcePlan, user: number, attempt: number): number {
   const places = plan.addressCount * plan.ports.length;
-  return (plan.offset + attempt * plan.users + user) % places;
+  const each = Math.ceil(plan.users / plan.targets);
+  return (plan.offset + attempt * each + Math.floor(user / plan.targets)) % places;
 }
 
-function usablePorts(host: HostPorts, targetPort: number): Uint16Array {
-  const free = (port: number): boolean => port !== targetPort && !host.listening.has(port);
+function sumCounts(ranges: readonly { count: number }[]): number {
+  return ranges.reduce((sum, { count }) => sum + count, 0);
+}
+
+function usablePorts(
+  host: HostPorts,
+  targetPorts: readonly number[],
+  range: SourcePorts | undefined,
+): Uint16Array {
+  const free = (port: number): boolean => !targetPorts.includes(port) && !host.listening.has(port);
   const all = Array.from({ length: PORT_MAX + 1 }, (_, port) => port).slice(
     Math.max(1024, host.unprivilegedMin),
   );
+  if (range !== undefined) {
+    return Uint16Array.from(
+      all.filter((port) => free(port) && port >= range.min && port <= range.max),
+    );
+  }
   const outside = all.filter(
     (port) => free(port) && (port < host.localMin || port > host.localMax),
   );

@@ -6,8 +6,8 @@ import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import { formatIpv4 } from '#core/host/ipv4.ts';
 import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
+import type { AddressBlock } from '#loadgen/address-block.ts';
 import {
-  type AddressBlock,
   addressesUsed,
   type HostPorts,
   planSources,
@@ -55,7 +55,7 @@ export function requireHostTarget(target: ResolvedTarget): void {
 export function planStack(
   block: AddressBlock,
   shares: readonly { count: number }[],
-  targetPort: number,
+  targetPorts: readonly number[],
   network: NetworkMix | undefined,
   runDraw: number,
 ): StackPlan {
@@ -67,7 +67,7 @@ export function planStack(
       network: network === undefined ? undefined : { ...network, seed: network.seed + index },
     })),
     sources: parts.map((part, index) =>
-      planSources(part, shares[index]!.count, targetPort, CLIENT_PORTS, runDraw),
+      planSources([part], shares[index]!.count, targetPorts, CLIENT_PORTS, runDraw),
     ),
   };
 }

@@ -27,7 +27,7 @@ export function summaryTable(summary: LoadSummary): string {
       'ramp',
       `${summary.rampS.toFixed(1)} s`,
       `${count(summary.connectsPerS)} logins/s`,
-      sources(connections.sourceAddresses),
+      sources(summary),
     ),
     row(
       'messages',
@@ -142,8 +142,11 @@ function search({ search: found }: LoadSummary): string[] {
   ];
 }
 
-function sources(addresses: number): string {
-  return addresses === 0 ? '' : `from ${count(addresses)} source address(es)`;
+function sources({ sourcePorts, connections }: LoadSummary): string {
+  const { sourceAddresses } = connections;
+  const ports = sourcePorts === null ? '' : `${sourcePorts} ports`;
+  if (sourceAddresses === 0) return ports;
+  return `from ${count(sourceAddresses)} source address(es)${ports === '' ? '' : `, ${ports}`}`;
 }
 
 function cpu({ cpuUs, cpuUsPerMessage }: LoadSummary): string {

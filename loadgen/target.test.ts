@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { WsarError } from '#core/errors.ts';
-import { parseTarget, resolveTarget } from '#loadgen/target.ts';
+import { mergeTargets, parseTarget, resolveTarget } from '#loadgen/target.ts';
 
 test('targets are read as people write them', () => {
   assert.deepEqual(parseTarget('mqtt://localhost'), {
@@ -9,6 +9,7 @@ test('targets are read as people write them', () => {
     scheme: 'mqtt',
     host: 'localhost',
     port: 1883,
+    ports: [1883],
     path: '',
   });
   assert.equal(parseTarget('mqtt://127.0.0.1:7/').port, 7);
@@ -25,6 +26,25 @@ test('targets are read as people write them', () => {
   ]) {
     assert.throws(() => parseTarget(bad), WsarError, bad);
   }
+});
+
+test('a target may have several ports, named together or one after the other', () => {
+  const { port, ports, text } = parseTarget('mqtt://127.0.0.1:1890,1883-1885,1884');
+  assert.deepEqual([port, ports], [1883, [1883, 1884, 1885, 1890]]);
+  assert.equal(text, 'mqtt://127.0.0.1:1883-1885,1890');
+  assert.deepEqual(parseTarget(text).ports, ports);
+  const merged = mergeTargets(['ws://h:82/a', 'ws://h:80-81/a', 'ws://h:81/a'].map(parseTarget));
+  assert.deepEqual([merged.text, merged.port], ['ws://h:80-82/a', 80]);
+  for (const bad of ['7-', '-7', '9-7', '7,,8', '1-257', '0-3', '65530-65536', '7-8-9']) {
+    assert.throws(() => parseTarget(`tcp://h:${bad}`), WsarError, bad);
+  }
+  const apart = ['mqtt://h:1', 'mqtts://h:2'].map(parseTarget);
+  assert.throws(
+    () => mergeTargets(apart),
+    /mqtts:\/\/h:2 and mqtt:\/\/h:1 differ in more than the port/,
+  );
+  const many = ['tcp://h:1-200', 'tcp://h:201-300'].map(parseTarget);
+  assert.throws(() => mergeTargets(many), /300 target ports are too many/);
 });
 
 test('loopback needs no word; anything else needs its owner', async () => {

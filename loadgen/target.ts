@@ -9,12 +9,18 @@ import { isLoopback, parseIpv4 } from '#core/host/ipv4.ts';
 export const SCHEMES = ['mqtt', 'mqtts', 'ws', 'wss', 'tcp', 'http', 'https'] as const;
 export type Scheme = (typeof SCHEMES)[number];
 
+/** Ports of one target. */
+export const TARGET_PORTS_MAX = 256;
+
 export interface Target {
   /** As people know it: 'mqtt://127.0.0.1:1883'. */
   text: string;
   scheme: Scheme;
   host: string;
+  /** The first of `ports`: where one connection goes. */
   port: number;
+  /** Ports that users are spread over, in rising order. */
+  ports: readonly number[];
   /** '' when none was given; with a leading '/' else. */
   path: string;
 }
@@ -36,9 +42,9 @@ const PORTS: Record<Scheme, number> = {
   https: 443,
 };
 
-/** 'mqtt://HOST[:PORT]' to its parts. Throws WSAR_ERR_USAGE. */
+/** 'mqtt://HOST[:PORT]', 'mqtt://HOST:1883-1890', 'mqtt://HOST:1883,1885' to its parts. Throws WSAR_ERR_USAGE. */
 export function parseTarget(text: string): Target {
-  const match = /^([a-z]+):\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(\/[!-~]*)?$/.exec(
+  const match = /^([a-z]+):\/\/(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(?::([\d,-]+))?(\/[!-~]*)?$/.exec(
     text,
   );
   const scheme = SCHEMES.find((known) => known === match?.[1]);
@@ -51,12 +57,12 @@ export function parseTarget(text: string): Target {
       'write it like mqtt://127.0.0.1:1883, mqtts://, ws://HOST:PORT/PATH, tcp://HOST:PORT or http://; no user',
     );
   }
-  const port = Number(match[3] ?? PORTS[scheme]);
-  if (port < 1 || port > 65_535) {
+  const ports = parsePortList(match[3] ?? String(PORTS[scheme]));
+  if (ports === undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `'${text}' is no target: it has no port`,
-      `write it like ${scheme}://127.0.0.1:7000`,
+      `write it like ${scheme}://127.0.0.1:7000, or with up to ${TARGET_PORTS_MAX} ports :7000-7007`,
     );
   }
   const host = match[2]!;
@@ -64,10 +70,66 @@ export function parseTarget(text: string): Target {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `'${text}' is an IPv6 address, and source addresses are planned in IPv4`,
-      `name the target by an IPv4 address, for example ${scheme}://127.0.0.1:${port}`,
+      `name the target by an IPv4 address, for example ${scheme}://127.0.0.1:${ports[0]}`,
     );
   }
-  return { text: `${scheme}://${host}:${port}${path}`, scheme, host, port, path };
+  return targetOf({ scheme, host, path }, ports);
+}
+
+/** Several --target of one server, whose ports are added up. Throws WSAR_ERR_USAGE for different servers. */
+export function mergeTargets(targets: readonly Target[]): Target {
+  const [first] = targets;
+  const isSame = ({ scheme, host, path }: Target): boolean =>
+    scheme === first!.scheme && host === first!.host && path === first!.path;
+  const other = targets.find((target) => !isSame(target));
+  if (other !== undefined) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `${other.text} and ${first!.text} differ in more than the port`,
+      'run a load for each of them (--first-user keeps their users apart)',
+    );
+  }
+  const ports = [...new Set(targets.flatMap((target) => target.ports))].sort((a, b) => a - b);
+  if (ports.length > TARGET_PORTS_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `${ports.length} target ports are too many`,
+      `at most ${TARGET_PORTS_MAX}`,
+    );
+  }
+  return targetOf(first!, ports);
+}
+
+function targetOf(
+  { scheme, host, path }: Pick<Target, 'scheme' | 'host' | 'path'>,
+  ports: number[],
+): Target {
+  const text = `${scheme}://${host}:${formatPortList(ports)}${path}`;
+  return { text, scheme, host, port: ports[0]!, ports, path };
+}
+
+/** '1883', '1883-1890', '1883,1885-1887', rising; undefined for what is none. */
+function parsePortList(text: string): number[] | undefined {
+  const ports = new Set<number>();
+  for (const part of text.split(',')) {
+    const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part);
+    const [min, max] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])];
+    if (match === null || min < 1 || max > 65_535 || max < min) return undefined;
+    if (ports.size + max - min >= TARGET_PORTS_MAX) return undefined;
+    for (let port = min; port <= max; port++) ports.add(port);
+  }
+  return [...ports].sort((a, b) => a - b);
+}
+
+/** [1883, 1884, 1885, 1890] to '1883-1885,1890'. */
+function formatPortList(ports: readonly number[]): string {
+  const runs: [number, number][] = [];
+  for (const port of ports) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === port - 1) last[1] = port;
+    else runs.push([port, port]);
+  }
+  return runs.map(([min, max]) => (min === max ? String(min) : `${min}-${max}`)).join(',');
 }
 
 /**

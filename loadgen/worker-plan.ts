@@ -102,7 +102,7 @@ export function planWorkers(
       stack: stack?.parts[index],
       route: {
         targetAddress: target.address,
-        targetPort: target.port,
+        targetPorts: target.ports,
         sources,
         networks: options.network ?? [],
       },

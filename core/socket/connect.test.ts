@@ -8,8 +8,10 @@ import { test } from 'node:test';
 import { CLOSE_REASON } from '#core/socket/reactor.ts';
 import { loadLibc } from '#core/socket/ring/libc.ts';
 import { openListeningSocket } from '#core/socket/ring/listening-socket.ts';
+import { whyNoPortWindow } from '#core/socket/ring/port-window.ts';
 import { onEveryEngine } from '#core/socket/test/engine-variant.ts';
 import { LOOPBACK, Subject } from '#core/socket/test/subject.ts';
+import { skipUnless } from '#test/foreign-part.ts';
 
 const { ECONNREFUSED, ECANCELED, EADDRNOTAVAIL } = constants.errno;
 
@@ -87,6 +89,37 @@ onEveryEngine((variant) => {
     await client.until(() => peers.length === 5, 'accept');
     assert.match(peers[4]!, /^127\.1\.2\.4:/);
     client.reactor.abort(anyPort.conn);
+  });
+
+  const noWindow = whyNoPortWindow();
+  test('a window of source ports is used to its last port, and no port beside it', {
+    skip:
+      variant.name === 'net'
+        ? 'node:net has no windows'
+        : skipUnless(noWindow === undefined ? [] : [noWindow], 'see docs/tools/load.md'),
+  }, async (t) => {
+    const window = { min: 40_000 + (process.pid % 1000), max: 40_019 + (process.pid % 1000) };
+    const ports: number[] = [];
+    const server = net.createServer((socket) => {
+      ports.push(socket.remotePort!);
+      socket.on('error', () => {}).resume();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    const { port } = server.address() as net.AddressInfo;
+    const client = new Subject(t, variant, { sourcePorts: window });
+    const from = { localAddress: 0x7f010205 };
+    await Promise.all(Array.from({ length: 20 }, () => client.connect(port, from)));
+    await client.until(() => ports.length === 20, 'accepts');
+    assert.deepEqual(
+      ports.sort((a, b) => a - b),
+      Array.from({ length: 20 }, (_, i) => window.min + i),
+    );
+    const last = client.connectLater({ remotePort: port, ...from });
+    await client.until(() => last.connectErrno !== undefined, 'refusal');
+    assert.equal(last.connectErrno, EADDRNOTAVAIL);
+    await client.connect(port, { ...from, localPort: 20_000 + (process.pid % 10_000) });
   });
 
   test('a source address that is not ours is told with its errno', async (t) => {

@@ -1,7 +1,7 @@
 // The options of a reactor with their defaults filled in and checked: both engines start from these.
 
 import { assert } from '#core/assert.ts';
-import type { ReactorHandler, ReactorOptions } from '#core/socket/reactor.ts';
+import type { ReactorHandler, ReactorOptions, SourcePorts } from '#core/socket/reactor.ts';
 
 /** `ReactorOptions` with nothing left open. `laneSlotsMax` 0 = what the host allows. */
 export interface ReactorSettings {
@@ -19,6 +19,8 @@ export interface ReactorSettings {
   spinUs: number;
   socketSendBytes: number;
   socketReceiveBytes: number;
+  /** Undefined = the kernel's own range. */
+  sourcePorts: SourcePorts | undefined;
 }
 
 const KIB = 1024;
@@ -48,6 +50,7 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
     spinUs: options.spinUs ?? 0,
     socketSendBytes: options.socketSendBytes ?? 0,
     socketReceiveBytes: options.socketReceiveBytes ?? 0,
+    sourcePorts: options.sourcePorts,
   };
   assertCount(settings.capacity, 1, CAPACITY_MAX, 'capacity');
   assertCount(settings.outputBytesMax, 1, 1024 * MIB, 'outputBytesMax');
@@ -63,6 +66,11 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
   assertCount(settings.spinUs, 0, SPIN_US_MAX, 'spinUs');
   assertCount(settings.socketSendBytes, 0, 1024 * MIB, 'socketSendBytes');
   assertCount(settings.socketReceiveBytes, 0, 1024 * MIB, 'socketReceiveBytes');
+  if (settings.sourcePorts !== undefined) {
+    const { min, max } = settings.sourcePorts;
+    assertCount(max, 1, 0xffff, 'sourcePorts.max');
+    assertCount(min, 1, max, 'sourcePorts.min');
+  }
   assertCount(settings.laneSlotsMax, 0, 1 << 20, 'laneSlotsMax');
   return settings;
 }

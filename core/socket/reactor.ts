@@ -54,6 +54,12 @@ export interface ReactorHandler {
   onTurn(nowUs: number): number;
 }
 
+/** Both included. */
+export interface SourcePorts {
+  min: number;
+  max: number;
+}
+
 export interface ReactorOptions {
   handler: ReactorHandler;
   /** Most connections at a time, accepted and connected together. */
@@ -91,6 +97,11 @@ export interface ReactorOptions {
   socketSendBytes?: number;
   /** SO_RCVBUF of every connection, likewise: bounds what the kernel keeps of a peer that we do not read. */
   socketReceiveBytes?: number;
+  /**
+   * Ports that the kernel may choose for a connection of ours without a source port (IP_LOCAL_PORT_RANGE, Linux 6.3;
+   * within net.ipv4.ip_local_port_range). It then walks them one by one instead of every second. Not for net.
+   */
+  sourcePorts?: SourcePorts;
 }
 
 /** What `set` turns while the reactor runs; see ReactorOptions. */

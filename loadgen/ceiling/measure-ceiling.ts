@@ -84,7 +84,7 @@ async function search(
 ): Promise<{ ratePerS: number; limitedBy: SearchResult['limitedBy'] }> {
   const text = `mqtt://127.0.0.1:${port}`;
   const target: ResolvedTarget = {
-    ...{ text, scheme: 'mqtt' as const, host: '127.0.0.1', port, path: '' },
+    ...{ text, scheme: 'mqtt' as const, host: '127.0.0.1', port, ports: [port], path: '' },
     ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
   };
   const options: LoadOptions = {

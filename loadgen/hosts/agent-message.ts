@@ -14,6 +14,7 @@ import type { ClockOffset } from '#loadgen/hosts/clock-offset.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd } from '#loadgen/load-summary.ts';
+import type { PortPlanKind } from '#loadgen/source-plan.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 
 export interface Hello {
@@ -64,6 +65,7 @@ export interface AgentFigures {
   cpuUs: number;
   userBytesPerConnection: number | null;
   sourceAddresses: number;
+  portPlan: PortPlanKind | undefined;
 }
 
 export function toPlainOptions(options: LoadOptions): PlainOptions {

@@ -12,6 +12,7 @@ import { WsarError } from '#core/errors.ts';
 import { hostName } from '#core/host/host-name.ts';
 import { watchLifeline } from '#core/host/lifeline.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import type { AddressBlock } from '#loadgen/address-block.ts';
 import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
 import {
   type AgentAnswer,
@@ -25,7 +26,6 @@ import type { LoadOptions } from '#loadgen/load-options.ts';
 import { planRoute } from '#loadgen/load-route.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
 import type { LoadResult } from '#loadgen/load-summary.ts';
-import type { AddressBlock } from '#loadgen/source-plan.ts';
 import { resolveTarget } from '#loadgen/target.ts';
 
 /** A controller that has not told us to log out by then is gone. */
@@ -36,7 +36,7 @@ export interface AgentPlace {
   lab: string;
   id: string;
   /** Own addresses; undefined = as the controller says. */
-  sources: AddressBlock | undefined;
+  sources: AddressBlock[] | undefined;
   isOnce: boolean;
 }
 
@@ -100,7 +100,7 @@ class AgentLoad {
 
   constructor(
     plan: AgentCommand & { kind: 'plan' },
-    sources: AddressBlock | undefined,
+    sources: AddressBlock[] | undefined,
     clock: Clock,
     signal: AbortSignal,
     answer: (value: AgentAnswer) => void,
@@ -126,7 +126,7 @@ class AgentLoad {
 
   async #run(
     plan: AgentCommand & { kind: 'plan' },
-    sources: AddressBlock | undefined,
+    sources: AddressBlock[] | undefined,
     hostClock: Clock,
     signal: AbortSignal,
   ): Promise<void> {
@@ -193,7 +193,8 @@ class AgentLoad {
       stopTicks();
       await seconds;
     }
-    const { end, counts, rampS, steadyS, sentInSteady, rampCpuUs, cpuUs, sourceAddresses } = result;
+    const { end, counts, rampS, steadyS, sentInSteady, rampCpuUs, cpuUs } = result;
+    const { sourceAddresses, portPlan } = result;
     const bytes = result.userBytesPerConnection;
     this.#answer({
       ...{ kind: 'done', end, counts, histograms: encode(await load.takeSecond()) },
@@ -206,6 +207,7 @@ class AgentLoad {
           rampCpuUs,
           cpuUs,
           sourceAddresses,
+          portPlan,
         },
         userBytesPerConnection: Number.isNaN(bytes) ? null : bytes,
       },

@@ -381,6 +381,7 @@ export class HostsRun implements LoadDriver {
       userBytesPerConnection:
         bytes.length === 0 ? Number.NaN : bytes.reduce((a, b) => a + b, 0) / bytes.length,
       sourceAddresses: sum((figures) => figures.sourceAddresses),
+      portPlan: told[0]?.portPlan,
       stack: undefined,
       little: undefined,
       sockets: { before: undefined, during: undefined },

@@ -1,15 +1,18 @@
 // Sockets of connections for engine epoll: made, watched, connected, closed. TCP_NODELAY, because output leaves
 // in one piece a turn anyway. With an explicit source port SO_REUSEADDR, so that addresses in TIME_WAIT can be
-// used again; with a source address alone IP_BIND_ADDRESS_NO_PORT, so that the port is chosen at connect.
+// used again; with a source address alone IP_BIND_ADDRESS_NO_PORT, so that the port is chosen at connect,
+// and IP_LOCAL_PORT_RANGE when it is to be chosen from other ports than the host's.
 
 import type { EpollCalls } from '#core/socket/epoll/epoll-calls.ts';
 import { EPOLL, type EpollSet } from '#core/socket/epoll/epoll-set.ts';
 import { type ConnectOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import type { ConnectSettings } from '#core/socket/ring/connector.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
-import type { SocketBuffers } from '#core/socket/ring/listening-socket.ts';
+import { portRangeWord } from '#core/socket/ring/port-window.ts';
 import {
   AF_INET,
   IP_BIND_ADDRESS_NO_PORT,
+  IP_LOCAL_PORT_RANGE,
   IPPROTO_TCP,
   SO_RCVBUF,
   SO_REUSEADDR,
@@ -43,7 +46,7 @@ export class EpollSockets {
   readonly #calls: EpollCalls;
   readonly #set: EpollSet;
   readonly #stats: Float64Array;
-  readonly #buffers: SocketBuffers;
+  readonly #settings: ConnectSettings;
   readonly #scratch: Mapping;
   readonly #words: Int32Array;
 
@@ -51,10 +54,10 @@ export class EpollSockets {
     libc: Libc,
     calls: EpollCalls,
     set: EpollSet,
-    buffers: SocketBuffers,
+    settings: ConnectSettings,
     stats: Float64Array,
   ) {
-    this.#buffers = buffers;
+    this.#settings = settings;
     this.#libc = libc;
     this.#calls = calls;
     this.#set = set;
@@ -114,7 +117,10 @@ export class EpollSockets {
     this.#switchOn(fd, IPPROTO_TCP, TCP_NODELAY);
     if (localPort !== 0) this.#switchOn(fd, SOL_SOCKET, SO_REUSEADDR);
     else if (localAddress !== 0) this.#switchOn(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT);
-    const { socketSendBytes, socketReceiveBytes } = this.#buffers;
+    const { socketSendBytes, socketReceiveBytes, sourcePorts } = this.#settings;
+    if (localPort === 0 && sourcePorts !== undefined) {
+      this.#libc.setSocketOption(fd, SOL_IP, IP_LOCAL_PORT_RANGE, portRangeWord(sourcePorts));
+    }
     if (socketSendBytes > 0) {
       this.#libc.setSocketOption(fd, SOL_SOCKET, SO_SNDBUF, socketSendBytes);
     }

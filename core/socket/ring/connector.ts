@@ -4,19 +4,22 @@
 //
 // TCP_NODELAY, because output leaves in one piece a turn anyway. With an explicit source port SO_REUSEADDR,
 // so that addresses in TIME_WAIT can be used again; with a source address alone
-// IP_BIND_ADDRESS_NO_PORT, so that the port is chosen per remote address at connect.
+// IP_BIND_ADDRESS_NO_PORT, so that the port is chosen per remote address at connect, and IP_LOCAL_PORT_RANGE when
+// it is to be chosen from other ports than the host's.
 
 import { CLOSE_REASON, type Conn, type ConnectOptions } from '#core/socket/reactor.ts';
+import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { type ConnectionTable, FLAG, TAG } from '#core/socket/ring/connection-table.ts';
 import type { Connections } from '#core/socket/ring/connections.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
-import type { SocketBuffers } from '#core/socket/ring/listening-socket.ts';
+import { portRangeWord } from '#core/socket/ring/port-window.ts';
 import { SubmitScratch } from '#core/socket/ring/submit-scratch.ts';
 import {
   AF_INET,
   FILE_INDEX_ALLOC,
   IP_BIND_ADDRESS_NO_PORT,
+  IP_LOCAL_PORT_RANGE,
   IPPROTO_TCP,
   OP,
   SO_RCVBUF,
@@ -37,15 +40,22 @@ const HEAD_SOCKET = OP.socket;
 const HEAD_SET_OPTION = OP.uringCmd | LINKED;
 const HEAD_BIND = OP.bind | LINKED;
 const HEAD_CONNECT = OP.connect | (SQE_FIXED_FILE << 8);
-/** Four options, bind, connect. */
-const CHAIN_MAX = 6;
+/** Five options, bind, connect. */
+const CHAIN_MAX = 7;
 const SOCKADDR_BYTES = 16;
-/** A piece of scratch: local address, remote address, and the option values: 1, bytes to send, to receive. */
+/** A piece of scratch: local address, remote address, and the option values: 1, bytes to send, to receive, ports. */
 const REMOTE_OFFSET = 16;
 const ONE_OFFSET = 32;
 const SEND_BYTES_OFFSET = 36;
 const RECEIVE_BYTES_OFFSET = 40;
+const PORTS_OFFSET = 44;
 const PIECE_BYTES = 48;
+
+/** What the sockets of connections are told. */
+export type ConnectSettings = Pick<
+  ReactorSettings,
+  'socketSendBytes' | 'socketReceiveBytes' | 'sourcePorts'
+>;
 
 export class Connector {
   readonly #table: ConnectionTable;
@@ -54,16 +64,16 @@ export class Connector {
   readonly #scratch: SubmitScratch;
   #lane: Lane;
 
-  readonly #buffers: SocketBuffers;
+  readonly #settings: ConnectSettings;
 
   constructor(
     libc: Libc,
-    buffers: SocketBuffers,
+    settings: ConnectSettings,
     table: ConnectionTable,
     lanes: Lane[],
     connections: Connections,
   ) {
-    this.#buffers = buffers;
+    this.#settings = settings;
     this.#table = table;
     this.#lanes = lanes;
     this.#connections = connections;
@@ -140,7 +150,11 @@ export class Connector {
     this.#pushOption(conn, one, IPPROTO_TCP, TCP_NODELAY);
     if (localPort !== 0) this.#pushOption(conn, one, SOL_SOCKET, SO_REUSEADDR);
     else if (localAddress !== 0) this.#pushOption(conn, one, SOL_IP, IP_BIND_ADDRESS_NO_PORT);
-    const { socketSendBytes, socketReceiveBytes } = this.#buffers;
+    const { socketSendBytes, socketReceiveBytes, sourcePorts } = this.#settings;
+    if (localPort === 0 && sourcePorts !== undefined) {
+      this.#scratch.words[(piece + PORTS_OFFSET) >>> 2] = portRangeWord(sourcePorts);
+      this.#pushOption(conn, piece + PORTS_OFFSET, SOL_IP, IP_LOCAL_PORT_RANGE);
+    }
     if (socketSendBytes > 0) {
       this.#scratch.words[(piece + SEND_BYTES_OFFSET) >>> 2] = socketSendBytes;
       this.#pushOption(conn, piece + SEND_BYTES_OFFSET, SOL_SOCKET, SO_SNDBUF);

@@ -99,6 +99,8 @@ export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 /** The port is chosen at connect, per remote address, not at bind. */
 export const IP_BIND_ADDRESS_NO_PORT = 24;
+/** The ports that one socket may be given: u32, upper bound in the high half (6.3). */
+export const IP_LOCAL_PORT_RANGE = 51;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
