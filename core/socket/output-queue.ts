@@ -46,7 +46,7 @@ export abstract class OutputQueue {
 
   /** Bytes queued or in flight. */
   bytes(conn: Conn): number {
-    return this.slab.bytes[conn]!;
+    return this.slab.bytesOf(conn);
   }
 
   /** Queues a copy; false when a bound refuses it. The connection is open or connecting. */
@@ -55,7 +55,7 @@ export abstract class OutputQueue {
     const count = end - start;
     const { stats } = this;
     const fits =
-      this.slab.bytes[conn]! + count <= this.settings.outputBytesMax &&
+      this.slab.bytesOf(conn) + count <= this.settings.outputBytesMax &&
       stats[STAT.outputBytes]! + count <= this.settings.outputBytesTotalMax &&
       this.slab.append(conn, bytes, start, end);
     if (!fits) {
@@ -72,7 +72,7 @@ export abstract class OutputQueue {
     const { flags, nextToFlush } = this.#table;
     const now = flags[conn]!;
     const waits = (now & (this.#waitFlags | LIFE.listedToFlush)) !== 0;
-    if (waits || (now & LIFE.open) === 0 || this.slab.bytes[conn] === 0) return;
+    if (waits || (now & LIFE.open) === 0 || this.slab.bytesOf(conn) === 0) return;
     if (this.settings.flush === 'immediate') {
       this.sendNow(conn);
       return;
@@ -114,7 +114,7 @@ export abstract class OutputQueue {
   /** True once when a refused sender has to be told that its output is empty now. */
   takeDrain(conn: Conn): boolean {
     const { flags } = this.#table;
-    if ((flags[conn]! & LIFE.owesDrain) === 0 || this.slab.bytes[conn] !== 0) return false;
+    if ((flags[conn]! & LIFE.owesDrain) === 0 || this.slab.bytesOf(conn) !== 0) return false;
     flags[conn]! &= ~LIFE.owesDrain;
     return (flags[conn]! & CANNOT_SEND) === 0;
   }
@@ -150,7 +150,7 @@ export abstract class OutputQueue {
     const { flags } = this.#table;
     this.stats[STAT.sendRefused]!++;
     flags[conn]! |= LIFE.owesDrain;
-    if (this.slab.bytes[conn] !== 0 || (flags[conn]! & LIFE.listedStarved) !== 0) return;
+    if (this.slab.bytesOf(conn) !== 0 || (flags[conn]! & LIFE.listedStarved) !== 0) return;
     flags[conn]! |= LIFE.listedStarved;
     this.#starved.push(conn);
   }

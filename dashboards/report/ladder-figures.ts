@@ -63,7 +63,7 @@ function memory(steps: readonly LadderStep[]): FigureTable {
   return {
     title: 'Memory',
     note:
-      "B/user: growth of the resident memory of server and clients (theirs from nothing), of the kernel's slabs, and " +
+      "B/user: growth of the resident memory of server and clients while all logged in, of the kernel's slabs, and " +
       'fall of MemFree, which is everything together. Sockets left over: after the step, beyond those before it.',
     columns: [
       ...['users', 'clients', 'server B/user', 'client B/user', 'kernel B/user', 'all B/user'],

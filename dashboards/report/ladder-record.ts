@@ -52,7 +52,7 @@ export interface LadderStep {
   loginSlices: LoginSlice[];
   serverCpuUsPerLogin: number | null;
   loadCpuUsPerLogin: number | null;
-  /** Growth for one user: of the resident memory of server and generator, of the kernel's slabs. */
+  /** Growth for one user while all logged in: of the resident memory of server and generator, of the slabs. */
   serverBytesPerUser: number | null;
   loadBytesPerUser: number | null;
   kernelBytesPerUser: number | null;

@@ -45,7 +45,7 @@ export interface StepContext {
 
 type StepMemory = Pick<
   LadderStep,
-  'serverBytesPerUser' | 'loadBytesPerUser' | 'kernelBytesPerUser' | 'freeBytesPerUser' | 'slabs'
+  'serverBytesPerUser' | 'kernelBytesPerUser' | 'freeBytesPerUser' | 'slabs'
 >;
 
 interface Held {
@@ -103,7 +103,7 @@ class Step {
     offerToKernel(load.pid);
     const inMs = await this.#logIn();
     const login = loginFigures(this.#rows(loadStartMs, inMs ?? this.#nowMs()), this.#users);
-    const memory = this.#memoryNow(server, load, serverBytes);
+    const memory = this.#memoryNow(server, serverBytes);
     const held = inMs === null ? null : await this.#hold();
     const ended = this.#endOf(held, server, load);
     const counts = this.#counts();
@@ -254,16 +254,13 @@ class Step {
     return freeBytes < this.#context.ladder.stop.freeBytesMin;
   }
 
-  #memoryNow(server: Part, load: Part, serverBytes: number | null): StepMemory {
+  #memoryNow(server: Part, serverBytes: number | null): StepMemory {
     const now = readHostMemory();
     const before = this.#memoryBefore;
     const each = (after: number | null, first: number | null): number | null =>
       after === null || first === null ? null : (after - first) / this.#users;
-    const isOneProcess = this.#planned.clients.virtualHosts === 0;
     return {
       serverBytesPerUser: each(readResidentBytes(server.pid), serverBytes),
-      // A generator without users is not there to be measured: all it has counts.
-      loadBytesPerUser: isOneProcess ? each(readResidentBytes(load.pid), 0) : null,
       kernelBytesPerUser: each(now.slabBytes, before.slabBytes),
       slabs: slabGrowth(this.#slabsBefore, readSlabs(), this.#users),
       freeBytesPerUser: each(before.freeBytes, now.freeBytes),

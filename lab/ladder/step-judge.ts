@@ -35,15 +35,18 @@ export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
 }
 
 /** The totals of the generator, from the last line that it printed. */
-export function summaryOf(line: string): Pick<LadderStep, 'messages' | 'clientAddresses'> {
+export function summaryOf(
+  line: string,
+): Pick<LadderStep, 'messages' | 'clientAddresses' | 'loadBytesPerUser'> {
   try {
-    const { messages, connections } = JSON.parse(line);
+    const { messages, connections, userBytesPerConnection } = JSON.parse(line);
     const { sent, received, lost, errors, unmatched } = messages;
     return {
       messages: { sent, received, lost, errors, duplicates: unmatched },
       clientAddresses: connections.sourceAddresses,
+      loadBytesPerUser: userBytesPerConnection ?? null,
     };
   } catch {
-    return { messages: null, clientAddresses: null }; // It was killed before it had a summary.
+    return { messages: null, clientAddresses: null, loadBytesPerUser: null }; // It was killed before it had a summary.
   }
 }

@@ -5,6 +5,9 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '#core/clock/clock.ts';
+import { CLOSE_REASON } from '#core/socket/reactor.ts';
+import { ConnectionTable } from '#core/socket/ring/connection-table.ts';
+import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 import {
   encodeConnect,
   encodePuback,
@@ -76,6 +79,60 @@ test('a connected idle session takes at most 150 bytes of typed arrays', (t) => 
   t.diagnostic(`${connectionBytes} bytes a connection, ${userBytes} bytes a user`);
   assert.ok(connectionBytes > 20 && userBytes > 20, 'the measurement sees the tables');
   assert.ok(connectionBytes + userBytes <= 150, `${connectionBytes} + ${userBytes}`);
+});
+
+/** Bytes of the reactor's tables for a connection: engine ring, the deadline of its login included. */
+function reactorBytes(): number {
+  const rows = 8192;
+  const tables = (capacity: number): number => {
+    const before = arrayBufferBytes();
+    const wheel = new TimerWheel(capacity, 0);
+    wheel.set(0, 0, 100);
+    built.push(new ConnectionTable(capacity), wheel);
+    return arrayBufferBytes() - before;
+  };
+  // And the first chunk of its output (core/socket/ring/output-slab.ts).
+  return (tables(2 * rows) - tables(rows)) / rows + Int32Array.BYTES_PER_ELEMENT;
+}
+
+test('100,000 sessions take at most 150 bytes each while connected, and at most 100 while away', {
+  skip: process.platform === 'linux' ? false : 'resident memory is read from Linux',
+}, (t) => {
+  const count = 100_000;
+  const { edge, home, stats } = build(2 * count, 4 * count);
+  const packet = new Uint8Array(200);
+  let named = 0;
+  const logIn = (conn: number): void => {
+    edge.onAccept(conn);
+    const clientId = String(491_700_000_000 + named++);
+    const end = encodeConnect(packet, 0, { clientId, keepAliveS: 60, cleanSession: false });
+    edge.onData(conn, packet, 0, end);
+    edge.onData(conn, packet, 0, encodeSubscribe(packet, 0, 1, [`m/${clientId}`], 1));
+  };
+  const comeAndGo = (conn: number): void => {
+    logIn(conn);
+    edge.onClose(conn, CLOSE_REASON.orderly);
+  };
+  /** Growth of the resident memory for one of `count` calls; pages that were never touched do not count. */
+  const grownBytes = (each: (conn: number) => void, first: number): number => {
+    arrayBufferBytes();
+    const before = process.memoryUsage.rss();
+    for (let conn = first; conn < first + count; conn++) each(conn);
+    edge.onTurn(0);
+    arrayBufferBytes();
+    return (process.memoryUsage.rss() - before) / count;
+  };
+  // Code is compiled and the tables of few are there before what is measured.
+  for (let conn = 0; conn < 20_000; conn++) comeAndGo(conn);
+  const away = grownBytes(() => comeAndGo(0), 0);
+  const connected = grownBytes(logIn, 20_000) + reactorBytes();
+  edge.onTurn(0);
+  t.diagnostic(`${connected.toFixed(1)} bytes connected, ${away.toFixed(1)} away`);
+  assert.equal(stats[STAT.sessions], count);
+  assert.equal(home.users.count, 2 * count + 20_000);
+  assert.ok(away > 40 && connected > away, 'the measurement sees the tables');
+  assert.ok(connected <= 150, `${connected} bytes of a connected session`);
+  assert.ok(away <= 100, `${away} bytes of one that is away`);
 });
 
 test('20,000 logged-in sessions leave nothing on the heap', () => {

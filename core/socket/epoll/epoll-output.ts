@@ -54,7 +54,7 @@ export class EpollOutput extends OutputQueue {
   /** Hands the socket all it takes. No handler is called: what must be told is listed to be tended. */
   protected send(conn: Conn): void {
     const table = this.#table;
-    while (this.slab.bytes[conn]! > 0) {
+    while (this.slab.bytesOf(conn) > 0) {
       const result = this.#sendOnce(conn);
       if (result >= 0) {
         this.sent(conn, result);

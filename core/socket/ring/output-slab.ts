@@ -2,8 +2,9 @@
 // without output holds none. A connection's chunks form a queue; bytes are appended at the end of the last
 // chunk and sent from the start of the first, also while an earlier part of the same chunk is in flight.
 //
-// Memory: virtual from the start, real as chunks are first used; freed chunks are reused last-in first-out,
-// so it stays at the high-water mark. Allocates nothing after construction.
+// Memory: 4 bytes a connection, which name its first chunk; what else is known of a queue stands beside that
+// chunk. Virtual from the start, real as chunks are first used; freed chunks are reused last-in first-out, so
+// it stays at the high-water mark. Allocates nothing after construction.
 
 import { copyBytes } from '#core/socket/copy-bytes.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
@@ -15,14 +16,14 @@ const SPARE_CHUNKS_MAX = 131_072;
 const NONE = -1;
 
 export class OutputSlab {
-  /** Bytes queued per connection. */
-  readonly bytes: Uint32Array;
   readonly address: number;
   readonly #mapping: Mapping;
   readonly #memory: Buffer;
-  /** First and last chunk of each connection, plus one; 0 = none. */
+  /** First chunk of each connection, plus one; 0 = none. */
   readonly #first: Int32Array;
+  /** By the first chunk of a queue: its last one, and all bytes of the queue. */
   readonly #last: Int32Array;
+  readonly #bytes: Uint32Array;
   readonly #next: Int32Array;
   readonly #start: Uint16Array;
   readonly #end: Uint16Array;
@@ -37,19 +38,26 @@ export class OutputSlab {
     this.#mapping = libc.mapMemory(chunks * CHUNK_BYTES);
     this.address = this.#mapping.address;
     this.#memory = Buffer.from(this.#mapping.buffer);
-    this.bytes = new Uint32Array(capacity);
     this.#first = new Int32Array(capacity);
-    this.#last = new Int32Array(capacity);
+    this.#last = new Int32Array(chunks);
+    this.#bytes = new Uint32Array(chunks);
     this.#next = new Int32Array(chunks);
     this.#start = new Uint16Array(chunks);
     this.#end = new Uint16Array(chunks);
     this.#freeCount = chunks;
   }
 
+  /** Bytes queued for a connection. */
+  bytesOf(conn: number): number {
+    const first = this.#first[conn]! - 1;
+    return first === NONE ? 0 : this.#bytes[first]!;
+  }
+
   /** Appends a copy; false (and nothing appended) when no chunks are left. */
   append(conn: number, source: Uint8Array, start: number, end: number): boolean {
     const count = end - start;
-    let chunk = this.#last[conn]! - 1;
+    const first = this.#first[conn]! - 1;
+    let chunk = first === NONE ? NONE : this.#last[first]!;
     const room = chunk === NONE ? 0 : CHUNK_BYTES - this.#end[chunk]!;
     if (count > room && Math.ceil((count - room) / CHUNK_BYTES) > this.#freeCount) return false;
     let from = start;
@@ -61,7 +69,7 @@ export class OutputSlab {
       this.#end[chunk] = at + piece;
       from += piece;
     }
-    this.bytes[conn]! += count;
+    if (count > 0) this.#bytes[this.#first[conn]! - 1]! += count;
     return true;
   }
 
@@ -78,20 +86,23 @@ export class OutputSlab {
   }
 
   hasManyChunks(conn: number): boolean {
-    return this.#first[conn] !== this.#last[conn];
+    const first = this.#first[conn]! - 1;
+    return first !== NONE && first !== this.#last[first];
   }
 
   /** Writes up to `countMax` iovecs { address u64, length u64 } into `words` from `at`; returns how many. */
   writeVectors(conn: number, words: Int32Array, at: number, countMax: number): number {
     let count = 0;
-    for (let chunk = this.#first[conn]! - 1; chunk !== NONE && count < countMax; count++) {
+    const first = this.#first[conn]! - 1;
+    const last = first === NONE ? NONE : this.#last[first]!;
+    for (let chunk = first; chunk !== NONE && count < countMax; count++) {
       const address = this.address + chunk * CHUNK_BYTES + this.#start[chunk]!;
       const word = at + count * 4;
       words[word] = address;
       words[word + 1] = address / 0x100000000;
       words[word + 2] = this.#end[chunk]! - this.#start[chunk]!;
       words[word + 3] = 0;
-      chunk = chunk === this.#last[conn]! - 1 ? NONE : this.#next[chunk]!;
+      chunk = chunk === last ? NONE : this.#next[chunk]!;
     }
     return count;
   }
@@ -104,19 +115,18 @@ export class OutputSlab {
       const held = this.#end[chunk]! - this.#start[chunk]!;
       if (left < held) {
         this.#start[chunk]! += left;
-        break;
+        this.#bytes[chunk]! -= left;
+        return;
       }
       left -= held;
       this.#freeFirst(conn);
     }
-    this.bytes[conn]! -= count;
   }
 
   /** Drops everything queued; returns how many bytes that was. */
   drop(conn: number): number {
-    const count = this.bytes[conn]!;
+    const count = this.bytesOf(conn);
     while (this.#first[conn] !== 0) this.#freeFirst(conn);
-    this.bytes[conn] = 0;
     return count;
   }
 
@@ -131,19 +141,28 @@ export class OutputSlab {
     this.#freeCount--;
     this.#start[chunk] = 0;
     this.#end[chunk] = 0;
-    if (this.#last[conn] === 0) this.#first[conn] = chunk + 1;
-    else this.#next[this.#last[conn]! - 1] = chunk;
-    this.#last[conn] = chunk + 1;
+    const first = this.#first[conn]! - 1;
+    if (first === NONE) {
+      this.#first[conn] = chunk + 1;
+      this.#last[chunk] = chunk;
+      this.#bytes[chunk] = 0;
+    } else {
+      this.#next[this.#last[first]!] = chunk;
+      this.#last[first] = chunk;
+    }
     return chunk;
   }
 
   #freeFirst(conn: number): void {
     const chunk = this.#first[conn]! - 1;
-    if (this.#first[conn] === this.#last[conn]) {
+    const last = this.#last[chunk]!;
+    if (chunk === last) {
       this.#first[conn] = 0;
-      this.#last[conn] = 0;
     } else {
-      this.#first[conn] = this.#next[chunk]! + 1;
+      const next = this.#next[chunk]!;
+      this.#first[conn] = next + 1;
+      this.#last[next] = last;
+      this.#bytes[next] = this.#bytes[chunk]! - (this.#end[chunk]! - this.#start[chunk]!);
     }
     this.#next[chunk] = this.#free;
     this.#free = chunk;
