@@ -37,6 +37,10 @@ export const COMMANDS: Record<string, { file: string; summary: string; isLean?: 
     file: 'lab/gate-command.ts',
     summary: 'turn the comparison of two runs into an exit code',
   },
+  'plan-fleet': {
+    file: 'lab/plan-fleet-command.ts',
+    summary: 'compute from a recorded ladder how many hosts a population needs',
+  },
   doctor: { file: 'lab/doctor-command.ts', summary: 'say what this host can do and what it lacks' },
   store: {
     file: 'dashboards/store-command.ts',

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   parseCount,
+  parseCountList,
   parseDurationMs,
+  parseFactor,
   parseHostPort,
   parseRatePerS,
   parseRatio,
@@ -23,6 +25,8 @@ test('quantities are read with their units', () => {
   assert.equal(parseRatio('3 %'), 0.03);
   assert.equal(parseRatio('0.5'), 0.5);
   assert.equal(parseCount(1, 10_000_000)('2_000_000'), 2_000_000);
+  assert.equal(parseFactor('2.08'), 2.08);
+  assert.deepEqual(parseCountList(3, 1e12)('250k, 2.5M,1B'), [250_000, 2_500_000, 1e9]);
   assert.deepEqual(parseHostPort('1883'), { host: '127.0.0.1', port: 1883 });
   assert.deepEqual(parseHostPort('[::1]:80'), { host: '::1', port: 80 });
 });
@@ -39,6 +43,18 @@ const refusals: [string, () => unknown, string][] = [
   ['rate as number', () => parseRatePerS('5000'), "'5000' has no unit"],
   ['fraction as count', () => parseCount(1, 5)('1.5'), "'1.5' is not a whole number from 1 to 5"],
   ['empty count', () => parseCount(0, 5)(''), "'' is not a whole number from 0 to 5"],
+  ['factor of nothing', () => parseFactor('0'), "'0' is not above zero"],
+  [
+    'too many counts',
+    () => parseCountList(1, 100)('1,2'),
+    "'1,2' is not a list of whole numbers from 1 to 100",
+  ],
+  [
+    'half a connection',
+    () => parseCountList(2, 1e6)('0.5k,1.5'),
+    "'0.5k,1.5' is not a list of whole numbers from 1 to 1000000",
+  ],
+  ['a count with an unknown unit', () => parseCountList(2, 1e9)('10Q'), "'10Q' is not a count"],
   ['port too high', () => parseHostPort('127.0.0.1:70000'), "'127.0.0.1:70000' is not HOST:PORT"],
 ];
 

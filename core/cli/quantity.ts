@@ -13,6 +13,7 @@ const SIZE_BYTES: Record<string, number> = {
   MiB: 1024 ** 2,
   GiB: 1024 ** 3,
 };
+const COUNT: Record<string, number> = { '': 1, k: 1e3, M: 1e6, B: 1e9 };
 const RATE_PER_S: Record<string, number> = { '/s': 1, '/min': 1 / 60, '/h': 1 / 3600 };
 
 /** '30s', '1.5 m', '250ms' to milliseconds. */
@@ -47,6 +48,27 @@ export function parseCount(min: number, max: number): (text: string) => number {
       );
     }
     return value;
+  };
+}
+
+/** A plain number above zero, as '2.08'. */
+export function parseFactor(text: string): number {
+  const value = withUnit(text, { '': 1 }, 'a number', '2, 0.5');
+  if (value > 0) return value;
+  throw new WsarError('WSAR_ERR_USAGE', `'${text}' is not above zero`, 'give a number above zero');
+}
+
+/** '10M,100M,1B': whole numbers of at most `max`, at most `listMax` of them; '_' may group digits. */
+export function parseCountList(listMax: number, max: number): (text: string) => number[] {
+  const isCount = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= max;
+  return (text) => {
+    const counts = text.split(',').map((part) => withUnit(part, COUNT, 'a count', '250k, 10M, 1B'));
+    if (counts.length <= listMax && counts.every(isCount)) return counts;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is not a list of whole numbers from 1 to ${max}`,
+      `give at most ${listMax}, as in 10M,100M,1B`,
+    );
   };
 }
 

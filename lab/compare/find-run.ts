@@ -4,12 +4,29 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
+import { LADDER_SCHEMA, type LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { RECORD_SCHEMA, type RunRecord } from '#dashboards/report/run-record.ts';
 import { RECORD_FILE } from '#lab/run/run-folder.ts';
 
-/** @throws WsarError WSAR_ERR_USAGE when there is no such run, WSAR_ERR_FILE when it is no record. */
+/** What a comparison reads of a record. */
+const RUN_KEYS = ['workload', 'turned', 'design', 'host', 'blocks', 'metrics', 'verdict'] as const;
+/** What a fleet plan reads of a record. */
+const LADDER_KEYS = ['plan', 'engines', 'steps', 'host'] as const;
+
+/**
+ * The record of an experiment.
+ * @throws WsarError WSAR_ERR_USAGE when there is no such run, WSAR_ERR_FILE when it is no such record.
+ */
 export function findRun(name: string): RunRecord {
-  return readRecord(pathOf(name));
+  return readRecord<RunRecord>(pathOf(name), RECORD_SCHEMA, RUN_KEYS);
+}
+
+/** The record of a ladder; throws as `findRun` does. */
+export function findLadder(name: string): LadderRecord {
+  const file = pathOf(name);
+  const record = readRecord<LadderRecord>(file, LADDER_SCHEMA, LADDER_KEYS);
+  if (Array.isArray(record.steps)) return record;
+  throw notARecord(file, LADDER_SCHEMA, 'its steps are no list');
 }
 
 function pathOf(name: string): string {
@@ -31,28 +48,35 @@ function pathOf(name: string): string {
   );
 }
 
-function readRecord(file: string): RunRecord {
-  let record: Partial<RunRecord> | null;
+function readRecord<T extends { schema: string }>(
+  file: string,
+  schema: string,
+  needed: readonly (keyof T)[],
+): T {
+  let record: Partial<T> | null;
   try {
-    record = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunRecord> | null;
+    record = JSON.parse(readFileSync(file, 'utf8')) as Partial<T> | null;
   } catch (error) {
-    throw notARecord(file, (error as Error).message, error);
+    throw notARecord(file, schema, (error as Error).message, error);
   }
-  if (record?.schema !== RECORD_SCHEMA) {
+  if (record?.schema !== schema) {
     throw notARecord(
       file,
-      `its schema is ${JSON.stringify(record?.schema)}, not '${RECORD_SCHEMA}'`,
+      schema,
+      `its schema is ${JSON.stringify(record?.schema)}, not '${schema}'`,
     );
   }
-  const lacking = NEEDED.filter((key) => typeof record[key] !== 'object' || record[key] === null);
-  if (lacking.length > 0) throw notARecord(file, `it lacks ${lacking.join(', ')}`);
-  return record as RunRecord;
+  const lacking = needed.filter((key) => typeof record[key] !== 'object' || record[key] === null);
+  if (lacking.length > 0) throw notARecord(file, schema, `it lacks ${lacking.join(', ')}`);
+  return record as T;
 }
 
-/** What a comparison reads of a record. */
-const NEEDED = ['workload', 'turned', 'design', 'host', 'blocks', 'metrics', 'verdict'] as const;
-
-function notARecord(file: string, reason: string, cause?: unknown): WsarError {
-  const hint = `name a folder that wsar run made, or its ${RECORD_FILE}`;
-  return new WsarError('WSAR_ERR_FILE', `${file} is no record of a run: ${reason}`, hint, cause);
+function notARecord(file: string, schema: string, reason: string, cause?: unknown): WsarError {
+  const what = schema === LADDER_SCHEMA ? 'ladder' : 'run';
+  const hint =
+    what === 'ladder'
+      ? `name a folder that wsar run made of a ladder (npm run ladder), or its ${RECORD_FILE}`
+      : `name a folder that wsar run made, or its ${RECORD_FILE}`;
+  const message = `${file} is no record of a ${what}: ${reason}`;
+  return new WsarError('WSAR_ERR_FILE', message, hint, cause);
 }
