@@ -60,7 +60,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const target = mergeTargets(targets);
   const seed = (given['seed'] as number | undefined) ?? 1;
   const wire = readWire(given, target, seed);
-  refuseForHttp(given, wire.isHttp);
+  refuseForHttp(given, target);
+  refuseForStack(given);
   return {
     target,
     wire,
@@ -152,8 +153,15 @@ function readHosts(given: Record<string, unknown>, connections: number): LoadOpt
   }
   if (connections < count)
     refuse(`${connections} users are fewer than ${count} hosts`, 'take more');
-  const single = ['findMax', 'calibrate'].find((name) => given[name] !== undefined);
-  if (single !== undefined) refuse('--find-max and --calibrate are for one host', 'leave them out');
+  if (given['findMax'] !== undefined) {
+    refuse('--find-max is for one host: agents keep the rate that they began with', 'leave it out');
+  }
+  if (given['calibrate'] !== undefined) {
+    refuse('--calibrate measures the generator of one host', 'leave it out, or take one host');
+  }
+  if (virtual !== undefined && given['sources'] !== undefined) {
+    refuse('virtual hosts have addresses of their own', 'leave --sources out');
+  }
   if ((given['arrivals'] as Arrivals | undefined)?.trace !== undefined) {
     refuse('a trace cannot be sent to agents', 'take another process, or one host');
   }
@@ -162,24 +170,40 @@ function readHosts(given: Record<string, unknown>, connections: number): LoadOpt
 }
 
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
-function refuseForHttp(given: Record<string, unknown>, isHttp: boolean): void {
+function refuseForHttp(given: Record<string, unknown>, target: Target): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  if (!target.scheme.startsWith('http')) {
+    if (given['upload'] !== undefined) refuse('--upload is for http:// targets', 'take --payload');
+    return;
+  }
   const population = [
-    ...['scenario', 'storm', 'return'],
-    ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'payload'],
+    ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
+    ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
-  if (isHttp && wrong !== undefined) {
+  if (wrong !== undefined) {
     const option = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
+    refuse(
       `--${option} is not for http:// targets`,
       'autocannon sends there; leave the option out',
     );
   }
-  if (!isHttp && given['upload'] !== undefined) {
-    throw new WsarError('WSAR_ERR_USAGE', '--upload is for http:// targets', 'take --payload');
+  if (target.ports.length > 1) {
+    refuse(`${target.text} has several ports, and autocannon sends to one`, 'name one port');
   }
+}
+
+/** What engine stack has not. Throws WSAR_ERR_USAGE. */
+function refuseForStack(given: Record<string, unknown>): void {
+  if (given['engine'] !== 'stack' || given['ports'] === undefined) return;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    '--ports is for kernel sockets: clients of engine stack have all ports of their addresses',
+    'leave it out',
+  );
 }
 
 function readWire(given: Record<string, unknown>, target: Target, seed: number): WirePlan {

@@ -25,6 +25,7 @@ import type { HostsReport, LoadDriver, PhaseName } from '#loadgen/load-driver.ts
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
 import { isChanging, plannedMessages, rateAt } from '#loadgen/rate-plan.ts';
+import { StormWatch } from '#loadgen/storm-watch.ts';
 import { type Counts, createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
 export type LossPolicy = 'abort' | 'degrade' | 'replace';
@@ -61,6 +62,7 @@ export class HostsRun implements LoadDriver {
   readonly #members: HostMember[] = [];
   readonly #spares: string[] = [];
   readonly #total = createTimings();
+  readonly #storms: StormWatch;
   #second = createTimings();
   #startUs = Number.NaN;
   #isFinished = false;
@@ -70,6 +72,7 @@ export class HostsRun implements LoadDriver {
 
   constructor(parts: HostsRunParts) {
     this.#parts = parts;
+    this.#storms = new StormWatch(parts.options.storms);
   }
 
   get ratePerS(): number {
@@ -135,10 +138,12 @@ export class HostsRun implements LoadDriver {
       this.#start();
       this.phase = 'steady';
       onPhase('steady', clock.wallMs());
-      await this.#until(
-        () => this.#nowUs() >= this.#startUs + options.durationMs * 1000 || this.#isFinished,
-        Number.POSITIVE_INFINITY,
-      );
+      await this.#until(() => {
+        const us = this.#nowUs() - this.#startUs;
+        // Agents tell once a second: what is seen of a storm is that exact.
+        this.#storms.look(us / 1000, this.counts());
+        return us >= options.durationMs * 1000 || this.#isFinished;
+      }, Number.POSITIVE_INFINITY);
       endUs = Math.min(this.#nowUs(), this.#startUs + options.durationMs * 1000);
     }
     this.phase = 'end';
@@ -387,6 +392,7 @@ export class HostsRun implements LoadDriver {
       sockets: { before: undefined, during: undefined },
       lostUsers: Math.max(0, lostUsers - regained),
       hosts: this.hosts,
+      storms: this.#storms.reports,
     };
   }
 }

@@ -8,9 +8,11 @@ import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import type { Row } from '#core/metric/row.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { clockOffset } from '#loadgen/hosts/clock-offset.ts';
+import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import { segmentHash, segmentOf } from '#loadgen/hosts/segment.ts';
 import { whyNoVirtualHosts } from '#loadgen/hosts/virtual-hosts.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { isCutOff } from '#loadgen/storm.ts';
 import { type RunningCommand, startWsar } from '#test/command.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 
@@ -68,18 +70,20 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** A load by three virtual hosts, one of which is killed when messages flow (or none). */
-async function loadWithDeath(t: TestContext, ...more: string[]) {
+/** A load by three virtual hosts, one of which is killed when messages flow; with no policy none is. */
+async function loadWithDeath(t: TestContext, policy?: LossPolicy, ...more: string[]) {
   const server = startWsar(t, ['serve', '--port', '0', '--lab']);
   const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
   const run = startWsar(t, [
     ...['load', '--target', url!, '--json', '--virtual-hosts', '3', '--lateness-max', '60s'],
-    ...['--connections', '150', '--rate', '300/s', '--duration', '3s', '--drain', '1s', ...more],
+    ...['--connections', '150', '--rate', '300/s', '--duration', '3s', '--drain', '1s'],
+    ...(policy === undefined ? [] : ['--on-loss', policy]),
+    ...more,
   ]);
   await run.line(/"wsar.load.messages.received":[1-9]/);
   const pids = [...run.stderr().matchAll(/virtual host (\S+): process (\d+)/g)];
   const ids = pids.map(([, , pid]) => Number(pid));
-  if (more.length > 0) process.kill(ids[1]!, 'SIGKILL');
+  if (policy !== undefined) process.kill(ids[1]!, 'SIGKILL');
   const exitCode = await run.exit();
   const devices = ids.map((pid) => `wv${pid}`).filter((at) => existsSync(`/sys/class/net/${at}`));
   assert.deepEqual([ids.filter(isRunning), devices], [[], []], 'no process and no device is left');
@@ -99,8 +103,22 @@ describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
     assert.equal(Number.parseInt(hosts!.planHash, 16), whole);
   });
 
+  test('a storm over three hosts cuts off whom it would on one, and all come back', async (t) => {
+    const { exitCode, run, summary } = await loadWithDeath(
+      t,
+      undefined,
+      ...['--storm', '50%@1s', '--duration', '6s'],
+    );
+    assert.equal(exitCode, 0, run.stderr());
+    const users = Array.from({ length: 150 }, (_, user) => user);
+    const cut = users.filter((user) => isCutOff(1, 0, user, 0.5)).length;
+    const { cutOff, reconnects, loggedIn } = summary.connections;
+    assert.deepEqual([cutOff, reconnects, loggedIn], [cut, cut, 150]);
+    assert.deepEqual([summary.storms?.length, summary.storms?.[0]?.cutOff], [1, cut]);
+  });
+
   test('SIGKILL of one, degrade: the dip in its second, coverage 2/3, exit 0', async (t) => {
-    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'degrade');
+    const { exitCode, run, summary } = await loadWithDeath(t, 'degrade');
     assert.equal(exitCode, 0, run.stderr());
     assert.deepEqual([summary.hosts?.alive, summary.hosts?.lost.length], [2, 1]);
     assert.match(summary.warnings[0]!, /^coverage 2\/3: lost v00\d at /);
@@ -112,7 +130,7 @@ describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
   });
 
   test('SIGKILL of one, abort: exit 13 and a partial report', async (t) => {
-    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'abort');
+    const { exitCode, run, summary } = await loadWithDeath(t, 'abort');
     assert.equal(exitCode, 13);
     assert.match(run.stderr(), /host v00\d was lost .* s into the steady phase: coverage 2\/3/);
     assert.deepEqual([summary.end, summary.valid], ['failed', false]);
@@ -120,7 +138,7 @@ describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
   });
 
   test('SIGKILL of one, replace: a spare takes its users over', async (t) => {
-    const { exitCode, run, summary } = await loadWithDeath(t, '--on-loss', 'replace');
+    const { exitCode, run, summary } = await loadWithDeath(t, 'replace');
     assert.equal(exitCode, 0, run.stderr());
     assert.deepEqual([summary.connections.loggedIn, summary.hosts?.alive], [150, 3]);
   });

@@ -13,12 +13,13 @@ const PATH = `${process.env['PATH']}:/usr/sbin:/sbin`;
 export interface LoadOutput {
   rows: Row[];
   summary: LoadSummary;
+  exitCode: number | null;
 }
 
-/** Runs `wsar load --json`; `onRow` is told each row. Throws what it said when it failed. */
+/** Runs `wsar load --json`; `onRow` is told each row and what stands on stderr. Throws what it said when it failed. */
 export async function runLoad(
   args: string[],
-  onRow: (row: Row) => void = () => {},
+  onRow: (row: Row, talk: string) => void = () => {},
 ): Promise<LoadOutput> {
   const child = spawn(join(ROOT, 'bin/wsar'), ['load', '--json', ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -31,7 +32,7 @@ export async function runLoad(
     text += part;
     for (let end = text.indexOf('\n', at); end >= 0; end = text.indexOf('\n', at)) {
       const line = JSON.parse(text.slice(at, end)) as Row;
-      if (line.values !== undefined) onRow(line);
+      if (line.values !== undefined) onRow(line, talk);
       at = end + 1;
     }
   });
@@ -39,7 +40,7 @@ export async function runLoad(
   const lines = text.trimEnd().split('\n');
   try {
     const rows = lines.slice(0, -1).map((line) => JSON.parse(line) as Row);
-    return { rows, summary: JSON.parse(lines.at(-1)!) as LoadSummary };
+    return { rows, summary: JSON.parse(lines.at(-1)!) as LoadSummary, exitCode: child.exitCode };
   } catch {
     throw new Error(`wsar load ${args.join(' ')}: ${talk.trim().split('\n').at(-1)}`);
   }

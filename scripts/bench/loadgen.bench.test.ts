@@ -1,5 +1,5 @@
-// The small form of bench:loadgen: every generator runs, every figure is there, and the frozen server shows
-// in ours as often as messages were due.
+// The small form of bench:loadgen: every generator runs, every figure is there, every port plan fills its ports, the
+// death of a host shows in its second, and the frozen server shows in ours as often as messages were due.
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -11,7 +11,7 @@ import { needPrograms } from '#test/foreign-part.ts';
 
 const skip = needPrograms('mosquitto', 'mosquitto_pub', 'mosquitto_sub', 'wrk', 'tsung');
 
-test('bench:loadgen --small: engines, cost of a message, and a frozen server', {
+test('bench:loadgen --small: engines, fill, ports, hosts, cost of a message, and a frozen server', {
   skip,
 }, async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [
@@ -31,6 +31,30 @@ test('bench:loadgen --small: engines, cost of a message, and a frozen server', {
     ['wsar load', 'mosquitto_pub + _sub', 'tsung (sends only)'],
   );
   for (const row of table('message')) assert.ok(Number(row['cpu_us_per_message']) >= 0);
+  for (const { users, logged_in, failed, step } of table('fill')) {
+    assert.deepEqual([users, logged_in, failed], [3000, 3000, 0]);
+    assert.ok(Number(step) > 0);
+  }
+  const plans = table('ports');
+  for (const row of plans) assert.equal(row['failed'], 0, JSON.stringify(row));
+  const deaths = table('hosts');
+  assert.deepEqual(
+    deaths.map(({ policy, exit, coverage, lost }) => [policy, exit, coverage, lost]),
+    deaths.length === 0
+      ? []
+      : [
+          ['degrade', 0, '3/4', 1],
+          ['abort', 13, '3/4', 1],
+        ],
+  );
+  for (const row of deaths) {
+    assert.deepEqual(
+      [row['in_before'], row['in_after'], row['left']],
+      [100, 75, 0],
+      JSON.stringify(row),
+    );
+    assert.ok(Number(row['seen_after_s']) <= 2);
+  }
   const [mqtt, http, cannon, wrk] = table('frozen');
   assert.deepEqual(
     [mqtt?.['tool'], http?.['tool'], cannon?.['tool'], wrk?.['tool']],

@@ -1,19 +1,24 @@
-// npm run bench:loadgen [-- --small] [-- --json]: what `wsar load` costs and what it shows, beside other
-// generators in the same run. Three tables:
+// npm run bench:loadgen [-- --small] [-- --json] [-- --only TABLE]: what `wsar load` costs and what it shows, beside
+// other generators in the same run. All tables take about ten minutes; each of them alone less than four:
 //
-//   engines   every engine of this host on `wsar serve`: logins a second, the worst tenth of the ramp against the
-//             best, own memory of a user, CPU of a message
+//   engines   every engine of this host on `wsar serve`: logins a second, own memory of a user, CPU of a message
+//   fill      CPU of a login by how full the generator is: 500,000 kernel sockets, 1,000,000 clients of engine stack
+//   ports     CPU of a connection by how full the ports of one address are, for each plan of ports
+//   hosts     150,000 users on 30 virtual hosts, one of which is killed
 //   message   CPU of one QoS 1 message through Debian's mosquitto, by ours, mosquitto's clients and tsung
 //   frozen    a server that stands still: samples that saw it, and p99.9, by us, wrk and autocannon
 //
 // Ratios count; absolute figures are this machine's.
 
 import { join } from 'node:path';
-import type { Row } from '#core/metric/row.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import type { EngineName } from '#core/socket/reactor.ts';
 import { whyNoStack } from '#core/socket/stack/why-no-stack.ts';
-import { type FrozenFigures, frozenServer } from '#scripts/bench/loadgen-frozen.ts';
-import { type MessageCost, messageCosts } from '#scripts/bench/loadgen-peers.ts';
+import { fillCost } from '#scripts/bench/loadgen-fill.ts';
+import { frozenServer } from '#scripts/bench/loadgen-frozen.ts';
+import { hostDeaths } from '#scripts/bench/loadgen-hosts.ts';
+import { messageCosts } from '#scripts/bench/loadgen-peers.ts';
+import { portCosts } from '#scripts/bench/loadgen-ports.ts';
 import { runLoad, startServer } from '#scripts/bench/loadgen-process.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 import { freePort } from '#test/free-port.ts';
@@ -31,25 +36,50 @@ interface EngineFigures {
   engine: string;
   users: number;
   logins_per_s: number;
-  /** Logins a second in the best part of the ramp over those in the worst; 1 = no cliff. */
-  step: number;
   user_bytes: number | null;
   cpu_us_per_message: number | null;
   lateness_p99_us: number;
 }
 
-const engines: EngineFigures[] = [];
-const names = ['ring', 'epoll', 'net', 'stack'] as const;
-for (const engine of names) {
-  const lack = engine === 'stack' ? whyNoStack() : lackOf(engine);
-  if (lack === undefined) engines.push(await measureEngine(engine));
-  else process.stderr.write(`engine ${engine} is left out: ${lack}\n`);
-}
-print('engines', engines);
-print('message', await messageCosts(size.messages, await freePort()));
-print('frozen', await frozenServer(frozen));
+const fill = isSmall ? { ring: 3000, stack: 3000 } : { ring: 500_000, stack: 1_000_000 };
+const ports = isSmall ? 1000 : 9000;
+const hosts = isSmall
+  ? { hosts: 4, usersEach: 25, ratePerS: 100, seconds: 4 }
+  : { hosts: 30, usersEach: 5000, ratePerS: 1000, seconds: 15 };
 
-function lackOf(engine: 'ring' | 'epoll' | 'net'): string | undefined {
+const TABLES: Record<string, () => Promise<object[]> | object[]> = {
+  engines: () => eachEngine(['ring', 'epoll', 'net', 'stack'], measureEngine),
+  fill: () => eachEngine(['ring', 'stack'], (engine) => fillCost(engine, fill[engine])),
+  ports: () => portCosts(ports),
+  hosts: () => hostDeaths(hosts),
+  message: async () => await messageCosts(size.messages, await freePort()),
+  frozen: () => frozenServer(frozen),
+};
+const only = process.argv[process.argv.indexOf('--only') + 1];
+const wanted = process.argv.includes('--only') ? (only ?? '').split(',') : Object.keys(TABLES);
+for (const name of wanted) {
+  const table = TABLES[name];
+  if (table === undefined) {
+    throw new Error(`there is no table '${name}'; there are ${Object.keys(TABLES).join(', ')}`);
+  }
+  print(name, await table());
+}
+
+/** Those that this host has, one after the other. */
+async function eachEngine<E extends 'ring' | 'epoll' | 'net' | 'stack'>(
+  engines: readonly E[],
+  measure: (engine: E) => Promise<object>,
+): Promise<object[]> {
+  const rows: object[] = [];
+  for (const engine of engines) {
+    const lack = engine === 'stack' ? whyNoStack() : lackOf(engine);
+    if (lack === undefined) rows.push(await measure(engine));
+    else process.stderr.write(`engine ${engine} is left out: ${lack}\n`);
+  }
+  return rows;
+}
+
+function lackOf(engine: EngineName): string | undefined {
   try {
     chooseEngine(engine);
     return undefined;
@@ -58,7 +88,7 @@ function lackOf(engine: 'ring' | 'epoll' | 'net'): string | undefined {
   }
 }
 
-async function measureEngine(engine: (typeof names)[number]): Promise<EngineFigures> {
+async function measureEngine(engine: EngineName): Promise<EngineFigures> {
   // These two need a descriptor for each connection.
   const users = engine === 'net' || engine === 'epoll' ? size.netUsers : size.users;
   const room = ['--connections', String(users + 1000), '--users', String(2 * users + 2000)];
@@ -70,7 +100,7 @@ async function measureEngine(engine: (typeof names)[number]): Promise<EngineFigu
   );
   try {
     const target = ['--target', server.match[1]!, '--engine', engine];
-    const { rows, summary } = await runLoad([
+    const { summary } = await runLoad([
       ...[...target, '--connections', String(users), '--rate', `${size.ratePerS}/s`],
       ...['--duration', `${size.seconds}s`, '--lateness-max', '60s'],
     ]);
@@ -78,7 +108,6 @@ async function measureEngine(engine: (typeof names)[number]): Promise<EngineFigu
       engine,
       users: summary.connections.loggedIn,
       logins_per_s: Math.round(summary.connectsPerS),
-      step: worstStep(rows, users),
       user_bytes: Number.isFinite(summary.userBytesPerConnection)
         ? Math.round(summary.userBytesPerConnection)
         : null,
@@ -90,17 +119,7 @@ async function measureEngine(engine: (typeof names)[number]): Promise<EngineFigu
   }
 }
 
-/** Best whole second of the ramp over its worst; its first and last seconds are parts of seconds. */
-function worstStep(rows: readonly Row[], users: number): number {
-  const inAt = rows.map(({ values }) => Number(values['wsar.load.connections.logged_in']));
-  const perSecond = inAt
-    .map((now, i) => now - (inAt[i - 1] ?? 0))
-    .filter((_, i) => i > 1 && inAt[i]! < users);
-  if (perSecond.length < 2) return 1;
-  return Math.round((Math.max(...perSecond) / Math.max(1, Math.min(...perSecond))) * 100) / 100;
-}
-
-function print(table: string, rows: EngineFigures[] | MessageCost[] | FrozenFigures[]): void {
+function print(table: string, rows: readonly object[]): void {
   if (isJson) {
     for (const row of rows) process.stdout.write(`${JSON.stringify({ table, ...row })}\n`);
     return;
