@@ -9,18 +9,18 @@ import {
   senderOf,
   unitGap,
 } from '#loadgen/arrivals.ts';
-import { CHANGES_MAX, RateSchedule } from '#loadgen/rate-schedule.ts';
+import { CHANGES_MAX, PlanChanges } from '#loadgen/plan-changes.ts';
 
 const START_US = 1_000_000;
 
-function scheduleOf(...changes: [startUs: number, ratePerS: number][]): RateSchedule {
-  const schedule = new RateSchedule();
-  for (const [startUs, ratePerS] of changes) assert.ok(schedule.append(startUs, ratePerS));
+function scheduleOf(...changes: [startUs: number, ratePerS: number][]): PlanChanges {
+  const schedule = new PlanChanges();
+  for (const [startUs, ratePerS] of changes) assert.ok(schedule.rate.append(startUs, ratePerS));
   return schedule;
 }
 
 /** Every message due up to `endUs`. */
-function walk(plan: ArrivalPlan, schedule: RateSchedule, endUs: number): number[] {
+function walk(plan: ArrivalPlan, schedule: PlanChanges, endUs: number): number[] {
   const cursor = new ArrivalCursor(plan, schedule);
   const due: number[] = [];
   while (cursor.dueUs() <= endUs) {
@@ -129,13 +129,16 @@ test('a cursor that learns of a turn in time plans the same as one that always k
       });
       const endUs = startUs + 20_000;
       const known = walk(plan, scheduleOf(...changes), endUs);
-      const growing = new RateSchedule();
+      const growing = new PlanChanges();
       const cursor = new ArrivalCursor(plan, growing);
       const learned: number[] = [];
       for (let nowUs = 0; nowUs <= endUs; nowUs += 500) {
         // Each turn is published just before its instant, as the main thread does.
-        while (growing.count < changes.length && changes[growing.count]![0] <= nowUs + 600) {
-          growing.append(...changes[growing.count]!);
+        while (
+          growing.rate.count < changes.length &&
+          changes[growing.rate.count]![0] <= nowUs + 600
+        ) {
+          growing.rate.append(...changes[growing.rate.count]!);
         }
         while (cursor.dueUs() <= nowUs) {
           learned.push(cursor.dueUs());
@@ -154,8 +157,49 @@ test('the rate comes out as asked', () => {
 });
 
 test('the list of rate changes is bounded and says so', () => {
-  const schedule = new RateSchedule();
-  for (let i = 0; i < CHANGES_MAX; i++) assert.ok(schedule.append(i, 1));
-  assert.equal(schedule.append(CHANGES_MAX, 1), false);
-  assert.equal(schedule.count, CHANGES_MAX);
+  const schedule = new PlanChanges();
+  for (let i = 0; i < CHANGES_MAX; i++) assert.ok(schedule.rate.append(i, 1));
+  assert.equal(schedule.rate.append(CHANGES_MAX, 1), false);
+  assert.equal(schedule.rate.count, CHANGES_MAX);
+});
+
+test('a spike multiplies whatever rate there is, a fan-out gives each message more receivers', () => {
+  const plan: ArrivalPlan = { seed: 1, process: 'constant', users: 50 };
+  const changes = scheduleOf([0, 100], [30_000, 200]);
+  changes.spike.append(10_000, 100);
+  changes.spike.append(40_000, 0);
+  changes.fanOut.append(20_000, 3);
+  // 100/s to 10 ms, 200/s to 30 ms, 400/s to 40 ms, 200/s then.
+  const cursor = new ArrivalCursor(plan, changes);
+  const seen: [ms: number, index: number, copies: number][] = [];
+  while (cursor.dueUs() <= 50_000) {
+    seen.push([cursor.dueUs() / 1000, cursor.index, cursor.copies]);
+    cursor.advance();
+  }
+  assert.deepEqual(seen, [
+    [10, 0, 1],
+    [15, 1, 1],
+    [20, 2, 3],
+    [25, 5, 3],
+    [30, 8, 3],
+    [32.5, 11, 3],
+    [35, 14, 3],
+    [37.5, 17, 3],
+    [40, 20, 3],
+    [45, 23, 3],
+    [50, 26, 3],
+  ]);
+  const receivers = [0, 1, 2].map((copy) => receiverOf(plan, 2, copy));
+  assert.ok(receivers.every((receiver) => receiver !== senderOf(plan, 2)));
+  assert.ok(new Set(receivers).size > 1);
+});
+
+test('a change that comes while the next message lies behind one that is known holds from its instant', () => {
+  const plan: ArrivalPlan = { seed: 1, process: 'constant', users: 2 };
+  // The next message is due behind the change of the rate at 5 s; then a spike comes at 1 s.
+  const changes = scheduleOf([0, 0.1], [5_000_000, 1]);
+  const cursor = new ArrivalCursor(plan, changes);
+  assert.equal(cursor.dueUs(), 5_500_000);
+  changes.spike.append(1_000_000, 900);
+  assert.equal(cursor.dueUs(), 1_900_000);
 });

@@ -4,55 +4,19 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { connectBus } from '#core/bus/bus.ts';
 import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
-import type { LabEvent } from '#core/bus/topic.ts';
 import { turnKnob } from '#core/knob/turn-knob.ts';
 import { decodeHistogram } from '#core/metric/histogram.ts';
-import type { Row, SourceSchema } from '#core/metric/row.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
+import { watchLoad } from '#loadgen/test/load-watcher.ts';
 import { startWsar, temporaryFolder } from '#test/command.ts';
-
-/** Resolves when `condition` holds; looked at with every message of the bus. */
-class Watcher {
-  readonly rows: Row[] = [];
-  readonly events: LabEvent[] = [];
-  schema: SourceSchema | undefined;
-  #waiting: (() => void)[] = [];
-
-  take(name: string, value: unknown): void {
-    if (name.endsWith('/row')) this.rows.push(value as Row);
-    else if (name.endsWith('/event')) this.events.push(value as LabEvent);
-    else if (name.endsWith('/schema')) this.schema = value as SourceSchema;
-    for (const wake of this.#waiting.splice(0)) wake();
-  }
-
-  async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** A gauge or counter of the newest row. */
-  last(name: string): number {
-    return this.rows.at(-1)?.values[name] ?? Number.NaN;
-  }
-
-  phases(): (string | undefined)[] {
-    return this.events.filter(({ kind }) => kind === 'phase').map(({ text }) => text);
-  }
-}
 
 // Most of the time of these runs is waiting: several at a time.
 describe('wsar load in a lab', { concurrency: 3 }, () => {
   test('in a lab: schema, rows, phases, a rate that can be turned, and a clean end by SIGTERM', async (t) => {
     const lab = 'test-lab';
-    const embedded = await startEmbeddedBus();
-    t.after(() => embedded.close());
-    const bus = await connectBus(embedded.url, { clientId: 'test' });
-    t.after(() => bus.close());
-    const watcher = new Watcher();
-    await bus.subscribe(`wsar/${lab}/+/load/+`, (name, value) => watcher.take(name, value));
-
+    const { bus, url: busUrl, watcher } = await watchLoad(t, lab);
     const broker = await startFakeBroker(t);
     const stateFolder = temporaryFolder(t);
     const run = startWsar(
@@ -61,7 +25,7 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
         ...['load', '--target', broker.url, '--connections', '30', '--rate', '100/s', '--json'],
         ...['--arrivals', 'constant', '--duration', '10m'],
       ],
-      { env: { WSAR_BUS_URL: embedded.url, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
+      { env: { WSAR_BUS_URL: busUrl, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
     );
     const received = 'wsar.load.messages.received';
     await watcher.until(() => watcher.last(received) > 0);

@@ -1,26 +1,24 @@
-// The load's place on a lab's bus: its rows and phases go out, its rate is a knob that can be
-// turned while it runs. Outside a lab there is no bus, and all of this does nothing.
+// The load's place on a lab's bus: its rows and phases go out, its knobs can be turned
+// while it runs. Outside a lab there is no bus, and all of this does nothing.
 
 import { join } from 'node:path';
 import { connectBus } from '#core/bus/bus.ts';
 import { publishSource } from '#core/bus/publish-source.ts';
 import { topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
-import { WsarError } from '#core/errors.ts';
 import { hostName } from '#core/host/host-name.ts';
 import type { LabEnvironment } from '#core/host/lab-environment.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
-import { offerKnobs } from '#core/knob/offer-knobs.ts';
+import { type OfferedKnob, offerKnobs } from '#core/knob/offer-knobs.ts';
 import type { Row } from '#core/metric/row.ts';
-import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
+import type { PhaseName } from '#loadgen/load-driver.ts';
 import { LOAD_METRICS } from '#loadgen/load-rows.ts';
-import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 
 export interface LabLink {
   row(row: Row): void;
   phase(phase: PhaseName, wallMs: number): void;
-  /** Offers the rate of `run` as knob load.rate. */
-  offerRate(run: LoadDriver): Promise<void>;
+  /** Offers the knobs of a running load. */
+  offer(knobs: OfferedKnob[]): Promise<void>;
   /** Sessions by the last row of the lab's server; undefined when none has come. */
   serverSessions(): number | undefined;
   /** Calls back once when the bus is lost for good: nobody can read or turn this load any more. */
@@ -49,16 +47,16 @@ export async function joinLab(environment: LabEnvironment, clock: Clock): Promis
     phase(phase, wallMs) {
       source.event({ wallMs, kind: 'phase', text: phase, data: { phase } });
     },
-    async offerRate(run) {
+    async offer(offered) {
       knobs = await offerKnobs({
         bus,
         lab,
         host,
         owner: 'load',
-        // One file for each process: the rate of a load that died is no business of the next.
+        // One file for each process: the knobs of a load that died are no business of the next.
         journalFile: join(stateSubfolder('knobs'), `load-${runId}-${process.pid}.json`),
         clock,
-        knobs: [rateKnob(run)],
+        knobs: offered,
       });
     },
     serverSessions: () => sessions,
@@ -73,29 +71,8 @@ export async function joinLab(environment: LabEnvironment, clock: Clock): Promis
 const NO_LAB: LabLink = {
   row: () => {},
   phase: () => {},
-  offerRate: async () => {},
+  offer: async () => {},
   serverSessions: () => undefined,
   onLost: () => {},
   close: async () => {},
 };
-
-function rateKnob(run: LoadDriver) {
-  return {
-    def: {
-      name: 'load.rate',
-      type: { kind: 'float' as const, min: 0, max: RATE_PER_S_MAX },
-      unit: '{message}/s',
-      default: run.ratePerS,
-      help: 'messages of all users together; 0 pauses them',
-    },
-    read: () => run.ratePerS,
-    apply(value: number | string) {
-      if (run.setRate(Number(value))) return;
-      throw new WsarError(
-        'WSAR_ERR_LIMIT',
-        'the rate of this load is planned (--stages, --day, --spike), or was turned too often to remember',
-        'start another load without such a plan',
-      );
-    },
-  };
-}

@@ -16,15 +16,20 @@ import { type ArrivalTrace, readTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
 import { parseNetworkMix } from '#loadgen/network-mix.ts';
+import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { parsePorts } from '#loadgen/port-plan.ts';
 import { parseSpike, parseStages } from '#loadgen/rate-plan.ts';
-import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { parseSlowReaders } from '#loadgen/slow-readers.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { parseTarget } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
 import { FRAMINGS } from '#loadgen/transport/echo-layer.ts';
-import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN, USERS_MAX } from '#loadgen/user-packets.ts';
+import {
+  MEDIA_BYTES,
+  PAYLOAD_BYTES_MAX,
+  PAYLOAD_BYTES_MIN,
+  USERS_MAX,
+} from '#loadgen/user-packets.ts';
 
 const WORKERS_MAX = 64;
 const HOSTS_MAX = 1000;
@@ -121,6 +126,11 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     flags: '--payload <size>',
     help: `size of a message, at least ${PAYLOAD_BYTES_MIN} B (default 64 B)`,
     parse: parsePayload,
+  },
+  {
+    flags: '--media <share>',
+    help: `messages that carry a picture's link and thumbnail (${MEDIA_BYTES} B), like 4.7%`,
+    parse: parseShare,
   },
   {
     flags: '--seed <n>',
@@ -287,6 +297,13 @@ function parsePayload(text: string): number {
     `a payload of ${text} is not possible`,
     `take ${PAYLOAD_BYTES_MIN} B (it carries send times) to ${PAYLOAD_BYTES_MAX} B`,
   );
+}
+
+/** '4.7%', at most everything. */
+function parseShare(text: string): number {
+  const share = parseRatio(text);
+  if (share <= 1) return share;
+  throw new WsarError('WSAR_ERR_USAGE', `'${text}' is more than all`, 'take at most 100%');
 }
 
 function parseUpload(text: string): number {

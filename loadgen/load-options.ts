@@ -37,6 +37,8 @@ export interface LoadOptions {
   /** Logins per second; Infinity = as fast as the target answers. */
   rampPerS: number;
   payloadBytes: number;
+  /** Part of the messages that carry a picture's link and thumbnail. */
+  mediaRatio: number;
   /** Body of each HTTP request; 0 = GET without one. */
   uploadBytes: number;
   seed: number;

@@ -10,16 +10,18 @@
 
 import type { Clock } from '#core/clock/clock.ts';
 import type { WsarError } from '#core/errors.ts';
+import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
+import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { type ChangeList, PlanChanges } from '#loadgen/plan-changes.ts';
 import { isChanging, plannedMessages, rateAt, rateSteps } from '#loadgen/rate-plan.ts';
-import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
 import { type StackPlan, stackAddresses } from '#loadgen/stack-plan.ts';
@@ -74,7 +76,7 @@ export interface LoadRunParts {
 export class LoadRun implements LoadDriver {
   readonly #parts: LoadRunParts;
   readonly #control = new RunControl();
-  readonly #schedule = new RateSchedule();
+  readonly #schedule = new PlanChanges();
   readonly #live: LiveSettings;
   readonly #crew: WorkerCrew;
   #ratePerS: number;
@@ -97,8 +99,15 @@ export class LoadRun implements LoadDriver {
     this.#parts = parts;
     this.#storms = new StormWatch(parts.options.storms);
     this.#ratePerS = parts.options.ratePerS;
-    const { slow } = parts.options;
-    this.#live = new LiveSettings({ slowRatio: slow.ratio, slowBytesPerS: slow.bytesPerS });
+    const { slow, keepAliveMs, payloadBytes, mediaRatio } = parts.options;
+    this.#live = new LiveSettings({
+      slowPercent: slow.ratio * 100,
+      slowBytesPerS: slow.bytesPerS,
+      pingS: keepAliveMs / 1000,
+      payloadBytes,
+      mediaPercent: mediaRatio * 100,
+      downBlock: 0,
+    });
     const plans = planWorkers(parts, {
       control: this.#control.shared,
       schedule: this.#schedule.shared,
@@ -141,14 +150,35 @@ export class LoadRun implements LoadDriver {
   setRate(ratePerS: number): boolean {
     // Steps of a plan lie ahead already: nothing can be put between them.
     if (isChanging(this.#parts.options.ratePlan)) return false;
-    const isRunning = this.#schedule.count > 0;
-    // A change must lie after the one before it.
-    const last = isRunning ? this.#schedule.startUs(this.#schedule.count - 1) : 0;
-    const startUs = Math.max(this.#nowUs() + AHEAD_US, last + 1);
-    if (isRunning && !this.#schedule.append(startUs, ratePerS)) return false;
+    const { rate } = this.#schedule;
+    if (rate.count > 0 && !this.#turn(rate, ratePerS)) return false;
     this.#ratePerS = ratePerS;
-    this.#crew.nudge();
     return true;
+  }
+
+  /** Appends a change that holds from the next moment on; false when there were too many. */
+  #turn(list: ChangeList, value: number): boolean {
+    // A change must lie after the one before it.
+    const last = list.count === 0 ? 0 : list.startUs(list.count - 1);
+    const isTaken = list.append(Math.max(this.#nowUs() + AHEAD_US, last + 1), value);
+    this.#crew.nudge();
+    return isTaken;
+  }
+
+  /** What can be turned while it runs. */
+  get knobs(): OfferedKnob[] {
+    const { options } = this.#parts;
+    return knobsOf({
+      live: this.#live,
+      spike: this.#schedule.spike,
+      fanOut: this.#schedule.fanOut,
+      ratePerS: () => this.ratePerS,
+      setRate: (ratePerS) => this.setRate(ratePerS),
+      append: (list, value) => this.#turn(list, value),
+      nudge: () => this.#crew.nudge(),
+      keepAliveS: options.keepAliveMs / 1000,
+      isEcho: options.wire.echo !== undefined,
+    });
   }
 
   /** Ends the steady phase now: whoever runs it knows enough. The run counts as complete. */
@@ -253,7 +283,7 @@ export class LoadRun implements LoadDriver {
       ? [{ offsetMs: 0, ratePerS: this.#ratePerS }]
       : rateSteps(options.ratePlan);
     for (const { offsetMs, ratePerS } of steps) {
-      this.#schedule.append(this.#steadyStartUs + offsetMs * 1000, ratePerS);
+      this.#schedule.rate.append(this.#steadyStartUs + offsetMs * 1000, ratePerS);
     }
   }
 

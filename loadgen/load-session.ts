@@ -33,8 +33,8 @@ import {
   type LoadSummary,
   summarize,
 } from '#loadgen/load-summary.ts';
+import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { probeLogin } from '#loadgen/probe-login.ts';
-import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import { askBroker } from '#loadgen/server-witness.ts';
 import { sourceAddress } from '#loadgen/source-plan.ts';
@@ -185,9 +185,9 @@ class LoadSession {
     const done = run.run();
     // Not a result: what the awaits below throw first must not leave it unheard.
     done.catch(() => {});
-    // The rate of autocannon is fixed, and that of agents is theirs.
+    // The rate of autocannon is fixed, and what agents do is theirs.
     const isOurs = run instanceof LoadRun;
-    if (isOurs) await this.#link.offerRate(run);
+    if (isOurs) await this.#link.offer(run.knobs);
     this.#lastTickUs = this.#clock.monoUs();
     let seconds: Promise<void> = Promise.resolve();
     const stopTicks = startTicker(this.#clock, 1000, (tick) => {

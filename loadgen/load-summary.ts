@@ -264,7 +264,8 @@ function flawsOfTarget(result: LoadResult, context: LoadContext): string[] {
   const flaws = failure === undefined ? [] : [failure];
   if (end === 'stopped') flaws.push('it was stopped before its end');
   // A lost host is told by its own sentence.
-  const missing = options.connections - (result.lostUsers ?? 0) - counts.ready;
+  // Who a knob keeps away is not missing.
+  const missing = options.connections - (result.lostUsers ?? 0) - counts.ready - counts.parked;
   if (missing > 0 && failure === undefined && end === 'complete') {
     flaws.push(`${missing} of ${options.connections} users were not logged in at the end`);
   }

@@ -15,11 +15,12 @@ import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
+import { LIVE_PAYLOAD_BYTES_MAX } from '#loadgen/load-knobs.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
 import { MessageReceiver } from '#loadgen/message-receiver.ts';
 import { MessageSender } from '#loadgen/message-sender.ts';
+import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
-import { RateSchedule } from '#loadgen/rate-schedule.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
@@ -80,7 +81,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
     },
   };
   const reactor = buildReactor(plan, handler);
-  const packetBytes = plan.payloadBytes + PACKET_HEAD_BYTES;
+  const packetBytes = Math.max(plan.payloadBytes, LIVE_PAYLOAD_BYTES_MAX) + PACKET_HEAD_BYTES;
   const layers = createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes);
   const top = (below: ClientReactor): ReactorHandler =>
     populate(plan, below, clock, control, timings);
@@ -124,7 +125,8 @@ function populate(
     run: plan.run,
     uidOffset: plan.uidOffset,
   });
-  const schedule = new RateSchedule(plan.schedule);
+  const live = new LiveSettings(plan.live);
+  const schedule = new PlanChanges(plan.schedule);
   const sender = new MessageSender({
     clock,
     reactor,
@@ -133,13 +135,13 @@ function populate(
     packets,
     plan: plan.plan,
     schedule,
+    live,
     control,
     flights,
     timings,
     board,
   });
-  const live = new LiveSettings(plan.live);
-  const { keepAliveMs, route } = plan;
+  const { route } = plan;
   const { seed } = plan.plan;
   const pacer = new LoginPacer(plan.windowMax, plan.rampPerS);
   const receiver = new MessageReceiver(clock, reactor, flights, timings, board, plan.run, level);
@@ -155,7 +157,7 @@ function populate(
     receiver,
     control,
     board,
-    keepAliveMs,
+    live,
     seed,
     level,
     joinsLate: plan.joinsLate,

@@ -13,12 +13,14 @@ import type { Clock } from '#core/clock/clock.ts';
 import type { Conn } from '#core/socket/reactor.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 import { CONNACK, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
+import type { LiveSettings } from '#loadgen/live-settings.ts';
 import type { LoginPacer } from '#loadgen/login-pacer.ts';
 import { networkOf, type UserNetwork } from '#loadgen/network-mix.ts';
 import { PHASE, type RunControl } from '#loadgen/run-control.ts';
 import { type SourcePlan, sourceAddress, sourcePort } from '#loadgen/source-plan.ts';
 import { type ReturnPolicy, returnDelayMs } from '#loadgen/storm.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
+import { blockOf } from '#loadgen/user-blocks.ts';
 import type { UserPackets } from '#loadgen/user-packets.ts';
 import { TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
@@ -58,6 +60,7 @@ export interface LoginParts {
   control: RunControl;
   board: Board;
   seed: number;
+  live: LiveSettings;
   returnPolicy: ReturnPolicy;
 }
 
@@ -79,7 +82,7 @@ export class LoginDesk {
 
   /** Starts logins as far as the pacer allows; returns microseconds until the next may start. */
   turn(nowUs: number): number {
-    const { pacer, users } = this.#parts;
+    const { pacer, users, board } = this.#parts;
     const nowMs = Math.max(0, users.ms(nowUs));
     if (this.#returns.armed > 0) this.#returns.advance(nowMs, (user) => this.#queueUp(user, nowMs));
     const returnUs = this.#returns.msUntilNext(nowMs) * 1000;
@@ -88,11 +91,31 @@ export class LoginDesk {
       const waitUs = Math.max(queueUs, pacer.waitUs(nowUs));
       if (waitUs > 0) return Math.min(waitUs, returnUs);
       const user = this.#queue.shift();
+      if (this.isDown(user)) {
+        users.state[user] = USER.parked;
+        board[BOARD.parked]!++;
+        continue;
+      }
       users.sinceMs[user] = users.ms(nowUs);
       pacer.started(nowUs);
       this.#connect(user);
     }
     return 0;
+  }
+
+  /** Whether the block of a user is down. */
+  isDown(user: number): boolean {
+    const { live, users, present } = this.#parts;
+    const { downBlock } = live;
+    return downBlock !== 0 && blockOf(users.first + user, present.length) === downBlock;
+  }
+
+  /** The block of a user who was away has come back. */
+  comeBack(user: number): void {
+    const { users, board, clock } = this.#parts;
+    users.state[user] = USER.waiting;
+    board[BOARD.parked]!--;
+    this.#queueUp(user, Math.max(0, users.ms(clock.monoUs())));
   }
 
   /** TCP stands: the user says who he is and what he wants. */

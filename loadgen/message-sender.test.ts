@@ -7,8 +7,9 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
+import { LiveSettings } from '#loadgen/live-settings.ts';
 import { HELD_MAX, MessageSender } from '#loadgen/message-sender.ts';
-import { RateSchedule } from '#loadgen/rate-schedule.ts';
+import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { MessageHeader, UserPackets } from '#loadgen/user-packets.ts';
 import { USER, UserTable } from '#loadgen/user-table.ts';
@@ -41,8 +42,8 @@ function setUp(users: number, ratePerS: number, endS: number) {
   const table = new UserTable(0, users, users, 0);
   table.state.fill(USER.ready);
   for (let user = 0; user < users; user++) table.bind(user, user);
-  const schedule = new RateSchedule();
-  schedule.append(0, ratePerS);
+  const schedule = new PlanChanges();
+  schedule.rate.append(0, ratePerS);
   const control = new RunControl();
   control.endUs = endS * 1e6;
   const board = createBoard();
@@ -62,6 +63,14 @@ function setUp(users: number, ratePerS: number, endS: number) {
     }),
     plan: { seed: 1, process: 'constant', users },
     schedule,
+    live: new LiveSettings({
+      slowPercent: 0,
+      slowBytesPerS: 1024,
+      pingS: 60,
+      payloadBytes: 64,
+      mediaPercent: 0,
+      downBlock: 0,
+    }),
     control,
     flights: new FlightTable(65_536),
     timings,

@@ -12,10 +12,12 @@ import type { Clock } from '#core/clock/clock.ts';
 import { ArrivalCursor, type ArrivalPlan, receiverOf, senderOf } from '#loadgen/arrivals.ts';
 import type { FlightTable } from '#loadgen/flight-table.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
-import type { RateSchedule } from '#loadgen/rate-schedule.ts';
+import type { LiveSettings } from '#loadgen/live-settings.ts';
+import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import type { RunControl } from '#loadgen/run-control.ts';
+import { draw, LANE } from '#loadgen/seeded-draw.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
-import type { UserPackets } from '#loadgen/user-packets.ts';
+import { MEDIA_BYTES, type UserPackets } from '#loadgen/user-packets.ts';
 import { USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
@@ -34,6 +36,7 @@ const ABANDONED_MAX = 10_000_000;
 const PROBES_MAX = 1024;
 /** How often to try again what is held back, us. */
 const HELD_RETRY_US = 1000;
+const TWO_32 = 2 ** 32;
 
 export interface MessageSenderParts {
   clock: Clock;
@@ -43,7 +46,8 @@ export interface MessageSenderParts {
   present: Uint8Array;
   packets: UserPackets;
   plan: ArrivalPlan;
-  schedule: RateSchedule;
+  schedule: PlanChanges;
+  live: LiveSettings;
   control: RunControl;
   flights: FlightTable;
   timings: Timings;
@@ -55,6 +59,9 @@ export class MessageSender {
   readonly #cursor: ArrivalCursor;
   readonly #heldIndex = new Float64Array(HELD_MAX);
   readonly #heldDueUs = new Float64Array(HELD_MAX);
+  /** Planned sender (here) and receiver (of all). */
+  readonly #heldSender = new Int32Array(HELD_MAX);
+  readonly #heldReceiver = new Int32Array(HELD_MAX);
   #heldHead = 0;
   #held = 0;
   #retriedUs = 0;
@@ -76,15 +83,19 @@ export class MessageSender {
     if (this.#held > 0 && nowUs - this.#retriedUs >= HELD_RETRY_US) this.#retryHeld(nowUs);
     const { endUs } = control;
     const untilUs = Math.min(nowUs, endUs);
-    for (let step = 0; step < STEPS_PER_TURN; step++) {
+    for (let step = 0; step < STEPS_PER_TURN; ) {
       const dueUs = this.#cursor.dueUs();
       if (dueUs > untilUs) return this.#waitUs(nowUs, dueUs, endUs);
-      const { index } = this.#cursor;
+      const { index, copies } = this.#cursor;
       this.#cursor.advance();
+      step++;
       const sender = senderOf(plan, index) - users.first;
       if (sender < 0 || sender >= users.count) continue;
-      board[BOARD.planned]!++;
-      this.#dispatch(index, sender, dueUs, false);
+      step += copies;
+      board[BOARD.planned]! += copies;
+      for (let copy = 0; copy < copies; copy++) {
+        this.#dispatch(index + copy, sender, receiverOf(plan, index, copy), dueUs, false);
+      }
     }
     return 0;
   }
@@ -96,11 +107,12 @@ export class MessageSender {
     if (control.endUs === Number.POSITIVE_INFINITY) return;
     for (let step = 0; step < ABANDONED_MAX; step++) {
       if (this.#cursor.dueUs() > control.endUs) return;
-      const sender = senderOf(plan, this.#cursor.index) - users.first;
+      const { index, copies } = this.#cursor;
       this.#cursor.advance();
+      const sender = senderOf(plan, index) - users.first;
       if (sender < 0 || sender >= users.count) continue;
-      board[BOARD.planned]!++;
-      board[BOARD.errors]!++;
+      board[BOARD.planned]! += copies;
+      board[BOARD.errors]! += copies;
     }
   }
 
@@ -116,26 +128,33 @@ export class MessageSender {
   }
 
   /** Sends message `index` from a local user, or holds it back. */
-  #dispatch(index: number, planned: number, dueUs: number, wasHeld: boolean): void {
-    const { board, users, plan, packets, clock, flights, reactor, timings } = this.#parts;
+  #dispatch(
+    index: number,
+    planned: number,
+    plannedReceiver: number,
+    dueUs: number,
+    wasHeld: boolean,
+  ): void {
+    const { board, users, packets, clock, flights, reactor, timings } = this.#parts;
     const user = this.#presentUser(planned);
-    const receiver = this.#presentReceiver(receiverOf(plan, index), users.first + user);
+    const receiver = this.#presentReceiver(plannedReceiver, users.first + user);
     if (user < 0 || receiver < 0) {
       board[BOARD.errors]!++;
       return;
     }
     if (users.unacked[user]! >= UNACKED_MAX) {
-      this.#hold(index, dueUs, wasHeld);
+      this.#hold(index, planned, plannedReceiver, dueUs, wasHeld);
       return;
     }
     const nowUs = clock.monoUs();
     const packetId = users.nextPacketId(user);
+    packets.usePayload(this.#payloadBytes(index));
     packets.writePublish(users.first + user, receiver, packetId, index, dueUs, nowUs);
     // Marked before it can leave: the receiver's thread may be faster than the next line.
     if (!flights.depart(index)) board[BOARD.overrun]!++;
     if (!reactor.send(users.conn[user]!, packets.publish, 0, packets.publish.length)) {
       flights.takeBack(index);
-      this.#hold(index, dueUs, wasHeld);
+      this.#hold(index, planned, plannedReceiver, dueUs, wasHeld);
       return;
     }
     users.unacked[user]!++;
@@ -145,7 +164,16 @@ export class MessageSender {
     else timings.lateness.record(Math.max(0, nowUs - dueUs));
   }
 
-  #hold(index: number, dueUs: number, wasHeld: boolean): void {
+  /** A few messages carry a picture's link and thumbnail. */
+  #payloadBytes(index: number): number {
+    const { live, plan } = this.#parts;
+    const { mediaPercent } = live;
+    if (mediaPercent === 0) return live.payloadBytes;
+    const part = (draw(plan.seed, index, LANE.media) / TWO_32) * 100;
+    return part < mediaPercent ? MEDIA_BYTES : live.payloadBytes;
+  }
+
+  #hold(index: number, sender: number, receiver: number, dueUs: number, wasHeld: boolean): void {
     const { board } = this.#parts;
     if (this.#held === HELD_MAX) {
       board[BOARD.errors]!++;
@@ -154,6 +182,8 @@ export class MessageSender {
     const tail = (this.#heldHead + this.#held) % HELD_MAX;
     this.#heldIndex[tail] = index;
     this.#heldDueUs[tail] = dueUs;
+    this.#heldSender[tail] = sender;
+    this.#heldReceiver[tail] = receiver;
     this.#held++;
     if (!wasHeld) board[BOARD.held] = this.#held;
   }
@@ -163,14 +193,16 @@ export class MessageSender {
    * else.
    */
   #retryHeld(nowUs: number): void {
-    const { board, plan, users } = this.#parts;
+    const { board } = this.#parts;
     this.#retriedUs = nowUs;
     for (let tries = Math.min(this.#held, STEPS_PER_TURN); tries > 0; tries--) {
       const index = this.#heldIndex[this.#heldHead]!;
       const dueUs = this.#heldDueUs[this.#heldHead]!;
+      const sender = this.#heldSender[this.#heldHead]!;
+      const receiver = this.#heldReceiver[this.#heldHead]!;
       this.#heldHead = (this.#heldHead + 1) % HELD_MAX;
       this.#held--;
-      this.#dispatch(index, senderOf(plan, index) - users.first, dueUs, true);
+      this.#dispatch(index, sender, receiver, dueUs, true);
     }
     board[BOARD.held] = this.#held;
   }

@@ -17,7 +17,7 @@ import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
 import type { MessageSender } from '#loadgen/message-sender.ts';
 import { PacketReader } from '#loadgen/packet-reader.ts';
-import type { RateSchedule } from '#loadgen/rate-schedule.ts';
+import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { PHASE } from '#loadgen/run-control.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
 import type { SlowReaders } from '#loadgen/slow-readers.ts';
@@ -30,8 +30,8 @@ export const SPARE_CONNECTIONS = 64;
 
 /** A server that has not closed by then after DISCONNECT waits for us. */
 const GOODBYE_TIMEOUT_MS = 1000;
-/** Users that a storm looks at in one turn. */
-const CUT_OFF_PER_TURN = 4096;
+/** Users that a storm, or a knob that was turned, looks at in one turn. */
+const USERS_PER_TURN = 4096;
 /** Users that leave in one turn. */
 const GOODBYES_PER_TURN = 256;
 /** Cut packets at a time: far more than there are bytes on their way in one turn. */
@@ -42,14 +42,12 @@ const SILENT_RATIO = 0.9;
 export interface PopulationParts extends LoginParts {
   sender: MessageSender;
   receiver: MessageReceiver;
-  /** Keep-alive told to the server, ms; 0 = none. */
-  keepAliveMs: number;
   /** Protocol level of MQTT. */
   level: number;
   /** See WorkerPlan. */
   joinsLate: boolean;
   storms: readonly Storm[];
-  schedule: RateSchedule;
+  schedule: PlanChanges;
   slow: SlowReaders;
 }
 
@@ -64,11 +62,19 @@ export class Population implements ReactorHandler {
   /** The next storm, and the next user to be looked at in it. */
   #storm = 0;
   #stormUser = 0;
+  /** What was turned and carried out, and how far: the next user to be looked at. */
+  #pingS: number;
+  #pingUser: number;
+  #downBlock = 0;
+  #blockUser: number;
 
   constructor(parts: PopulationParts) {
     this.#parts = parts;
     this.#mustSkip = parts.joinsLate;
     this.#desk = new LoginDesk(parts);
+    this.#pingS = parts.live.pingS;
+    this.#pingUser = parts.users.count;
+    this.#blockUser = parts.users.count;
     const { capacity } = parts.reactor;
     const slots = Math.min(capacity, CUT_PACKETS_MAX);
     this.#reader = new PacketReader(capacity, slots, (conn, bytes, start, end) =>
@@ -144,13 +150,18 @@ export class Population implements ReactorHandler {
     const { control, sender } = this.#parts;
     switch (control.phase) {
       case PHASE.ramp:
-        return this.#desk.turn(nowUs);
+        return Math.min(this.#turnedUs(), this.#desk.turn(nowUs));
       case PHASE.steady:
         if (this.#mustSkip) {
           this.#mustSkip = false;
           sender.skip(nowUs);
         }
-        return Math.min(this.#stormUs(nowUs), this.#desk.turn(nowUs), sender.turn(nowUs));
+        return Math.min(
+          this.#stormUs(nowUs),
+          this.#turnedUs(),
+          this.#desk.turn(nowUs),
+          sender.turn(nowUs),
+        );
       case PHASE.drain:
         return sender.turn(nowUs);
       default:
@@ -194,7 +205,9 @@ export class Population implements ReactorHandler {
     }
     if (!this.#desk.subscribed(conn, user, bytes[this.#suback.codesStart]!)) return false;
     reactor.setDeadline(conn, this.#firstLookMs(user));
-    return true;
+    if (!this.#desk.isDown(user)) return true;
+    this.#cut(user);
+    return false;
   }
 
   #malformed(conn: Conn): boolean {
@@ -209,13 +222,17 @@ export class Population implements ReactorHandler {
    * connection.
    */
   #showLife(user: number, conn: Conn): void {
-    const { users, reactor, packets, board, clock, keepAliveMs } = this.#parts;
+    const { users, reactor, packets, board, clock, live } = this.#parts;
     if (users.pinging[user] === 1) {
       board[BOARD.timeouts]!++;
       reactor.abort(conn);
       return;
     }
-    const halfMs = keepAliveMs / 2;
+    const halfMs = live.pingS * 500;
+    if (halfMs === 0) {
+      reactor.setDeadline(conn, 0);
+      return;
+    }
     const nowMs = users.ms(clock.monoUs());
     const isSilent = nowMs - users.sinceMs[user]! >= halfMs * SILENT_RATIO;
     if (isSilent && reactor.send(conn, packets.ping, 0, 2)) {
@@ -228,8 +245,8 @@ export class Population implements ReactorHandler {
 
   /** Pings of users who logged in together are spread over the time; 0 = no keep-alive. */
   #firstLookMs(user: number): number {
-    const { keepAliveMs, seed, users } = this.#parts;
-    const quarterMs = Math.floor(keepAliveMs / 4);
+    const { live, seed, users } = this.#parts;
+    const quarterMs = Math.floor(live.pingS * 250);
     return quarterMs === 0
       ? 0
       : quarterMs + drawBelow(seed, users.first + user, LANE.phase, quarterMs);
@@ -239,10 +256,10 @@ export class Population implements ReactorHandler {
   #stormUs(nowUs: number): number {
     const { storms, schedule, users, seed } = this.#parts;
     const storm = storms[this.#storm];
-    if (storm === undefined || schedule.count === 0) return Number.POSITIVE_INFINITY;
-    const waitUs = schedule.startUs(0) + storm.atMs * 1000 - nowUs;
+    if (storm === undefined) return Number.POSITIVE_INFINITY;
+    const waitUs = schedule.startUs + storm.atMs * 1000 - nowUs;
     if (waitUs > 0) return waitUs;
-    const until = Math.min(users.count, this.#stormUser + CUT_OFF_PER_TURN);
+    const until = Math.min(users.count, this.#stormUser + USERS_PER_TURN);
     for (; this.#stormUser < until; this.#stormUser++) {
       const user = this.#stormUser;
       const isIn = users.state[user] === USER.ready;
@@ -253,6 +270,42 @@ export class Population implements ReactorHandler {
       this.#storm++;
     }
     return 0;
+  }
+
+  /** Carries out what knobs were turned to, some users a turn; 0 while there are more. */
+  #turnedUs(): number {
+    const { live, users } = this.#parts;
+    if (live.pingS !== this.#pingS) {
+      this.#pingS = live.pingS;
+      this.#pingUser = 0;
+    }
+    if (live.downBlock !== this.#downBlock) {
+      this.#downBlock = live.downBlock;
+      this.#blockUser = 0;
+    }
+    this.#pingUser = this.#forSome(this.#pingUser, (user) => this.#spreadPing(user));
+    this.#blockUser = this.#forSome(this.#blockUser, (user) => this.#moveBlock(user));
+    return Math.min(this.#pingUser, this.#blockUser) < users.count ? 0 : Number.POSITIVE_INFINITY;
+  }
+
+  /** Calls `look` for the next users; returns who comes then. */
+  #forSome(first: number, look: (user: number) => void): number {
+    const until = Math.min(this.#parts.users.count, first + USERS_PER_TURN);
+    for (let user = first; user < until; user++) look(user);
+    return until;
+  }
+
+  #spreadPing(user: number): void {
+    const { users, reactor } = this.#parts;
+    if (users.state[user] !== USER.ready) return;
+    reactor.setDeadline(users.conn[user]!, this.#firstLookMs(user));
+  }
+
+  #moveBlock(user: number): void {
+    const { users } = this.#parts;
+    const isDown = this.#desk.isDown(user);
+    if (isDown && users.state[user] === USER.ready) this.#cut(user);
+    else if (!isDown && users.state[user] === USER.parked) this.#desk.comeBack(user);
   }
 
   #cut(user: number): void {

@@ -10,6 +10,7 @@ import {
   BURST_START_GAP,
   unitGap,
 } from '#loadgen/arrivals.ts';
+import { PlanChanges } from '#loadgen/plan-changes.ts';
 import {
   DAY_PEAK_RATIO,
   isChanging,
@@ -20,7 +21,6 @@ import {
   rateAt,
   rateSteps,
 } from '#loadgen/rate-plan.ts';
-import { RateSchedule } from '#loadgen/rate-schedule.ts';
 
 /** Kolmogorov-Smirnov distance of a sample from a distribution. */
 function distance(sample: readonly number[], below: (x: number) => number): number {
@@ -42,8 +42,9 @@ function planOf(stages: string, more: Partial<RatePlan> = {}): RatePlan {
 
 /** Every message due by a plan, ms. */
 function walk(arrivals: ArrivalPlan, plan: RatePlan, untilMs: number): number[] {
-  const schedule = new RateSchedule();
-  for (const { offsetMs, ratePerS } of rateSteps(plan)) schedule.append(offsetMs * 1000, ratePerS);
+  const schedule = new PlanChanges();
+  for (const { offsetMs, ratePerS } of rateSteps(plan))
+    schedule.rate.append(offsetMs * 1000, ratePerS);
   const cursor = new ArrivalCursor(arrivals, schedule);
   const due: number[] = [];
   for (; cursor.dueUs() <= untilMs * 1000; cursor.advance()) due.push(cursor.dueUs() / 1000);

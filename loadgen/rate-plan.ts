@@ -1,5 +1,5 @@
 // The planned rate of a load over its steady phase: stages, a compressed day, and spikes on top, as a list
-// of (from when, messages per second) that rate-schedule.ts takes. Pure. With Poisson arrivals this is a
+// of (from when, messages per second) that plan-changes.ts takes. Pure. With Poisson arrivals this is a
 // non-homogeneous Poisson process whose rate is constant within a step.
 //
 //   --stages '30s@1000/s, 60s@1000..5000/s, 10s@0/s'   one after the other; 'A..B' rises or falls evenly
@@ -12,7 +12,7 @@
 
 import { parseDurationMs, parseRatePerS, parseRatio } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
-import { CHANGES_MAX, RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
+import { CHANGES_MAX, RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 
 export interface Stage {
   ms: number;

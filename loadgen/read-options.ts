@@ -75,6 +75,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     durationMs: planMs(ratePlan),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
+    mediaRatio: (given['media'] as number | undefined) ?? 0,
     uploadBytes: (given['upload'] as number | undefined) ?? 0,
     seed,
     firstUser,
@@ -181,7 +182,7 @@ function refuseForHttp(given: Record<string, unknown>, target: Target): void {
   const population = [
     ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
-    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders'],
+    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (wrong !== undefined) {

@@ -16,6 +16,7 @@ export const LANE = {
   back: 8,
   network: 9,
   slow: 10,
+  media: 11,
 } as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 

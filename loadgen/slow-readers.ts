@@ -73,7 +73,7 @@ export class SlowReaders {
 
   /** `count` bytes came for a user: does he need a while for them? */
   received(user: number, count: number, nowUs: number): void {
-    if (!this.#hasSlowNetwork && this.#live.slowRatio === 0) return;
+    if (!this.#hasSlowNetwork && this.#live.slowPercent === 0) return;
     if (this.#users.state[user] === USER.leaving) return;
     const perS = this.#readBytesPerS(user);
     const conn = this.#users.conn[user]!;
@@ -103,8 +103,8 @@ export class SlowReaders {
 
   #readBytesPerS(user: number): number {
     const number = this.#users.first + user;
-    const { slowRatio, slowBytesPerS } = this.#live;
-    const isSlow = slowRatio > 0 && draw(this.#seed, number, LANE.slow) / TWO_32 < slowRatio;
+    const { slowPercent, slowBytesPerS } = this.#live;
+    const isSlow = (draw(this.#seed, number, LANE.slow) / TWO_32) * 100 < slowPercent;
     const own = isSlow ? slowBytesPerS : Number.POSITIVE_INFINITY;
     if (!this.#hasSlowNetwork) return own;
     const network = this.#networks[networkOf(this.#networks, this.#seed, number)]!;

@@ -33,6 +33,10 @@ import { PROTOCOL_LEVEL_5 } from '#core/wire/mqtt/packet.ts';
 /** Payload header, and so the smallest payload. */
 export const PAYLOAD_BYTES_MIN = 36;
 export const PAYLOAD_BYTES_MAX = 65_536;
+/** A message with a picture: its link and a thumbnail (assumed: 2 to 6 KB). The picture goes by HTTP. */
+export const MEDIA_BYTES = 3072;
+/** Sizes of messages that are kept ready: text and pictures, and what a knob had before. */
+const TEMPLATES_MAX = 8;
 
 /** Users that eight digits can name. */
 export const USERS_MAX = 90_000_000;
@@ -72,32 +76,45 @@ export class UserPackets {
    * (3.1.4).
    */
   readonly login: Uint8Array;
-  readonly publish: Uint8Array;
   readonly ping: Uint8Array;
   readonly disconnect: Uint8Array;
   readonly #uidOffset: number;
   readonly #loginUids: number[];
-  readonly #publishUid: number;
-  readonly #publishView: DataView;
-  readonly #packetIdAt: number;
-  /** From the packet id to the payload: 2, and 1 for the properties that MQTT 5 counts. */
-  readonly #payloadAt: number;
+  readonly #options: UserPacketOptions;
+  /** By size of the payload; the oldest gives way. */
+  readonly #templates = new Map<number, PublishTemplate>();
+  #template: PublishTemplate;
 
   constructor(options: UserPacketOptions) {
     this.#uidOffset = options.uidOffset;
     this.login = loginTemplate(options);
     this.#loginUids = placeholders(this.login);
-    const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
-    const payload = payloadTemplate(options);
-    this.publish = publishTemplate(options.level, topic, payload);
-    this.#publishUid = placeholders(this.publish)[0]!;
-    this.#packetIdAt = this.#publishUid + UID_DIGITS;
-    this.#payloadAt = this.publish.length - payload.length - this.#packetIdAt;
-    this.#publishView = new DataView(this.publish.buffer, this.#packetIdAt);
+    this.#options = options;
+    this.#template = createTemplate(options, options.payloadBytes);
+    this.#templates.set(options.payloadBytes, this.#template);
     this.ping = new Uint8Array(2);
     encodePingreq(this.ping, 0);
     this.disconnect = new Uint8Array(2);
     encodeDisconnect(this.disconnect, 0);
+  }
+
+  /** The PUBLISH that `writePublish` fills. */
+  get publish(): Uint8Array {
+    return this.#template.bytes;
+  }
+
+  /** Size of the payload from the next `writePublish` on. */
+  usePayload(bytes: number): void {
+    if (bytes === this.#template.payloadBytes) return;
+    let template = this.#templates.get(bytes);
+    if (template === undefined) {
+      if (this.#templates.size === TEMPLATES_MAX) {
+        this.#templates.delete(this.#templates.keys().next().value!);
+      }
+      template = createTemplate(this.#options, bytes);
+      this.#templates.set(bytes, template);
+    }
+    this.#template = template;
   }
 
   /** Fills `login` for a user. */
@@ -116,15 +133,25 @@ export class UserPackets {
     intendedUs: number,
     sentUs: number,
   ): void {
-    writeUid(this.publish, this.#publishUid, this.#uidOffset + receiver);
-    const view = this.#publishView;
-    const at = this.#payloadAt;
+    const { bytes, uidAt, view, payloadAt: at } = this.#template;
+    writeUid(bytes, uidAt, this.#uidOffset + receiver);
     view.setUint16(0, packetId);
     view.setFloat64(at + 8, index, true);
     view.setFloat64(at + 16, intendedUs, true);
     view.setFloat64(at + 24, sentUs, true);
     view.setUint32(at + 32, sender, true);
   }
+}
+
+/** A PUBLISH with one size of payload. */
+interface PublishTemplate {
+  bytes: Uint8Array;
+  payloadBytes: number;
+  uidAt: number;
+  /** From the packet id on. */
+  view: DataView;
+  /** From the packet id to the payload: 2, and 1 for the properties that MQTT 5 counts. */
+  payloadAt: number;
 }
 
 /** Reads payload headers; the fields hold until the next `read`. */
@@ -180,7 +207,18 @@ function publishTemplate(level: number, topic: Uint8Array, payload: Uint8Array):
   return out;
 }
 
-function payloadTemplate({ payloadBytes, run }: UserPacketOptions): Uint8Array {
+function createTemplate(options: UserPacketOptions, payloadBytes: number): PublishTemplate {
+  const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
+  const payload = payloadTemplate(payloadBytes, options.run);
+  const bytes = publishTemplate(options.level, topic, payload);
+  const uidAt = placeholders(bytes)[0]!;
+  const packetIdAt = uidAt + UID_DIGITS;
+  const payloadAt = bytes.length - payload.length - packetIdAt;
+  const view = new DataView(bytes.buffer, packetIdAt);
+  return { bytes, payloadBytes, uidAt, view, payloadAt };
+}
+
+function payloadTemplate(payloadBytes: number, run: number): Uint8Array {
   assert(
     payloadBytes >= PAYLOAD_BYTES_MIN && payloadBytes <= PAYLOAD_BYTES_MAX,
     'a payload holds its header and has a bound',

@@ -21,6 +21,8 @@ export const USER = {
   gone: 6,
   /** A storm of ours has reset his connection. */
   cutOff: 7,
+  /** His block is down: he stays away until it comes back. */
+  parked: 8,
 } as const;
 
 export class UserTable {

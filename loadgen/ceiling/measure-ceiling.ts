@@ -17,7 +17,7 @@ import type { NullServerPlan, NullServerReady } from '#loadgen/ceiling/null-serv
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { planRoute } from '#loadgen/load-route.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
-import { RATE_PER_S_MAX } from '#loadgen/rate-schedule.ts';
+import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';

@@ -29,6 +29,9 @@ export interface FakeBroker {
   /** Logins so far, and clean goodbyes. */
   logins: number;
   goodbyes: number;
+  pings: number;
+  /** Size of the last payload. */
+  payloadBytes: number;
   /** Cuts the connection of the user who logged in as the n-th. */
   cut(login: number): void;
   close(): void;
@@ -51,6 +54,8 @@ export async function startFakeBroker(
     port: 0,
     logins: 0,
     goodbyes: 0,
+    pings: 0,
+    payloadBytes: 0,
     cut: (login) => sockets[login]!.destroy(),
     close() {
       server.close();
@@ -82,6 +87,7 @@ export async function startFakeBroker(
           break;
         }
         case 'publish': {
+          broker.payloadBytes = packet.payload.length;
           send(socket, { cmd: 'puback', messageId: packet.messageId! });
           const receiver = mailboxes.get(packet.topic);
           for (let copy = 0; copy < (flaws.copies ?? 1); copy++) {
@@ -94,6 +100,7 @@ export async function startFakeBroker(
           break;
         }
         case 'pingreq':
+          broker.pings++;
           send(socket, { cmd: 'pingresp' });
           break;
         case 'disconnect':
