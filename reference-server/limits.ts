@@ -15,6 +15,8 @@ const MIB = 1024 * KIB;
 export interface ServerLimits {
   /** Connections at a time. */
   connectionsMax: number;
+  /** Connections that may be open; more are reset as they come, where beyond `connectionsMax` they wait. */
+  acceptedMax: number;
   /** Known users: logged in, away with a session, or with a mailbox that somebody wrote to. */
   usersMax: number;
   /** Of these, users that have only been written to and never logged in: they cannot crowd out the others. */
@@ -33,6 +35,8 @@ export interface ServerLimits {
   redeliveriesMax: number;
   /** Largest packet of a client that has logged in; larger ones close its connection. */
   packetBytesMax: number;
+  /** Largest payload of a message or will; larger ones are refused, and their sender stays. */
+  payloadBytesMax: number;
   /** Largest packet before login: a CONNECT. */
   connectBytesMax: number;
   /** From accept to a complete CONNECT. */
@@ -70,6 +74,7 @@ const WINDOW_BYTES_MAX = 32 * KIB;
 export const DEFAULT_LIMITS: ServerLimits = {
   // An engine may spend something for each connection that could come (ring: lanes of 19,000).
   connectionsMax: 50_000,
+  acceptedMax: Number.POSITIVE_INFINITY,
   usersMax: 500_000,
   strangersRatioMax: 0.5,
   messagesMax: 1_000_000,
@@ -80,6 +85,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   windowBytesMax: WINDOW_BYTES_MAX,
   redeliveriesMax: 5,
   packetBytesMax: PACKET_BYTES_MAX,
+  payloadBytesMax: PACKET_BYTES_MAX,
   connectBytesMax: 4 * KIB,
   loginTimeoutMs: 5000,
   withheldGraceMs: 10_000,
@@ -106,6 +112,7 @@ export function workerLimits(limits: ServerLimits, workers: number): ServerLimit
   return {
     ...limits,
     connectionsMax: share(limits.connectionsMax),
+    acceptedMax: share(limits.acceptedMax),
     usersMax: share(limits.usersMax),
     messagesMax: Math.ceil(limits.messagesMax / workers),
     messageBytesMax: Math.ceil(limits.messageBytesMax / workers),

@@ -139,8 +139,8 @@ async function run(context: CommandContext): Promise<ExitCode> {
   }
   const file = context.options['conf'] as string | undefined;
   const conf = file === undefined ? undefined : readMosquittoConf(file);
-  for (const notice of conf?.notices ?? []) context.talk(`wsar serve: ${notice}\n`);
   const options = readOptions(context.options, conf);
+  for (const notice of conf?.notices ?? []) context.talk(`wsar serve: ${notice}\n`);
   await serve(context, options, context.options['json'] === true);
   return EXIT.ok;
 }

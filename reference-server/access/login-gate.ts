@@ -37,7 +37,8 @@ const HELD_BYTES_MAX = 4 * 1024 * 1024;
 const STAGE = { waiting: 0, asking: 1, open: 2 } as const;
 
 /** What a look at a login comes to. */
-type Verdict = 'right' | 'wrong' | 'wrong id' | 'busy' | 'asked';
+type Verdict = 'right' | 'asked' | Refusal;
+type Refusal = 'wrong' | 'wrong id' | 'no id' | 'busy';
 
 export interface LoginGateOptions {
   rules: LoginRules;
@@ -176,7 +177,8 @@ export class LoginGate implements ReactorHandler {
       rules.keepAliveMaxS > 0 &&
       (keepAliveS === 0 || keepAliveS > rules.keepAliveMaxS);
     // Mosquitto's code for it, and there is no better one.
-    if (isTooQuiet || (rules.needsId && clientId.length === 0)) return 'wrong id';
+    if (isTooQuiet) return 'wrong id';
+    if (rules.needsId && clientId.length === 0) return 'no id';
     const given = usernameStart < 0 ? undefined : packet.subarray(usernameStart, usernameEnd);
     const certified = this.#certifiedName(conn);
     const userName = certified === undefined ? given : Buffer.from(certified);
@@ -225,17 +227,19 @@ export class LoginGate implements ReactorHandler {
     this.#edge.onData(conn, all, 0, all.length);
   }
 
-  #refuse(conn: Conn, level: number, verdict: 'wrong' | 'wrong id' | 'busy'): void {
+  #refuse(conn: Conn, level: number, verdict: Refusal): void {
     this.#options.stats[STAT.loginsRefused]!++;
     const isV5 = level === PROTOCOL_LEVEL_5;
     const old = {
       wrong: CONNACK.notAuthorized,
       'wrong id': CONNACK.clientIdRefused,
+      'no id': CONNACK.clientIdRefused,
       busy: CONNACK.unavailable,
     };
     const now = {
       wrong: REASON.notAuthorized,
       'wrong id': REASON.clientIdInvalid,
+      'no id': REASON.unspecified,
       busy: REASON.serverBusy,
     };
     const answer = isV5

@@ -35,8 +35,11 @@ export class PasswordFile {
     this.#nobody = { iterations, salt, hash: Buffer.alloc(HASH_BYTES) };
   }
 
-  /** Throws WSAR_ERR_FILE with the line. */
-  static read(file: string): PasswordFile {
+  /**
+   * Throws WSAR_ERR_FILE with the line; with `notices`, a line that is no name and hash is passed over and
+   * said there, as mosquitto does.
+   */
+  static read(file: string, notices?: string[]): PasswordFile {
     let text: string;
     try {
       text = readFileSync(file, 'utf8');
@@ -53,6 +56,10 @@ export class PasswordFile {
       // The line itself stays out of the message: it might be a password.
       if (colon < 1 || entry === undefined) {
         const message = `password file ${file}, line ${index + 1}: no name and hash`;
+        if (notices !== undefined) {
+          notices.push(`${message}; passed over`);
+          continue;
+        }
         throw new WsarError('WSAR_ERR_FILE', message, REMEDY);
       }
       entries.set(line.slice(0, colon), entry);

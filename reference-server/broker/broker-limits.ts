@@ -22,8 +22,18 @@ export interface BrokerLimits {
   queuedBytesMax: number;
   /** Sent and not acknowledged, one session. */
   inflightMax: number;
+  /** Their payload, bytes; one message may be larger when it is alone. */
+  inflightBytesMax: number;
   /** Received with QoS 2 and not released, one session: the Receive Maximum that CONNACK tells. */
   receiveMaximum: number;
+  /** How often one connection may send a QoS 2 PUBLISH with the same packet id before it is ended. */
+  repeatsMax: number;
+  /** Highest QoS that clients may publish with; CONNACK tells when it is not 2. */
+  qosMax: number;
+  /** Whether messages may be retained; CONNACK tells when not. */
+  retains: boolean;
+  /** A message goes out with the QoS of the subscription, also when it came with a lower one. */
+  upgradesQos: boolean;
   /** Topic aliases of one connection, either way: the Topic Alias Maximum that CONNACK tells. */
   aliasesMax: number;
   /** Topics that aliases of clients stand for, one worker, bytes. */
@@ -45,7 +55,12 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   queueBytesMax: MIB,
   queuedBytesMax: 64 * MIB,
   inflightMax: 20,
+  inflightBytesMax: Number.POSITIVE_INFINITY,
   receiveMaximum: 20,
+  repeatsMax: Number.POSITIVE_INFINITY,
+  qosMax: 2,
+  retains: true,
+  upgradesQos: false,
   aliasesMax: 10,
   aliasBytesMax: 16 * MIB,
   retainedMax: 10_000,

@@ -30,6 +30,7 @@ import { NEVER, Session, type Will } from '#reference-server/broker/session.ts';
 import { SessionQueues } from '#reference-server/broker/session-queues.ts';
 import { Subscriptions } from '#reference-server/broker/subscriptions.ts';
 import { SystemTopics } from '#reference-server/broker/system-topics.ts';
+import { levelsOf } from '#reference-server/broker/topic-tree.ts';
 import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
@@ -86,6 +87,7 @@ export interface BrokerOptions {
 
 /** QoS 2 messages that a client of MQTT 3, which has no Receive Maximum, may leave unreleased. */
 const UNRELEASED_MAX = 1000;
+const BRIDGE_STATE = /^\$SYS\/broker\/connection\/[^/]+\/state$/;
 
 export class Broker {
   readonly retained: RetainedStore;
@@ -256,7 +258,7 @@ export class Broker {
     const fields = this.#acknowledge;
     decodeAcknowledge(bytes, start, end, fields, session.level);
     if (type === PACKET.pubrel) {
-      session.incoming.delete(fields.packetId);
+      this.#released(session, fields.packetId);
       this.#answer(session, PACKET.pubcomp, fields.packetId, REASON.success);
       return;
     }
@@ -364,28 +366,43 @@ export class Broker {
   #refusalOf(session: Session, { topicText }: Message): number {
     const { isOwnOnly, limits } = this.#options;
     if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
-    // Names with '$' are the server's own (4.7.2).
-    if (topicText.startsWith('$')) return REASON.notAuthorized;
+    // Names with '$' are the server's own (4.7.2), but for what a bridge of mosquitto says of itself.
+    if (topicText.startsWith('$') && !BRIDGE_STATE.test(topicText)) return REASON.notAuthorized;
     if (!this.mayUse(session, 'write', topicText)) return REASON.notAuthorized;
     const isLarge = topicText.length > limits.topicLengthMax;
-    const isDeep = isLarge || topicText.split('/').length > limits.levelsMax;
-    return isDeep ? REASON.topicNameInvalid : 0;
+    return isLarge || levelsOf(topicText) > limits.levelsMax ? REASON.topicNameInvalid : 0;
   }
 
-  /** QoS 2, method A: routed once, at its first sight [MQTT-4.3.3-8 ff.]. */
+  /** QoS 2: kept until it is released, however often it comes [MQTT-4.3.3-8 ff.]. */
   #received(session: Session, packetId: number, message: Message): void {
     const { incoming } = session;
-    if (!incoming.has(packetId)) {
-      const { receiveMaximum } = this.#options.limits;
-      const most = session.level >= PROTOCOL_LEVEL_5 ? receiveMaximum : UNRELEASED_MAX;
-      if (incoming.size >= most) {
-        this.#options.host.expel(session.row, CLOSE_CAUSE.receiveMaximum);
-        return;
-      }
-      incoming.add(packetId);
-      this.#route(message, session);
+    const { host, limits, stats } = this.#options;
+    const known = incoming.get(packetId);
+    if (known !== undefined) {
+      if (++known.copies > limits.repeatsMax) host.expel(session.row, CLOSE_CAUSE.flow);
+      else this.#answer(session, PACKET.pubrec, packetId, REASON.success);
+      return;
     }
+    const most = session.level >= PROTOCOL_LEVEL_5 ? limits.receiveMaximum : UNRELEASED_MAX;
+    if (incoming.size >= most) {
+      host.expel(session.row, CLOSE_CAUSE.receiveMaximum);
+      return;
+    }
+    if (!this.queues.keepReceived(session, message)) {
+      stats[STAT.queueRefused]!++;
+      this.#answer(session, PACKET.pubrec, packetId, REASON.quotaExceeded);
+      return;
+    }
+    incoming.set(packetId, { message, copies: 1 });
     this.#answer(session, PACKET.pubrec, packetId, REASON.success);
+  }
+
+  #released(session: Session, packetId: number): void {
+    const received = session.incoming.get(packetId);
+    if (received === undefined) return;
+    session.incoming.delete(packetId);
+    this.queues.dropReceived(session, received.message);
+    this.#route(received.message, session);
   }
 
   /** Keeps and delivers; false when nobody anywhere can be interested. */

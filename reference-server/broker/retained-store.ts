@@ -58,18 +58,21 @@ export class RetainedStore {
     return true;
   }
 
-  /** Calls `found` for every retained message that matches `filter` and has not expired. */
+  /**
+   * Calls `found` for every retained message that matches `filter` and has not expired, in the order of
+   * their topics: a topic comes before those below it.
+   */
   match(filter: string, nowMs: number, found: (message: Message) => void): void {
     if (!/[+#]/.test(filter)) {
       const entry = this.#entries.get(filter);
       if (entry !== undefined) this.#offer(filter, entry, nowMs, found);
       return;
     }
-    for (const [topic, entry] of this.#entries) {
-      if (entry.message !== undefined && isMatch(filter, topic)) {
-        this.#offer(topic, entry, nowMs, found);
-      }
+    const topics: string[] = [];
+    for (const [topic, { message }] of this.#entries) {
+      if (message !== undefined && isMatch(filter, topic)) topics.push(topic);
     }
+    for (const topic of topics.sort()) this.#offer(topic, this.#entries.get(topic)!, nowMs, found);
   }
 
   #offer(topic: string, entry: Entry, nowMs: number, found: (message: Message) => void): void {

@@ -64,7 +64,7 @@ export class SessionQueues {
     subscriptions.tree.match(message.topicText, (target) => {
       if (target instanceof SharedGroup) groups.push(target);
       else if (target.noLocal && target.session === from) silent = 1;
-      else addCopy(copies, target, message);
+      else addCopy(copies, target, this.#qosOf(target, message), message.retain);
     });
     for (const [session, { qos, retain, ids }] of copies) {
       this.#give(session, message, qos, retain, ids, undefined, nowMs);
@@ -91,14 +91,15 @@ export class SessionQueues {
 
   /** Gives a message to one member here of a group; false when none can have it. */
   offerGroup(group: SharedGroup, message: Message, nowMs: number): boolean {
-    const chosen = group.choose(({ session, qos }) => {
+    const chosen = group.choose((member) => {
+      const { session } = member;
       if (this.#options.host.isOnline(session.row))
         return session.length < this.#windowOf(session) ? 2 : 1;
-      return Math.min(qos, message.qos) > 0 ? 0 : -1;
+      return this.#qosOf(member, message) > 0 ? 0 : -1;
     });
     if (chosen === undefined) return false;
     const { session, id } = chosen;
-    const qos = Math.min(chosen.qos, message.qos);
+    const qos = this.#qosOf(chosen, message);
     const retain = chosen.retainAsPublished && message.retain;
     this.#give(session, message, qos, retain, id > 0 ? [id] : NO_IDS, group, nowMs);
     return true;
@@ -107,7 +108,7 @@ export class SessionQueues {
   /** A retained message for a new subscription [MQTT-3.3.1-8]. */
   offerRetained(subscription: Subscription, message: Message, nowMs: number): void {
     const { session, id } = subscription;
-    const qos = Math.min(subscription.qos, message.qos);
+    const qos = this.#qosOf(subscription, message);
     this.#give(session, message, qos, true, id > 0 ? [id] : NO_IDS, undefined, nowMs);
   }
 
@@ -160,26 +161,52 @@ export class SessionQueues {
     const all = [...session.inflight.values(), ...session.queue];
     this.#options.stats[STAT.discarded]! += all.length;
     for (const delivery of all) this.#uncount(session, delivery);
+    for (const { message } of session.incoming.values()) this.dropReceived(session, message);
+    session.incoming.clear();
     session.inflight.clear();
+    session.inflightBytes = 0;
     session.queue.length = 0;
     // A QoS 2 message that was sent once is nobody else's [MQTT-4.8.2-5].
     return all.filter(({ qos, state }) => qos === 1 || state === DELIVERY.queued);
+  }
+
+  /** Counts a QoS 2 message that waits for its release; false when there is no room for it. */
+  keepReceived(session: Session, message: Message): boolean {
+    if (!this.#hasBytes(session, message)) return false;
+    session.queuedBytes += message.bytes;
+    this.bytes += message.bytes;
+    return true;
+  }
+
+  dropReceived(session: Session, message: Message): void {
+    session.queuedBytes -= message.bytes;
+    this.bytes -= message.bytes;
+  }
+
+  #hasBytes(session: Session, message: Message): boolean {
+    const { limits } = this.#options;
+    return (
+      session.queuedBytes + message.bytes <= limits.queueBytesMax &&
+      this.bytes + message.bytes <= limits.queuedBytesMax
+    );
   }
 
   /** Sends what the window allows. */
   pump(session: Session, nowMs: number): void {
     const { host } = this.#options;
     while (session.queue.length > 0 && host.isOnline(session.row)) {
-      if (session.inflight.size >= this.#windowOf(session)) return;
+      if (!this.#hasWindow(session)) return;
       const delivery = session.queue.shift()!;
-      if (delivery.message.expiresMs < nowMs) {
+      // One that has expired has had its id all the same, as in other brokers.
+      delivery.packetId = session.nextPacketId();
+      if (delivery.message.expiresMs < nowMs || !this.#isReadable(session, delivery)) {
         this.#options.stats[STAT.expired]!++;
         this.#uncount(session, delivery);
         continue;
       }
-      delivery.packetId = session.nextPacketId();
       delivery.state = delivery.qos === 1 ? DELIVERY.sent : DELIVERY.received;
       session.inflight.set(delivery.packetId, delivery);
+      session.inflightBytes += delivery.message.payload.length;
       this.#send(session, delivery, false, nowMs);
     }
   }
@@ -200,10 +227,7 @@ export class SessionQueues {
       else this.#write(session, message, 0, 0, false, retain, ids, nowMs);
       return;
     }
-    const hasRoom =
-      session.length < limits.queueMessagesMax &&
-      session.queuedBytes + message.bytes <= limits.queueBytesMax &&
-      this.bytes + message.bytes <= limits.queuedBytesMax;
+    const hasRoom = session.length < limits.queueMessagesMax && this.#hasBytes(session, message);
     if (!hasRoom) {
       stats[STAT.queueRefused]!++;
       return;
@@ -219,7 +243,7 @@ export class SessionQueues {
     const { message, qos, packetId, retain, ids } = delivery;
     if (this.#write(session, message, qos, packetId, isDup, retain, ids, nowMs)) return;
     // As if it had been acknowledged (5: 3.1.2.11.4).
-    session.inflight.delete(packetId);
+    this.#land(session, delivery);
     this.#uncount(session, delivery);
   }
 
@@ -251,16 +275,40 @@ export class SessionQueues {
   }
 
   #finish(session: Session, delivery: Delivery, nowMs: number): void {
-    session.inflight.delete(delivery.packetId);
+    this.#land(session, delivery);
     this.#uncount(session, delivery);
     this.#options.stats[STAT.delivered]!++;
     this.pump(session, nowMs);
+  }
+
+  /** The rules may have changed while the message waited. */
+  #isReadable(session: Session, { message }: Delivery): boolean {
+    return this.#options.access.acl === undefined || this.#mayRead(session, message.topicText);
+  }
+
+  /** It is not in flight any more. */
+  #land(session: Session, { packetId, message }: Delivery): void {
+    session.inflight.delete(packetId);
+    session.inflightBytes -= message.payload.length;
+  }
+
+  /** Whether the next message may be sent now. */
+  #hasWindow(session: Session): boolean {
+    const { inflight, inflightBytes, queue } = session;
+    if (inflight.size >= this.#windowOf(session)) return false;
+    const bytes = inflightBytes + queue[0]!.message.payload.length;
+    return inflight.size === 0 || bytes <= this.#options.limits.inflightBytesMax;
   }
 
   #uncount(session: Session, { message }: Delivery): void {
     session.queuedBytes -= message.bytes;
     this.bytes -= message.bytes;
     this.length--;
+  }
+
+  #qosOf(subscription: Subscription, message: Message): number {
+    const { upgradesQos } = this.#options.limits;
+    return upgradesQos ? subscription.qos : Math.min(subscription.qos, message.qos);
   }
 
   /** Deliveries in flight that this client allows beside those of its mailbox. */
@@ -271,10 +319,14 @@ export class SessionQueues {
   }
 }
 
-function addCopy(copies: Map<Session, Copy>, subscription: Subscription, message: Message): void {
+function addCopy(
+  copies: Map<Session, Copy>,
+  subscription: Subscription,
+  qos: number,
+  isRetained: boolean,
+): void {
   const { session, id, retainAsPublished } = subscription;
-  const qos = Math.min(subscription.qos, message.qos);
-  const retain = retainAsPublished && message.retain;
+  const retain = retainAsPublished && isRetained;
   const copy = copies.get(session);
   if (copy === undefined) copies.set(session, { qos, retain, ids: id > 0 ? [id] : [] });
   else {

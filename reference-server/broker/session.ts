@@ -49,6 +49,13 @@ export interface Delivery {
   state: number;
 }
 
+/** A QoS 2 message that waits for its PUBREL; then it is routed. */
+export interface Received {
+  readonly message: Message;
+  /** Copies that this connection has sent of it. */
+  copies: number;
+}
+
 /** What is to be published when the connection ends without DISCONNECT (3.1.2.5). */
 export interface Will {
   readonly message: Message;
@@ -82,8 +89,10 @@ export class Session {
   readonly inflight = new Map<number, Delivery>();
   /** Bytes of both. */
   queuedBytes = 0;
-  /** Packet ids of QoS 2 messages that were received and not released. */
-  readonly incoming = new Set<number>();
+  /** Payload of what is in flight. */
+  inflightBytes = 0;
+  /** QoS 2 messages that were received and not released, by packet id. */
+  readonly incoming = new Map<number, Received>();
   /** Subscription Identifier of m/<own uid>. */
   mailboxId = 0;
   #lastPacketId = 0;
@@ -113,6 +122,7 @@ export class Session {
     this.packetBytesMax = NEVER;
     this.aliasesMax = 0;
     this.aliases.clear();
+    for (const received of this.incoming.values()) received.copies = 0;
     this.will = undefined;
     this.userName = undefined;
   }

@@ -103,6 +103,13 @@ function emptyNode<T>(): Node<T> {
   return { children: undefined, here: undefined, below: undefined };
 }
 
+/** Levels of a topic or filter; no list of them is made, as there may be 65,536. */
+export function levelsOf(topic: string): number {
+  let levels = 1;
+  for (let at = topic.indexOf('/'); at >= 0; at = topic.indexOf('/', at + 1)) levels++;
+  return levels;
+}
+
 /** Whether `filter` matches `topic`: the rule itself (4.7), for single filters. */
 export function isMatch(filter: string, topic: string): boolean {
   const filterLevels = filter.split('/');

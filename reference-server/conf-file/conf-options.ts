@@ -21,14 +21,16 @@ import type { Listening } from '#reference-server/transport/listener-options.ts'
 import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { DEFAULT_SETTINGS } from '#reference-server/worker/worker-control.ts';
 
-/** Mosquitto's own bound. */
+/** Mosquitto's own bounds. */
 const LEVELS_MAX = 201;
+const REPEATS_MAX = 2;
 const INT32_MAX = 0x7fff_ffff;
 
 /** Throws WSAR_ERR_FILE. */
 export function confAccess(conf: MosquittoConf): Access {
   const { allowAnonymous, passwordFile, aclFile, allowEmptyId, listeners, numbers } = conf;
-  const passwords = passwordFile === undefined ? undefined : PasswordFile.read(passwordFile);
+  const passwords =
+    passwordFile === undefined ? undefined : PasswordFile.read(passwordFile, conf.notices);
   // Without any listener mosquitto serves this host only, and lets anybody in.
   const anonymous = allowAnonymous ?? listeners.length === 0;
   const keepAliveMaxS = numbers.get('max_keepalive');
@@ -111,14 +113,20 @@ export function confLimits(conf: MosquittoConf, limits: ServerLimits): ServerLim
     ...limits,
     // A client id may be as long as a packet.
     connectBytesMax: limits.packetBytesMax,
-    connectionsMax: given('max_connections', limits.connectionsMax, limits.connectionsMax),
+    acceptedMax: given('max_connections', limits.connectionsMax, limits.connectionsMax),
+    payloadBytesMax: given('message_size_limit', limits.payloadBytesMax, limits.payloadBytesMax),
     keepAliveMaxS: given('max_keepalive', 65_535, 65_535),
     packetBytesMax: given('max_packet_size', limits.packetBytesMax, limits.packetBytesMax),
     broker: {
       ...broker,
       levelsMax: LEVELS_MAX,
       inflightMax,
+      inflightBytesMax: given('max_inflight_bytes', Number.POSITIVE_INFINITY, INT32_MAX),
       receiveMaximum: inflightMax,
+      repeatsMax: REPEATS_MAX,
+      qosMax: conf.qosMax,
+      retains: conf.retains,
+      upgradesQos: conf.upgradesQos,
       queueMessagesMax: given('max_queued_messages', broker.queueMessagesMax, 1_000_000),
       queueBytesMax: given('max_queued_bytes', broker.queueBytesMax, INT32_MAX),
       aliasesMax: conf.numbers.get('max_topic_alias') ?? broker.aliasesMax,

@@ -50,7 +50,7 @@ describe('mosquitto.conf', { concurrency: true }, () => {
       ],
     );
     assert.equal(tls, undefined);
-    assert.equal(confLimits(conf, DEFAULT_LIMITS).connectionsMax, 10);
+    assert.equal(confLimits(conf, DEFAULT_LIMITS).acceptedMax, 10);
   });
 
   test('who may log in: nobody unless it is said', (t) => {
@@ -90,7 +90,15 @@ describe('mosquitto.conf', { concurrency: true }, () => {
     ['listener x', /listener x/],
     ['listener 1883\nprotocol carrier-pigeon', /line 2: protocol carrier-pigeon/],
     ['allow_anonymous yes', /allow_anonymous yes/],
-    ['retain_available false', /retain_available false is not offered/],
+    ['maximum_qos 3', /maximum_qos 3/],
+    [
+      'per_listener_settings true\nlistener 1\nallow_anonymous false\nlistener 2\nallow_anonymous true',
+      /allow_anonymous is not the same for all listeners/,
+    ],
+    [
+      'per_listener_settings true\nlistener 1\nlistener 2\nallow_anonymous true',
+      /allow_anonymous is not the same for all listeners/,
+    ],
     ['max_connections many', /max_connections many/],
   ];
   for (const [text, sentence] of refusals) {
@@ -98,6 +106,37 @@ describe('mosquitto.conf', { concurrency: true }, () => {
       assert.throws(() => read(t, text), sentence);
     });
   }
+
+  for (const engine of ['auto', 'net']) {
+    test(`max_connections: more are reset, until others leave; engine ${engine}`, async (t) => {
+      const file = join(temporaryFolder(t), 'mosquitto.conf');
+      writeFileSync(file, 'listener 0\nallow_anonymous true\nmax_connections 3\n');
+      const server = startWsar(t, ['serve', '-c', file, '--workers', '1', '--engine', engine]);
+      const [, port] = await server.line(/^ready mqtt:\/\/127\.0\.0\.1:(\d+)\n/);
+      const once = { reconnectPeriod: 0 };
+      const url = `mqtt://127.0.0.1:${port}`;
+      const join3 = (): Promise<mqtt.MqttClient[]> =>
+        Promise.all(
+          ['a', 'b', 'c'].map((clientId) => mqtt.connectAsync(url, { clientId, ...once })),
+        );
+      for (let round = 0; round < 3; round++) {
+        const all = await join3();
+        await assert.rejects(mqtt.connectAsync(url, { clientId: 'd', ...once }));
+        for (const client of all) assert.equal(client.connected, true);
+        await Promise.all(all.map((client) => client.endAsync()));
+      }
+    });
+  }
+
+  test('a line of the password file that is none is passed over and said', (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, 'users'), 'bad:$6$\n');
+    const file = join(folder, 'mosquitto.conf');
+    writeFileSync(file, 'password_file users\nlistener 1883\n');
+    const conf = readMosquittoConf(file);
+    assert.equal(confAccess(conf).rules.login?.hasPasswords, true);
+    assert.match(conf.notices.join(), /users, line 1: no name and hash; passed over/);
+  });
 
   const skip = needPrograms('mosquitto_passwd', 'mosquitto_pub');
   test('the server that a file makes', { skip }, async (t) => {

@@ -33,6 +33,9 @@ export interface MosquittoConf {
   /** Whether clients without an id get one. */
   allowEmptyId: boolean;
   origins: string[];
+  retains: boolean;
+  upgradesQos: boolean;
+  qosMax: number;
   /** Whole numbers by key; see NUMBERS. */
   numbers: Map<NumberKey, number>;
   /** What was read and has no meaning here, a sentence each. */
@@ -43,6 +46,8 @@ const NUMBERS = [
   'max_connections',
   'max_keepalive',
   'max_inflight_messages',
+  'max_inflight_bytes',
+  'message_size_limit',
   'max_queued_messages',
   'max_queued_bytes',
   'max_packet_size',
@@ -70,13 +75,12 @@ const NO_MEANING: Record<string, string> = {
   pid_file: 'nothing goes into the background',
   user: 'the process stays the user who started it',
   set_tcp_nodelay: 'it is always set',
-  per_listener_settings: 'who may log in is one setting for all listeners',
+  check_retain_source: 'a retained message stays when its publisher loses the right to write it',
   socket_domain: 'the address says the family',
   memory_limit: 'each table has its own limit; see --connections, --users and --messages',
   queue_qos0_messages: 'QoS 0 is not queued',
   use_identity_as_username: 'the name of a required certificate is always the user name',
   tls_version: 'TLS 1.2 and 1.3 are spoken',
-  max_inflight_bytes: 'what is on its way to a client is bounded already',
 };
 
 /** What is not offered, and what to do instead. */
@@ -86,20 +90,10 @@ const REFUSED: Record<string, string> = {
   connection: 'bridge from the other broker to this one',
   include_dir: 'put everything into one file',
   mount_point: 'let clients use the whole topic',
-  message_size_limit: 'use max_packet_size',
   psk_file: 'use certificates',
   psk_hint: 'use certificates',
   crlfile: 'use certificates that expire soon',
   bind_interface: "name the interface's address behind the port",
-};
-
-/** What is fixed here: the value that is meant anyway. */
-const FIXED: Record<string, string> = {
-  check_retain_source: 'true',
-  retain_available: 'true',
-  upgrade_outgoing_qos: 'false',
-  max_qos: '2',
-  maximum_qos: '2',
 };
 
 /** Throws WSAR_ERR_FILE with the line. */
@@ -120,6 +114,8 @@ class Reader {
   #line = 0;
   #listener: ConfListener | undefined;
   #default: ConfListener | undefined;
+  #isPerListener = false;
+  readonly #loginValues = new Map<string, string[]>();
   readonly #conf: MosquittoConf = {
     listeners: [],
     allowAnonymous: undefined,
@@ -127,6 +123,9 @@ class Reader {
     aclFile: undefined,
     allowEmptyId: true,
     origins: [],
+    retains: true,
+    upgradesQos: false,
+    qosMax: 2,
     numbers: new Map(),
     notices: [],
   };
@@ -144,6 +143,7 @@ class Reader {
       this.#take(key, words.join(' '));
     }
     if (this.#default !== undefined) this.#conf.listeners.unshift(this.#default);
+    this.#checkLogins();
     return this.#conf;
   }
 
@@ -154,22 +154,47 @@ class Reader {
       return;
     }
     if (Object.hasOwn(REFUSED, key)) this.#refuse(`${key} is not offered`, REFUSED[key]!);
-    if (Object.hasOwn(FIXED, key)) {
-      if (value !== FIXED[key])
-        this.#refuse(`${key} ${value} is not offered`, `it is ${FIXED[key]}`);
-      return;
-    }
     if (value === '') this.#refuse(`${key} has no value`, 'write it behind the key');
     if (key === 'listener') this.#addListener(value);
     else if (this.#takeListenerKey(this.#listener ?? this.#defaultListener(key), key, value))
       return;
-    else if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
-    else if (key === 'allow_zero_length_clientid') conf.allowEmptyId = this.#flag(key, value);
-    else if (key === 'password_file') conf.passwordFile = this.#path(value);
-    else if (key === 'acl_file') conf.aclFile = this.#path(value);
+    else if (key === 'per_listener_settings') this.#isPerListener = this.#flag(key, value);
+    else if (this.#takeLoginKey(key, value)) return;
+    else if (key === 'retain_available') conf.retains = this.#flag(key, value);
+    else if (key === 'upgrade_outgoing_qos') conf.upgradesQos = this.#flag(key, value);
+    else if (key === 'max_qos' || key === 'maximum_qos') conf.qosMax = this.#qos(key, value);
     else if (key === 'websockets_origin') conf.origins.push(value);
     else if (isNumberKey(key)) conf.numbers.set(key, this.#number(key, value));
     else this.#refuse(`${key} is not known here`, 'see docs/tools/serve.md for the keys that are');
+  }
+
+  /** Who may log in is one setting for all listeners here: a file that means several is refused. */
+  #takeLoginKey(key: string, value: string): boolean {
+    const conf = this.#conf;
+    if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
+    else if (key === 'allow_zero_length_clientid') conf.allowEmptyId = this.#flag(key, value);
+    else if (key === 'password_file') conf.passwordFile = this.#path(value);
+    else if (key === 'acl_file') conf.aclFile = this.#path(value);
+    else return false;
+    const said = this.#loginValues.get(key) ?? [];
+    this.#loginValues.set(key, [...said, value]);
+    return true;
+  }
+
+  #checkLogins(): void {
+    if (!this.#isPerListener) return;
+    const { listeners } = this.#conf;
+    for (const [key, said] of this.#loginValues) {
+      const isSame = said.length >= listeners.length && new Set(said).size === 1;
+      if (!isSame)
+        this.#refuse(`${key} is not the same for all listeners`, 'start a server for each');
+    }
+  }
+
+  #qos(key: string, value: string): number {
+    const qos = this.#number(key, value);
+    if (qos < 0 || qos > 2) this.#refuse(`${key} ${value}`, 'write 0, 1 or 2');
+    return qos;
   }
 
   #addListener(value: string): void {

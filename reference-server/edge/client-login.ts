@@ -1,7 +1,7 @@
 // CONNECT and its answer: versions 3.1, 3.1.1 and 5.0, who gets in, what CONNACK promises, and what is
 // remembered of it until the connection ends.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { ConnectFields, decodeConnect } from '#core/wire/mqtt/decode-connect.ts';
 import { encodeConnack } from '#core/wire/mqtt/encode.ts';
 import { encodeConnack5 } from '#core/wire/mqtt/encode-5.ts';
@@ -13,12 +13,14 @@ import { type ClientPacketsOptions, ends } from '#reference-server/edge/client-p
 import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
+import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
 import { LOGIN, LOGOUT } from '#reference-server/worker/frame-type.ts';
 
 const PLUS = 0x2b;
 const HASH = 0x23;
+const DOLLAR = 0x24;
 /** Properties of a CONNACK: a few numbers and a client id. */
 const CONNACK_BYTES_MAX = 64 + UID_BYTES_MAX;
 
@@ -34,8 +36,6 @@ export class ClientLogin {
   readonly #connect = new ConnectFields();
   readonly #properties = new PropertyWriter(CONNACK_BYTES_MAX);
   readonly #out = new Uint8Array(CONNACK_BYTES_MAX + 8);
-  readonly #uidPrefix = `auto-${randomBytes(6).toString('hex')}-`;
-  #uidsGiven = 0;
   /** Client ids that MQTT 5 clients are still to be told. */
   readonly #assigned = new Map<number, string>();
   readonly #goodbye = new Goodbye();
@@ -66,9 +66,14 @@ export class ClientLogin {
       if (properties.number(PROPERTY.maximumPacketSize, 64) < 12)
         return ends(CLOSE_CAUSE.clientLimit);
     }
+    const { willTopicStart } = fields;
+    // Names with '$' are the server's own (4.7.2); who wills to one is not answered.
+    if (willTopicStart >= 0 && bytes[willTopicStart] === DOLLAR) return ends(CLOSE_CAUSE.will);
+    const refusal = this.#willRefusal(isV5);
+    if (refusal !== 0) return this.#refuse(conn, refusal, CLOSE_CAUSE.will);
     if (clientIdStart === clientIdEnd && this.#mayBeAssigned()) {
       // Who has no name gets one; without a session to keep, nobody needs to know it [MQTT-3.1.3-6].
-      const text = `${this.#uidPrefix}${this.#uidsGiven++}`;
+      const text = `auto-${randomUUID()}`;
       const uid = Buffer.from(text);
       if (isV5) this.#assigned.set(conn, text);
       this.#login(conn, uid, 0, uid.length, bytes, start, end);
@@ -89,7 +94,7 @@ export class ClientLogin {
 
   /** Writes the CONNACK to `bytes`; returns its end. `code` is a return code of MQTT 3. */
   answer(conn: number, code: number, isPresent: boolean): number {
-    const { connections, limits, access } = this.#options;
+    const { connections } = this.#options;
     const flags = connections.flags[conn]!;
     if ((flags & CONN_FLAG.v5) === 0) {
       const isTold = isPresent && (flags & CONN_FLAG.v31) === 0;
@@ -98,23 +103,31 @@ export class ClientLogin {
     const reason = code === CONNACK.accepted ? REASON.success : REASON.serverUnavailable;
     const properties = this.#properties.clear();
     if (code !== CONNACK.accepted) return encodeConnack5(this.#out, 0, false, reason, properties);
-    properties.two(PROPERTY.topicAliasMaximum, limits.broker.aliasesMax);
-    properties.two(PROPERTY.receiveMaximum, limits.broker.receiveMaximum);
-    if (access.topics === 'own') {
-      properties
-        .byte(PROPERTY.maximumQos, 1)
-        .byte(PROPERTY.retainAvailable, 0)
-        .four(PROPERTY.maximumPacketSize, limits.packetBytesMax)
-        .byte(PROPERTY.wildcardAvailable, 0)
-        .byte(PROPERTY.sharedAvailable, 0);
-    }
-    const assigned = this.#assigned.get(conn);
-    if (assigned !== undefined) properties.text(PROPERTY.assignedClientId, assigned);
     if ((flags & CONN_FLAG.keepAliveChanged) !== 0) {
       properties.two(PROPERTY.serverKeepAlive, connections.keepAliveS[conn]!);
     }
-    this.#assigned.delete(conn);
+    this.#promise(conn, properties);
     return encodeConnack5(this.#out, 0, isPresent, reason, properties);
+  }
+
+  /** What this server takes, in the order that foreign suites compare with. */
+  #promise(conn: number, properties: PropertyWriter): void {
+    const { limits, access } = this.#options;
+    const { aliasesMax, receiveMaximum, retains, qosMax } = limits.broker;
+    const isOwnOnly = access.topics === 'own';
+    const assigned = this.#assigned.get(conn);
+    this.#assigned.delete(conn);
+    properties.two(PROPERTY.topicAliasMaximum, aliasesMax);
+    if (assigned !== undefined) properties.text(PROPERTY.assignedClientId, assigned);
+    // Foreign suites know a server without the property; who sets a size tells it.
+    if (isOwnOnly || limits.packetBytesMax !== DEFAULT_LIMITS.packetBytesMax) {
+      properties.four(PROPERTY.maximumPacketSize, limits.packetBytesMax);
+    }
+    if (isOwnOnly || !retains) properties.byte(PROPERTY.retainAvailable, 0);
+    properties.two(PROPERTY.receiveMaximum, receiveMaximum);
+    if (isOwnOnly || qosMax < 2) properties.byte(PROPERTY.maximumQos, Math.min(1, qosMax));
+    if (!isOwnOnly) return;
+    properties.byte(PROPERTY.wildcardAvailable, 0).byte(PROPERTY.sharedAvailable, 0);
   }
 
   /** Where `answer` has written. */
@@ -160,6 +173,19 @@ export class ClientLogin {
     if (properties.number(PROPERTY.sessionExpiry, 0) > 0) {
       connections.flags[conn]! |= CONN_FLAG.expires;
     }
+  }
+
+  /** Why the will of this CONNECT is not taken, 0 = it is. */
+  #willRefusal(isV5: boolean): number {
+    const { willTopicStart, willPayloadStart, willPayloadEnd, willQos, willRetain } = this.#connect;
+    if (willTopicStart < 0) return 0;
+    const { broker, payloadBytesMax } = this.#options.limits;
+    if (willPayloadEnd - willPayloadStart > payloadBytesMax) {
+      return isV5 ? REASON.packetTooLarge : CONNACK.notAuthorized;
+    }
+    if (!isV5) return 0;
+    if (willQos > broker.qosMax) return REASON.qosNotSupported;
+    return willRetain && !broker.retains ? REASON.retainNotSupported : 0;
   }
 
   /** MQTT 3.1 wants a name; 3.1.1 only from who has a session to keep; 5 never [MQTT-3.1.3-7]. */

@@ -17,7 +17,7 @@ import {
 import { DisconnectFields, decodeDisconnect } from '#core/wire/mqtt/decode-disconnect.ts';
 import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { decodeSubscribe, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
-import { encodePingresp, encodePuback } from '#core/wire/mqtt/encode.ts';
+import { encodePingresp } from '#core/wire/mqtt/encode.ts';
 import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
 import {
   FLAW,
@@ -65,6 +65,7 @@ export class ClientPackets {
   readonly #stats: WorkerStats;
   readonly #hashSeed: number;
   readonly #isOwnOnly: boolean;
+  readonly #limits: ServerLimits;
   readonly #answer: Answer;
   readonly #aliases: Aliases;
   readonly #publish = new PublishFields();
@@ -80,6 +81,7 @@ export class ClientPackets {
     this.#stats = options.stats;
     this.#hashSeed = options.hashSeed;
     this.#isOwnOnly = options.access.topics === 'own';
+    this.#limits = options.limits;
     this.#answer = options.answer;
     this.#aliases = new Aliases(options.limits);
     this.login = new ClientLogin(options);
@@ -146,13 +148,26 @@ export class ClientPackets {
     const uidLength = topicEnd - topicStart - 2;
     const isShort = uidLength > 0 && uidLength <= UID_BYTES_MAX;
     const prefix = bytes[topicStart + 1] === SLASH ? bytes[topicStart]! : 0;
-    if (this.#isOwnOnly && fields.qos === 2) return ends(CLOSE_CAUSE.qos2);
+    const { broker, payloadBytesMax } = this.#limits;
+    if (fields.qos > broker.qosMax || (fields.qos === 2 && this.#isOwnOnly)) {
+      return ends(CLOSE_CAUSE.qos2);
+    }
+    if (fields.retain && !broker.retains) return ends(CLOSE_CAUSE.retain);
     this.#stats[STAT.received]!++;
+    if (fields.payloadEnd - fields.payloadStart > payloadBytesMax) {
+      this.#stats[STAT.tooLarge]!++;
+      // PUBACK and PUBREC may not say "packet too large" (5: tables 3-4, 3-5).
+      this.#discard(conn, level, REASON.quotaExceeded);
+      return 0;
+    }
     if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
       this.#send(conn, bytes, topicStart + 2);
     else if (!this.#isOwnOnly || prefix === GROUP_PREFIX) {
       this.#hand(conn, bytes, start, end);
-    } else this.#forgetMessage(conn, level);
+    } else {
+      this.#stats[STAT.foreign]!++;
+      this.#discard(conn, level, REASON.notAuthorized);
+    }
     return 0;
   }
 
@@ -166,15 +181,13 @@ export class ClientPackets {
     return this.#handlePublish(conn, this.#aliases.bytes.slice(0, length), 0, length);
   }
 
-  /** No one may subscribe to this topic. */
-  #forgetMessage(conn: number, level: number): void {
+  /** Answers a message that goes nowhere: MQTT 5 hears why, MQTT 3 knows no such word. */
+  #discard(conn: number, level: number, reason: number): void {
     const { qos, packetId } = this.#publish;
-    this.#stats[STAT.foreign]!++;
     if (qos === 0) return;
-    const end =
-      level < PROTOCOL_LEVEL_5
-        ? encodePuback(this.#out, 0, packetId)
-        : encodeAcknowledge5(this.#out, 0, PACKET.puback, packetId, REASON.notAuthorized);
+    const type = qos === 1 ? PACKET.puback : PACKET.pubrec;
+    const given = level < PROTOCOL_LEVEL_5 ? REASON.success : reason;
+    const end = encodeAcknowledge5(this.#out, 0, type, packetId, given);
     this.#answer(conn, this.#out, end);
   }
 

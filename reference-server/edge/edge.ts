@@ -30,6 +30,7 @@ import { STAT, STAT_CLOSED, type WorkerStats } from '#reference-server/stats/wor
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
+const DUP = 8;
 /** How often throttled connections are looked at, us. */
 const THROTTLE_PERIOD_US = 20_000;
 /** How long a worker whose link was full waits for the other to read, us. */
@@ -278,6 +279,7 @@ export class Edge implements ReactorHandler {
   #handlePackets(conn: number, bytes: Uint8Array, at: number, end: number): number {
     const { state } = this.connections;
     while (at < end && state[conn] !== STATE.loggingIn && state[conn] !== STATE.closing) {
+      this.#dropOldDup(conn, bytes, at);
       const length = frameLength(bytes, at, end, this.#packetBytesMax(conn));
       if (length === 0) break;
       if (length < 0) {
@@ -304,6 +306,7 @@ export class Edge implements ReactorHandler {
       const start = partials.start(conn);
       const have = partials.length(conn);
       const bytesMax = this.#packetBytesMax(conn);
+      this.#dropOldDup(conn, partials.bytes, start);
       const length = announcedLength(partials.bytes, start, start + have, bytesMax);
       if (length < 0) {
         this.#end(conn, causeOfFlaw(length), partials.bytes[start]!);
@@ -318,6 +321,15 @@ export class Edge implements ReactorHandler {
       const until = Math.min(end, at + (length === 0 ? 1 : length - have));
       if (!this.#keep(conn, bytes, at, until)) return end;
       at = until;
+    }
+  }
+
+  /** MQTT 3.1 marks repeated PUBREL, SUBSCRIBE and UNSUBSCRIBE too (3.1: 2.1); later versions have no such bit. */
+  #dropOldDup(conn: number, bytes: Uint8Array, at: number): void {
+    if ((this.connections.flags[conn]! & CONN_FLAG.v31) === 0) return;
+    const type = bytes[at]! >>> 4;
+    if (type === PACKET.pubrel || type === PACKET.subscribe || type === PACKET.unsubscribe) {
+      bytes[at]! &= ~DUP;
     }
   }
 

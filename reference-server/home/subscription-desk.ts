@@ -20,6 +20,7 @@ import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import type { Broker } from '#reference-server/broker/broker.ts';
 import type { Session } from '#reference-server/broker/session.ts';
 import { isSystemFilter } from '#reference-server/broker/system-topics.ts';
+import { levelsOf } from '#reference-server/broker/topic-tree.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
@@ -154,8 +155,8 @@ export class SubscriptionDesk {
     if (isSystemFilter(filter)) return this.#mayReadSystem(row) ? 0 : REASON.notAuthorized;
     if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
     const { levelsMax, topicLengthMax } = limits.broker;
-    const isDeep = filter.length > topicLengthMax || filter.split('/').length > levelsMax;
-    return isDeep ? REASON.topicFilterInvalid : 0;
+    const isLarge = filter.length > topicLengthMax || levelsOf(filter) > levelsMax;
+    return isLarge ? REASON.topicFilterInvalid : 0;
   }
 
   #mayReadSystem(row: number): boolean {

@@ -39,10 +39,14 @@ const ORDINARY = [
   'usersFull',
   /** A PUBACK was withheld and the time to read that as "no" is over. */
   'withheld',
-  /** A PUBLISH with QoS 2 where only mailboxes are open. */
+  /** A PUBLISH with QoS 2 where only mailboxes are open, or above the highest QoS that CONNACK told. */
   'qos2',
+  /** A PUBLISH with RETAIN, or a will with it, where nothing is retained. */
+  'retain',
   /** CONNECT asks for extended authentication, which is not offered: CONNACK 0x8C. */
   'authentication',
+  /** A will that is too large, or asks for what CONNACK would deny: refused with the reason. */
+  'will',
   /** The client's Maximum Packet Size has no room for a CONNACK. */
   'clientLimit',
   /** The peer reads so slowly that an answer found no room. */
@@ -83,6 +87,9 @@ export function reasonOfCause(cause: number, firstByte: number): number {
   // A ping with a body is no ping; what is not one is not answered.
   const isPing = type === PACKET.pingreq || type === PACKET.pingresp;
   if (name === 'trailing' && isPing) return 0;
+  // Mosquitto's choice, as no clause names one; its suites compare with it.
+  const isList = type === PACKET.subscribe || type === PACKET.unsubscribe;
+  if (name === 'packetId' && isList) return REASON.malformed;
   if (cause < FLAW_NAMES.length) return reasonOfFlaw(-1 - cause);
   return REASONS[name] ?? 0;
 }
@@ -95,6 +102,7 @@ const REASONS: Partial<Record<CloseCause, number>> = {
   receiveMaximum: REASON.receiveMaximumExceeded,
   sessionExpiry: REASON.protocolError,
   qos2: REASON.qosNotSupported,
+  retain: REASON.retainNotSupported,
   takenOver: REASON.sessionTakenOver,
   keepAlive: REASON.keepAliveTimeout,
   partialFull: REASON.serverBusy,

@@ -66,6 +66,8 @@ export const STAT = {
   retainedRefused: 33,
   /** Pieces of news that were read; see worker/worker-news.ts. */
   newsRead: 34,
+  /** Messages whose payload is larger than allowed. */
+  tooLarge: 35,
   /** Collections of the worker's JavaScript heap, and their pauses in all. */
   collections: 36,
   collectionUs: 37,
@@ -73,10 +75,12 @@ export const STAT = {
   collectionUsMax: 38,
   /** Gauge: used JavaScript heap. */
   heapBytes: 39,
+  /** Connections beyond `acceptedMax`, reset as they came. */
+  acceptsRefused: 40,
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */
-export const STAT_CLOSED = 40;
+export const STAT_CLOSED = 44;
 export const STAT_COUNT = STAT_CLOSED + CLOSE_CAUSES.length;
 
 export type WorkerStats = Float64Array<SharedArrayBuffer>;

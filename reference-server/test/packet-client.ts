@@ -50,7 +50,11 @@ export class PacketClient {
 
   /** Sends a packet and lets everything come to rest. */
   send(packet: Packet): void {
-    const bytes = mqttPacket.generate(packet, { protocolVersion: this.#version });
+    this.sendBytes(mqttPacket.generate(packet, { protocolVersion: this.#version }));
+  }
+
+  /** The same for bytes that the library would not write. */
+  sendBytes(bytes: Uint8Array): void {
     this.#worker.reactor.receive(this.#connection, new Uint8Array(bytes));
     this.settle();
   }

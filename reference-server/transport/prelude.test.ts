@@ -47,7 +47,13 @@ function play(prelude: Prelude, stream: Buffer, cuts: number[]): Seen {
     onWake: nothing,
     onTurn: () => Number.POSITIVE_INFINITY,
   };
-  const options = { connections: 8, outputBytesMax: 1000, origins: [], stats: createWorkerStats() };
+  const options = {
+    connections: 8,
+    acceptedMax: Number.POSITIVE_INFINITY,
+    outputBytesMax: 1000,
+    origins: [],
+    stats: createWorkerStats(),
+  };
   const transports = new Transports(edge, options);
   transports.attach(new StillReactor());
   transports.expect(0, prelude);

@@ -31,10 +31,20 @@ import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
 const PENDING_MAX = 16_384;
 
 /** Where a connection stands. */
-const STAGE = { open: 0, secret: 1, proxyHeader: 2, handshake: 3, framed: 4, ended: 5 } as const;
+const STAGE = {
+  open: 0,
+  secret: 1,
+  proxyHeader: 2,
+  handshake: 3,
+  framed: 4,
+  ended: 5,
+  refused: 6,
+} as const;
 
 export interface TransportsOptions {
   connections: number;
+  /** Connections beyond this are reset as they come. */
+  acceptedMax: number;
   /** Most bytes of one send of the edge. */
   outputBytesMax: number;
   /** Pages that browsers may come from; see UpgradeRequest. */
@@ -51,6 +61,10 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   readonly #listener: Uint8Array;
   readonly #preludes: Prelude[] = [];
   readonly #connections: number;
+  readonly #acceptedMax: number;
+  /** Connections that were told to close and are not gone yet, and how many they are. */
+  readonly #leaves: Uint8Array;
+  #leaving = 0;
   /** Made with the first listener that needs them. */
   #frames: WebSocketFrames | undefined;
   readonly #out: Uint8Array;
@@ -65,6 +79,8 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
     this.#origins = options.origins;
     this.#stats = options.stats;
     this.#connections = options.connections;
+    this.#acceptedMax = options.acceptedMax;
+    this.#leaves = new Uint8Array(options.connections);
     this.#stage = new Uint8Array(options.connections);
     this.#listener = new Uint8Array(options.connections);
     this.#out = new Uint8Array(options.outputBytesMax + FRAME_HEAD_BYTES_MAX);
@@ -89,6 +105,13 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   // The reactor's calls.
 
   onAccept(conn: Conn, listener: number): void {
+    if (this.#reactor.connections - this.#leaving > this.#acceptedMax) {
+      this.#stats[STAT.acceptsRefused]!++;
+      this.#stage[conn] = STAGE.refused;
+      this.#leave(conn);
+      this.#reactor.abort(conn);
+      return;
+    }
     this.#listener[conn] = listener;
     this.#stage[conn] = firstStage(this.#preludes[listener]!);
     this.#edge.onAccept(conn, listener);
@@ -117,14 +140,20 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   }
 
   onEnd(conn: Conn): void {
-    this.#edge.onEnd(conn);
+    if (this.#stage[conn] !== STAGE.refused) this.#edge.onEnd(conn);
   }
 
   onDrain(conn: Conn): void {
-    this.#edge.onDrain(conn);
+    if (this.#stage[conn] !== STAGE.refused) this.#edge.onDrain(conn);
   }
 
   onClose(conn: Conn, reason: CloseReason, errno: number): void {
+    this.#leaving -= this.#leaves[conn]!;
+    this.#leaves[conn] = 0;
+    if (this.#stage[conn] === STAGE.refused) {
+      this.#stage[conn] = STAGE.open;
+      return;
+    }
     this.#edge.onClose(conn, reason, errno);
     this.#stage[conn] = STAGE.open;
     this.#held.delete(conn);
@@ -142,6 +171,12 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
 
   onTurn(nowUs: number): number {
     return this.#edge.onTurn(nowUs);
+  }
+
+  /** It counts no more among those that are open. */
+  #leave(conn: Conn): void {
+    this.#leaving += 1 - this.#leaves[conn]!;
+    this.#leaves[conn] = 1;
   }
 
   // The edge's calls.
@@ -168,11 +203,13 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   close(conn: Conn): void {
     if (this.#stage[conn] === STAGE.framed) this.#sendClose(conn, CLOSE_CODE.normal);
     this.#stage[conn] = STAGE.ended;
+    this.#leave(conn);
     this.#reactor.close(conn);
   }
 
   abort(conn: Conn): void {
     this.#stage[conn] = STAGE.ended;
+    this.#leave(conn);
     this.#reactor.abort(conn);
   }
 

@@ -66,6 +66,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     });
   const transports = new Transports(gate ?? edge, {
     connections: limits.connectionsMax,
+    acceptedMax: limits.acceptedMax,
     outputBytesMax: limits.outputBytesMax,
     origins: birth.origins,
     stats,
