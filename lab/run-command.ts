@@ -8,7 +8,7 @@ import { readTerminal } from '#core/host/terminal.ts';
 import { readExperiment, readExperimentText } from '#lab/experiment/read-experiment.ts';
 import { type LadderOptions, type LadderResult, runLadder } from '#lab/ladder/ladder-run.ts';
 import { isLadder, readLadder } from '#lab/ladder/read-ladder.ts';
-import { chooseSteps } from '#lab/ladder/step-list.ts';
+import { chooseSteps, USERS_MAX, withUsers } from '#lab/ladder/step-list.ts';
 import { type RunResult, runExperiment } from '#lab/run/experiment-run.ts';
 import { jsonProgress, textProgress } from '#lab/run/progress.ts';
 
@@ -30,6 +30,11 @@ export const command: CommandSpec = {
     {
       flags: '--steps <list>',
       help: "of a ladder only these, in this order, like 'stack:2000000 for 5m,kernel:2800000'",
+    },
+    {
+      flags: '--users <n>',
+      help: 'of a ladder each phase once, with so many users and messages in proportion',
+      parse: parseCount(2, USERS_MAX),
     },
   ],
   examples: [
@@ -61,7 +66,7 @@ async function run(context: CommandContext): Promise<ExitCode> {
     outputFolder: options['output'] as string | undefined,
   };
   if (isLadder(readExperimentText(args[0]!))) {
-    const result = await runLadder({ ...common, ...readLadderPart(args[0]!, options['steps']) });
+    const result = await runLadder({ ...common, ...readLadderPart(args[0]!, options) });
     out(isJson ? `${JSON.stringify(ladderLine(result))}\n` : ladderText(result));
     return result.exitCode;
   }
@@ -74,15 +79,21 @@ async function run(context: CommandContext): Promise<ExitCode> {
   return result.exitCode;
 }
 
-/** The ladder of a file, or the part of it that `--steps` names. */
+/** The ladder of a file, or the part of it that `--steps` and `--users` name. */
 function readLadderPart(
   file: string,
-  wanted: unknown,
+  options: CommandContext['options'],
 ): Pick<LadderOptions, 'ladder' | 'file' | 'argumentsText'> {
   const ladder = readLadder(file);
-  if (typeof wanted !== 'string') return { ladder, file, argumentsText: '' };
-  const steps = chooseSteps(wanted, ladder.steps);
-  return { ladder: { ...ladder, steps }, file, argumentsText: ` --steps '${wanted}'` };
+  const wanted = options['steps'] as string | undefined;
+  const users = options['users'] as number | undefined;
+  const chosen = wanted === undefined ? ladder.steps : chooseSteps(wanted, ladder.steps);
+  const steps = users === undefined ? chosen : withUsers(chosen, users);
+  const argumentsText = [
+    wanted === undefined ? '' : ` --steps '${wanted}'`,
+    users === undefined ? '' : ` --users ${users}`,
+  ].join('');
+  return { ladder: { ...ladder, steps }, file, argumentsText };
 }
 
 /** Width to draw the list of phases in; null when it is a log. */

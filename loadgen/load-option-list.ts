@@ -193,6 +193,11 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseKeepAlive,
   },
   {
+    flags: '--sessions <how>',
+    help: "'clean' (default), or 'kept': the server holds messages for who is cut off",
+    parse: parseOneOf('clean', 'kept'),
+  },
+  {
     flags: '--receipts <on|off>',
     help: 'subscribe to r/<uid> for second check marks too (default on)',
     parse: parseOneOf('on', 'off'),

@@ -53,6 +53,8 @@ export interface LoadOptions {
   /** Users who read slowly, part of all, and how much they read. */
   slow: { ratio: number; bytesPerS: number };
   keepAliveMs: number;
+  /** Whether sessions end with their connections; else the server keeps them, and messages for them. */
+  isCleanSession: boolean;
   receipts: boolean;
   /** Whether the host must have the memory before anything starts; false = whoever started this watches it. */
   isRoomChecked: boolean;

@@ -120,6 +120,7 @@ function populate(
   const packets = new UserPackets({
     level,
     keepAliveS: Math.ceil(plan.keepAliveMs / 1000),
+    isCleanSession: plan.isCleanSession,
     receipts: plan.receipts,
     payloadBytes: plan.payloadBytes,
     run: plan.run,

@@ -56,6 +56,7 @@ function setUp(users: number, ratePerS: number, endS: number) {
     packets: new UserPackets({
       level: 4,
       keepAliveS: 60,
+      isCleanSession: true,
       receipts: true,
       payloadBytes: 64,
       run: RUN,

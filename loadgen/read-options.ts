@@ -88,6 +88,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     network: readNetwork(given),
     slow: (given['slowReaders'] as LoadOptions['slow'] | undefined) ?? NO_SLOW_READERS,
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
+    isCleanSession: readSessions(given) === 'clean',
     receipts: given['receipts'] !== 'off',
     drainMs: (given['drain'] as number | undefined) ?? 10_000,
     failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
@@ -260,4 +261,15 @@ export function required<T>(given: Record<string, unknown>, name: string, like: 
     throw new WsarError('WSAR_ERR_USAGE', `--${name} is missing`, `add for example ${like}`);
   }
   return given[name] as T;
+}
+
+/** Throws WSAR_ERR_USAGE: with MQTT 5 a session is kept by its expiry, which our logins do not ask for. */
+function readSessions(given: Record<string, unknown>): 'clean' | 'kept' {
+  const sessions = (given['sessions'] as 'clean' | 'kept' | undefined) ?? 'clean';
+  if (sessions === 'clean' || given['mqtt'] !== '5') return sessions;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    'sessions of MQTT 5 clients are not kept',
+    'take --mqtt 3.1.1, or no --sessions',
+  );
 }

@@ -25,6 +25,7 @@ test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and rece
   const packets = new UserPackets({
     level: 4,
     keepAliveS: 60,
+    isCleanSession: true,
     receipts: true,
     payloadBytes: 64,
     run: 1,
@@ -56,6 +57,7 @@ test('a second population has users of its own', () => {
   const packets = new UserPackets({
     level: 4,
     keepAliveS: 60,
+    isCleanSession: true,
     receipts: true,
     payloadBytes: 64,
     run: 1,
@@ -73,6 +75,7 @@ test('without receipts only the mailbox is subscribed', () => {
   const packets = new UserPackets({
     level: 4,
     keepAliveS: 0,
+    isCleanSession: true,
     receipts: false,
     payloadBytes: 64,
     run: 1,
@@ -101,6 +104,7 @@ test('a message says where it goes, and its payload comes back as it was written
         const packets = new UserPackets({
           level: 4,
           keepAliveS: 60,
+          isCleanSession: true,
           receipts: true,
           payloadBytes,
           run,
@@ -136,6 +140,7 @@ test('ping and disconnect are what the standard says', () => {
   const packets = new UserPackets({
     level: 4,
     keepAliveS: 60,
+    isCleanSession: true,
     receipts: true,
     payloadBytes: 64,
     run: 1,

@@ -57,6 +57,8 @@ export interface UserPacketOptions {
   /** Protocol level of MQTT: 4 = 3.1.1, 5 = 5.0. */
   level: number;
   keepAliveS: number;
+  /** Whether a session ends with its connection; else the server keeps it, and messages for it. */
+  isCleanSession: boolean;
   /** Whether users subscribe to their receipts too. */
   receipts: boolean;
   payloadBytes: number;
@@ -182,14 +184,15 @@ export class MessageHeader {
   }
 }
 
-function loginTemplate({ level, keepAliveS, receipts }: UserPacketOptions): Uint8Array {
+function loginTemplate(options: UserPacketOptions): Uint8Array {
+  const { level, keepAliveS, receipts, isCleanSession: cleanSession } = options;
   const out = new Uint8Array(256);
-  const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession: true };
+  const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession };
   const filters = receipts ? [`m/${PLACEHOLDER}`, `r/${PLACEHOLDER}`] : [`m/${PLACEHOLDER}`];
   const id = SUBSCRIBE_PACKET_ID;
   if (level === PROTOCOL_LEVEL_5) {
-    const options = filters.map((filter) => ({ filter, qos: 1 }));
-    return out.slice(0, encodeSubscribe5(out, encodeConnect5(out, 0, login), id, options));
+    const wanted = filters.map((filter) => ({ filter, qos: 1 }));
+    return out.slice(0, encodeSubscribe5(out, encodeConnect5(out, 0, login), id, wanted));
   }
   return out.slice(0, encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1));
 }

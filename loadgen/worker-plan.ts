@@ -39,6 +39,7 @@ export interface WorkerPlan {
   receipts: boolean;
   payloadBytes: number;
   keepAliveMs: number;
+  isCleanSession: boolean;
   /** This worker's part of the ramp; Infinity = unbounded. */
   rampPerS: number;
   windowMax: number;
@@ -120,6 +121,7 @@ export function planWorkers(
       receipts: options.receipts,
       payloadBytes: options.payloadBytes,
       keepAliveMs: options.keepAliveMs,
+      isCleanSession: options.isCleanSession,
       rampPerS: options.rampPerS / workers,
       windowMax: Math.max(1, Math.floor(WINDOW_MAX / workers)),
       board: createBoard(),

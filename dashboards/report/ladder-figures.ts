@@ -15,7 +15,38 @@ export interface FigureTable {
 const SLICES_MIN = 2;
 
 export function ladderTables(steps: readonly LadderStep[]): FigureTable[] {
-  return [logins(steps), memory(steps), slabs(steps), messages(steps), queues(steps)];
+  const disturbed = steps.filter(({ disturbance }) => disturbance !== null);
+  return [
+    ...(disturbed.length === 0 ? [] : [recoveries(disturbed)]),
+    ...[logins(steps), memory(steps), slabs(steps), messages(steps), queues(steps)],
+  ];
+}
+
+function recoveries(steps: readonly LadderStep[]): FigureTable {
+  return {
+    title: 'What was done to it, and how it got over it',
+    note:
+      'Over it: everybody is in, p99 at most three times that before (or 50 ms) and the queue as short as before, ' +
+      'for three seconds; counted from the beginning. Refused: connections, logins and messages, by the server.',
+    columns: [
+      ...['users', 'what', 'outcome', 'over it after, s', 'cut off', 'least logged in'],
+      ...['logins/s, most', 'sent/s, most', 'p99 before, ms', 'p99 worst, ms', 'queued before'],
+      ...['queued, most', 'refused', 'lost', 'twice'],
+    ],
+    rows: steps.map(({ disturbance, messages: told, ...step }) => {
+      const got = disturbance!;
+      return [
+        ...[numberText(step.connections), got.text],
+        step.outcome === 'held' ? 'held' : step.sentence,
+        got.recoveredS === null ? 'not in time' : numberText(got.recoveredS),
+        ...[numberText(got.cutOff), numberText(got.loggedInLeast)],
+        ...[rounded(got.loginsPerSMost), rounded(got.sentPerSMost)],
+        ...[ms(got.p99UsBefore), ms(got.p99UsWorst)],
+        ...[numberText(got.queuedBefore), numberText(got.queuedWorst), numberText(got.refused)],
+        ...[numberText(told?.lost ?? null), numberText(told?.duplicates ?? null)],
+      ];
+    }),
+  };
 }
 
 function logins(steps: readonly LadderStep[]): FigureTable {

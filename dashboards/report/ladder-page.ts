@@ -13,7 +13,7 @@ import { facts, table } from '#dashboards/report/table.ts';
 import { timeLine } from '#dashboards/report/time-line.ts';
 
 /** Columns whose cells are words. */
-const WORDS = ['clients', 'outcome'];
+const WORDS = ['clients', 'outcome', 'what'];
 
 export function renderLadder(record: LadderRecord): string {
   return page(`${record.name}: ${numberText(record.reached)} users`, [

@@ -34,6 +34,29 @@ export interface LadderDrain {
   seenS: number | null;
 }
 
+/** How a step got over what was done to it on purpose. */
+export interface LadderRecovery {
+  /** Median of the seconds before, and the worst second after. */
+  p99UsBefore: number | null;
+  p99UsWorst: number | null;
+  loggedInLeast: number;
+  sentPerSMost: number | null;
+  queuedBefore: number;
+  queuedWorst: number;
+  /** Until everybody was in, p99 as before and the queue short, for three seconds; null = not in the hold. */
+  recoveredS: number | null;
+}
+
+export interface LadderDisturbance extends LadderRecovery {
+  /** 'storm 10%@20s, back by backoff:1s'. */
+  text: string;
+  /** By the generator: users cut off, highest rate of logins afterwards. */
+  cutOff: number | null;
+  loginsPerSMost: number | null;
+  /** Connections, logins and messages that the server refused in the hold. */
+  refused: number | null;
+}
+
 export interface LadderStep {
   /** Phase of the ladder; '' when it has none. */
   phase: string;
@@ -71,6 +94,8 @@ export interface LadderStep {
   latenessUsP99: number | null;
   queueLengthMax: number | null;
   drain: LadderDrain | null;
+  /** Null when nothing was done to it. */
+  disturbance: LadderDisturbance | null;
   /** Of the collector, in this step. */
   missedTicks: number;
   /** Least MemFree that was seen. */

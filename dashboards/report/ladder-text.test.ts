@@ -40,6 +40,7 @@ const STEP: LadderStep = {
   latenessUsP99: 900,
   queueLengthMax: 77,
   drain: { queued: 12, predictedS: 0.5, seenS: 0.9 },
+  disturbance: null,
   missedTicks: 1,
   freeBytesMin: 2 ** 31,
   serverRssBytes: 3e8,

@@ -34,8 +34,8 @@ export function ladderText(records: readonly LadderRecord[], again: string): str
       ].join('\n'),
     ),
     '## Figures',
-    'Clients `ring` have kernel sockets: both ends of every connection are on this machine. Clients `stack` have none: ' +
-      "it holds the server's side. A step was held when everybody was logged in for the whole time, nothing was lost " +
+    'Clients `ring` have kernel sockets: both ends of every connection are on this machine. Clients `stack` have ' +
+      "none: it holds the server's side. A step was held when everybody was logged in for the whole time, nothing was lost " +
       'and no stop rule was broken.',
     ...ladderTables(steps).map(section),
     '## Over time',
@@ -63,7 +63,8 @@ function heading(
       : `${numberText(reached)} users logged in over MQTT and held for ${numberText(best.holdS)} s: ` +
         `${rounded(best.loginsPerS)} logins/s, ${rounded(best.deliveredPerS)} messages/s delivered, p99 ` +
         `${ms(best.latencyUs.p99)} ms, ${numberText(best.messages?.lost ?? null)} lost.`;
-  return `# Two million, and on\n\n${sentence}\n\nMade from the record beside it by \`${again}\`; nothing here is written by hand.`;
+  const made = `Made from the record beside it by \`${again}\`; nothing here is written by hand.`;
+  return `# Two million, and on\n\n${sentence}\n\n${made}`;
 }
 
 function phasesOf({ phases, sentence, steps }: LadderRecord): string {
@@ -160,9 +161,10 @@ function publishedText(steps: readonly LadderStep[], host: LadderRecord['host'])
       [...ours(steps, host), ...rows],
     ),
     '',
-    'Cores and memory are those of the server alone in the published rows, and of server, clients and everything else ' +
-      'in ours. Their clients came over a network, ours over loopback or a TUN device of the same kernel: no network ' +
-      'card, no interrupts of one, no switch. Their messages are not the same work either; the column says what was sent.',
+    'Cores and memory are those of the server alone in the published rows, and of server, clients and everything ' +
+      'else in ours. Their clients came over a network, ours over loopback or a TUN device of the same kernel: no network ' +
+      'card, no interrupts of one, no switch. Their messages are not the same work either; the column says what was ' +
+      'sent.',
   ].join('\n');
 }
 

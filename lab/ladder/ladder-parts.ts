@@ -29,6 +29,7 @@ export function ladderLoad(
   engine: EngineName,
   target: string,
 ): PartOptions {
+  const { storm, returnPolicy, spike } = clients.disturbance;
   const args = [
     ['--target', target, '--connections', String(users), '--duration', `${LOAD_DURATION_S}s`],
     ['--rate', `${clients.ratePerS}/s`, '--payload', `${clients.payloadBytes} B`],
@@ -39,6 +40,11 @@ export function ladderLoad(
     clients.virtualHosts === 0 ? [] : ['--virtual-hosts', String(clients.virtualHosts)],
     clients.rampPerS === 'auto' ? [] : ['--ramp', `${clients.rampPerS}/s`],
     clients.network === '' ? [] : ['--network', clients.network],
+    clients.slowReaders === '' ? [] : ['--slow-readers', clients.slowReaders],
+    clients.sessions === 'clean' ? [] : ['--sessions', clients.sessions],
+    storm === '' ? [] : ['--storm', storm],
+    returnPolicy === '' ? [] : ['--return', returnPolicy],
+    spike === '' ? [] : ['--spike', spike],
   ];
   return part(place, 'load', ['load', ...args.flat()]);
 }

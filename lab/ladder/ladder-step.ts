@@ -2,17 +2,24 @@
 // free memory all the time and ends the step before the kernel has to choose whom to kill; if it has to, it takes
 // server or generator.
 
+import { spawn } from 'node:child_process';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
-import type { LadderDrain, LadderStep } from '#dashboards/report/ladder-record.ts';
+import type {
+  LadderDisturbance,
+  LadderDrain,
+  LadderRecovery,
+  LadderStep,
+} from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
+import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
 import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
 import { ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
 import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
-import { type Ended, judgeStep, summaryOf } from '#lab/ladder/step-judge.ts';
+import { type Ended, judgeStep, stormOf, summaryOf } from '#lab/ladder/step-judge.ts';
 import { readTcpSegments, segmentsOfServer } from '#lab/ladder/tcp-segments.ts';
 import { serverUrl } from '#lab/run/lab-parts.ts';
 import { readSocketsInUse } from '#lab/run/login-counts.ts';
@@ -20,6 +27,7 @@ import { describeExit, type Part } from '#lab/run/part.ts';
 import { turn } from '#lab/run/run-blocks.ts';
 import type { LabState } from '#lab/run/run-state.ts';
 import { untilCut, untilTrue, untilWall } from '#lab/run/until-cut.ts';
+import { rise } from '#lab/statistics/block-metric.ts';
 
 const LOOK_MS = 100;
 /** Logins slower than this are a failure of the step, and every step may take this long on top. */
@@ -50,6 +58,8 @@ type StepMemory = Pick<
 
 interface Held {
   rows: StepRows;
+  /** What was done to it, and how it got over it; null when nothing was. */
+  recovery: (LadderRecovery & Pick<LadderDisturbance, 'text' | 'refused'>) | null;
   packetsPerS: number | null;
   drain: LadderDrain | null;
 }
@@ -75,6 +85,7 @@ class Step {
   readonly #socketsBefore = readSocketsInUse();
   #freeBytesMin = Number.POSITIVE_INFINITY;
   #missedBefore: number;
+  #frozenAtMs: number | undefined;
 
   constructor(context: StepContext, planned: PlannedStep, onText: (text: string) => void) {
     this.#context = context;
@@ -127,6 +138,10 @@ class Step {
       ...holdFigures(held?.rows ?? { server: [], load: [], host: [] }),
       packetsPerS: held?.packetsPerS ?? null,
       drain: held?.drain ?? null,
+      disturbance:
+        held === null || held.recovery === null
+          ? null
+          : { ...held.recovery, ...stormOf(load.lastLine()) },
       missedTicks: state.recorder!.missedTicks('host') - this.#missedBefore,
       freeBytesMin: Number.isFinite(this.#freeBytesMin) ? this.#freeBytesMin : null,
       ...{ serverRssBytes, loadRssBytes },
@@ -167,6 +182,7 @@ class Step {
     let before = readTcpSegments();
     while (this.#nowMs() < endMs) {
       if (this.#isMemoryShort() || this.#isPartGone()) return null;
+      this.#disturb();
       const leftS = Math.ceil((endMs - this.#nowMs()) / 1000);
       this.#onText(`${numberText(this.#users)} logged in, ${leftS} s to go`);
       await untilWall(clock, Math.min(endMs, this.#nowMs() + 1000), signal);
@@ -184,13 +200,53 @@ class Step {
     await untilTrue(isThere, { clock, everyMs: 20, timeoutMs: ROW_WAIT_MS, signal });
     const rows = this.#rows(startMs, endMs);
     const packetsPerS = packets === null ? null : (packets * 1000) / holdMs;
-    return { rows, packetsPerS, drain: await this.#drain() };
+    const recovery = this.#recovery(rows);
+    return { rows, packetsPerS, recovery, drain: await this.#drain() };
+  }
+
+  /** When the generator began to send, as it said; its plan counts from there. */
+  #steadyMs(): number | undefined {
+    const { events } = this.#state.recorder!;
+    const phase = events.findLast(({ kind, text }) => kind === 'phase' && text === 'steady');
+    return phase === undefined || phase.wallMs < this.#startedWallMs ? undefined : phase.wallMs;
+  }
+
+  /** The server stands still when its time has come. Who wakes it is a process of its own, should we end. */
+  #disturb(): void {
+    const { freeze } = this.#planned.clients.disturbance;
+    const steadyMs = this.#steadyMs();
+    if (freeze === '' || this.#frozenAtMs !== undefined || steadyMs === undefined) return;
+    const { atMs, forMs } = parseFreeze(freeze);
+    if (this.#nowMs() < steadyMs + atMs) return;
+    const { pid } = this.#state.supervisor.part('server')!;
+    this.#frozenAtMs = this.#nowMs();
+    const script = `kill -STOP ${pid}; sleep ${forMs / 1000}; kill -CONT ${pid}`;
+    spawn('/bin/sh', ['-c', script], { stdio: 'ignore', detached: true }).on('error', () => {});
+  }
+
+  #recovery(rows: StepRows): Held['recovery'] {
+    const { disturbance } = this.#planned.clients;
+    const atMs = disturbedAtMs(disturbance);
+    const steadyMs = this.#steadyMs();
+    if (atMs === undefined || steadyMs === undefined) return null;
+    const { storm, returnPolicy, spike, freeze } = disturbance;
+    const text = [
+      storm === '' ? '' : `storm ${storm}, back by ${returnPolicy || 'fixed:500ms'}`,
+      spike === '' ? '' : `spike ${spike}`,
+      freeze === '' ? '' : `freeze ${freeze}`,
+    ].filter((part) => part !== '');
+    return {
+      ...recoveryOf(rows, this.#frozenAtMs ?? steadyMs + atMs, this.#users),
+      text: text.join(', '),
+      refused: rise(rows.server, 'wsar.server.refused'),
+    };
   }
 
   /** Stops the messages and waits until every queue is empty; null where the generator has no such knob. */
   async #drain(): Promise<LadderDrain | null> {
-    // Several hosts have no knob together.
-    if (this.#planned.clients.virtualHosts > 0) return null;
+    const { virtualHosts, disturbance } = this.#planned.clients;
+    // Several hosts have no knob together, and a spike's rate is planned.
+    if (virtualHosts > 0 || disturbance.spike !== '') return null;
     const { bus, environment, signal, recorder, clock } = this.#state;
     const values = recorder!.latest('server')?.values ?? {};
     const queued = values['wsar.server.queue.length'] ?? null;

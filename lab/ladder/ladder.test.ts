@@ -88,6 +88,46 @@ function requireFigures(step: LadderStep): void {
   if (process.getuid?.() === 0) assert.ok(step.socketsAfter! <= step.socketsBefore! + 64);
 }
 
+const STORMS = `version: 1
+kind: ladder
+name: storms
+question: Does it get over it?
+history: spool
+load: { rate: 200/s, sessions: kept }
+settle: 3s
+hold: 18s
+phases:
+  cut: { storm: '20%@8s', return: 'backoff:500ms', steps: [400] }
+  freeze: { freeze: '3s@8s', steps: [400] }
+stop:
+  { freeMin: 256 MiB, latencyP99Max: 1m, latenessP99Max: 1m, duplicatesMax: 1000, drainMax: 1m }
+`;
+
+test('users who are cut off and a server that stands still: seen, told, and nothing lost', async (t) => {
+  const file = join(temporaryFolder(t), 'storms.yaml');
+  const output = join(temporaryFolder(t), 'result');
+  writeFileSync(file, STORMS);
+  const command = startWsar(t, ['run', file, '--output', output]);
+  // A busy host may take longer to get over it than the hold: then the step is not held, and says so.
+  assert.ok([0, 5].includes(await command.exit()), command.stderr());
+  const record = JSON.parse(readFileSync(join(output, 'record.json'), 'utf8')) as LadderRecord;
+  const [cut, freeze] = record.steps as [LadderStep, LadderStep];
+  for (const step of [cut, freeze]) {
+    assert.deepEqual([step.counts.generator, step.counts.server], [400, 400]);
+    assert.equal(step.messages!.lost, 0, step.sentence);
+    assert.ok(step.messages!.sent > 1000);
+    const isOverIt = step.disturbance!.recoveredS !== null;
+    assert.equal(/was not as before again/.test(step.sentence), !isOverIt, step.sentence);
+  }
+  const { cutOff, loggedInLeast, text } = cut.disturbance!;
+  assert.equal(text, 'storm 20%@8s, back by backoff:500ms');
+  // A share of draws: 80 of 400 are meant.
+  assert.ok(cutOff! > 40 && cutOff! < 120, `${cutOff} were cut off`);
+  assert.ok(loggedInLeast <= 400);
+  // Half of the messages of three seconds waited half of them at the least.
+  assert.ok(freeze.disturbance!.p99UsWorst! > 1_400_000, `${freeze.disturbance!.p99UsWorst} us`);
+});
+
 test('a step that the host has no room for is not begun, and what it needs is said', async (t) => {
   const file = join(temporaryFolder(t), 'ladder.yaml');
   writeFileSync(file, ladder({ steps: 'steps: [16000000]', freeMin: '1000 GiB' }));

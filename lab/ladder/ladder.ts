@@ -3,6 +3,7 @@
 // when one of its steps does not hold, the rest of the phase is left out and the next phase begins.
 
 import type { KernelEngineName } from '#core/socket/reactor.ts';
+import type { Disturbance } from '#lab/ladder/disturbance.ts';
 
 export const LADDER_VERSION = 1;
 
@@ -24,6 +25,12 @@ export interface LadderClients {
   keepAliveMs: number;
   /** Networks of the clients, as `wsar load --network` has it; '' = the host's own. Engine stack only. */
   network: string;
+  /** Who reads slowly, as `wsar load --slow-readers` has it; '' = nobody. */
+  slowReaders: string;
+  /** kept: the server holds messages for who is cut off. */
+  sessions: 'clean' | 'kept';
+  /** What is done to the step on purpose. */
+  disturbance: Disturbance;
 }
 
 export interface PlannedStep {

@@ -4,6 +4,7 @@ import { parseYamlTree } from '#core/yaml/yaml-tree.ts';
 import { EXPERIMENT_FILE } from '#lab/experiment/experiment-error.ts';
 import { readExperimentText } from '#lab/experiment/read-experiment.ts';
 import { Section } from '#lab/experiment/section.ts';
+import { type Disturbance, parseFreeze } from '#lab/ladder/disturbance.ts';
 import {
   LADDER_VERSION,
   type Ladder,
@@ -14,6 +15,9 @@ import {
 import { parseStep, STEP_FORM, STEPS_MAX } from '#lab/ladder/step-list.ts';
 import { VIRTUAL_HOSTS_MAX } from '#loadgen/hosts/virtual-hosts.ts';
 import { parseNetworkMix } from '#loadgen/network-mix.ts';
+import { parseSpike } from '#loadgen/rate-plan.ts';
+import { parseSlowReaders } from '#loadgen/slow-readers.ts';
+import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,6 +31,7 @@ const KEYS = [
 ];
 const CLIENT_KEYS = [
   ...['engine', 'workers', 'virtualHosts', 'rate', 'payload', 'ramp', 'keepAlive', 'network'],
+  ...['slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
 ];
 const ENGINES = ['ring', 'epoll', 'net'] as const;
 const LOAD_ENGINES = ['stack', ...ENGINES] as const;
@@ -119,19 +124,37 @@ function readClients(load: Section, base: LadderClients | undefined): LadderClie
       { min: 0, max: 65_535_000 },
       base?.keepAliveMs ?? 1_200_000,
     ),
-    network: readNetwork(load, base?.network ?? ''),
+    network: readText(load, 'network', parseNetworkMix, base?.network),
+    slowReaders: readText(load, 'slowReaders', parseSlowReaders, base?.slowReaders),
+    sessions: load.word('sessions', ['clean', 'kept'], base?.sessions ?? 'clean'),
+    disturbance: readDisturbance(load, base?.disturbance),
   };
   refuseTogether(load, read);
   return read;
 }
 
-function readNetwork(load: Section, otherwise: string): string {
-  if (!load.has('network')) return otherwise;
-  const [network] = load.items('network', 'phone', (text) => {
-    parseNetworkMix(text);
-    return text;
+function readDisturbance(load: Section, base: Disturbance | undefined): Disturbance {
+  return {
+    storm: readText(load, 'storm', parseStorm, base?.storm),
+    returnPolicy: readText(load, 'return', parseReturn, base?.returnPolicy),
+    spike: readText(load, 'spike', parseSpike, base?.spike),
+    freeze: readText(load, 'freeze', parseFreeze, base?.freeze),
+  };
+}
+
+/** What the generator reads from its command line, checked here with the line of the file; '' without it. */
+function readText(
+  load: Section,
+  key: string,
+  parse: (text: string) => unknown,
+  otherwise = '',
+): string {
+  if (!load.has(key)) return otherwise;
+  const [text] = load.items(key, 'one value', (written) => {
+    parse(written);
+    return written;
   });
-  return network ?? otherwise;
+  return text ?? otherwise;
 }
 
 function refuseTogether(load: Section, read: LadderClients): void {

@@ -17,6 +17,7 @@ const GOOD: JudgedStep = {
   messages: { sent: 10, received: 10, lost: 0, errors: 0, duplicates: 0 },
   queueLengthMax: 1000,
   drain: { queued: 12, predictedS: 1, seenS: 2 },
+  disturbance: null,
 };
 
 test('each rule is broken by itself, and says by how much', () => {

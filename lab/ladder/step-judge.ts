@@ -1,6 +1,6 @@
 // Whether a step that was held broke a stop rule, and what its generator said at the end. Pure.
 
-import type { LadderStep } from '#dashboards/report/ladder-record.ts';
+import type { LadderDisturbance, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import type { LadderStop } from '#lab/ladder/ladder.ts';
 
@@ -9,11 +9,11 @@ export type Ended = Pick<LadderStep, 'outcome' | 'sentence'>;
 /** What the rules are asked about. */
 export type JudgedStep = Pick<
   LadderStep,
-  'latencyUs' | 'latenessUsP99' | 'messages' | 'queueLengthMax' | 'drain'
+  'latencyUs' | 'latenessUsP99' | 'messages' | 'queueLengthMax' | 'drain' | 'disturbance'
 >;
 
 export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
-  const { latencyUs, latenessUsP99, messages, queueLengthMax, drain } = step;
+  const { latencyUs, latenessUsP99, messages, queueLengthMax, drain, disturbance } = step;
   const ms = (us: number): string => `${numberText(us / 1000)} ms`;
   const broken = [
     (latencyUs.p99 ?? 0) / 1000 > stop.latencyP99MsMax && `latency p99 was ${ms(latencyUs.p99!)}`,
@@ -29,9 +29,22 @@ export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
     drain !== null &&
       drain.seenS === null &&
       `the queues were not empty ${numberText(stop.drainMsMax / 1000)} s after the last message`,
+    disturbance !== null &&
+      disturbance.recoveredS === null &&
+      `it was not as before again after ${disturbance.text}`,
   ].filter((sentence) => sentence !== false);
   if (broken.length === 0) return { outcome: 'held', sentence: 'held' };
   return { outcome: 'stopped', sentence: broken.join('; ') };
+}
+
+/** What the generator tells of its storm. */
+export function stormOf(line: string): Pick<LadderDisturbance, 'cutOff' | 'loginsPerSMost'> {
+  try {
+    const [storm] = JSON.parse(line).storms ?? [];
+    return { cutOff: storm?.cutOff ?? null, loginsPerSMost: storm?.loginsPerSMax ?? null };
+  } catch {
+    return { cutOff: null, loginsPerSMost: null }; // As below.
+  }
 }
 
 /** The totals of the generator, from the last line that it printed. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlannedStep } from '#lab/ladder/ladder.ts';
 import { parseLadder } from '#lab/ladder/read-ladder.ts';
-import { chooseSteps } from '#lab/ladder/step-list.ts';
+import { chooseSteps, withUsers } from '#lab/ladder/step-list.ts';
 
 const { steps } = parseLadder(
   `version: 1
@@ -34,6 +34,13 @@ test('a phase alone is all of its steps; a step need not be one of the file', ()
     ['kernel', 700, 9000, 500],
   ]);
   assert.deepEqual(told(chooseSteps('kernel:12345', steps)), [['kernel', 12_345, 9000, 500]]);
+});
+
+test('each phase once, with so many users', () => {
+  assert.deepEqual(told(withUsers(steps, 70)), [
+    ['kernel', 70, 9000, 50],
+    ['stack', 70, 30_000, 62],
+  ]);
 });
 
 test('what cannot be meant is told', () => {

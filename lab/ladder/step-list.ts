@@ -7,7 +7,7 @@ import type { PlannedStep } from '#lab/ladder/ladder.ts';
 
 export const STEPS_MAX = 64;
 export const STEP_FORM = '2000000 or 2000000 for 5m';
-const USERS_MAX = 16_000_000;
+export const USERS_MAX = 16_000_000;
 const HOLD_MS_MAX = 3_600_000;
 
 export interface WrittenStep {
@@ -51,6 +51,16 @@ export function chooseSteps(text: string, planned: readonly PlannedStep[]): Plan
     if (like === undefined) throw noPhase(before, phases);
     return { ...like, users, holdMs: holdMs ?? like.holdMs };
   });
+}
+
+/** The last step of each phase, with `users` instead of its own and messages in proportion. */
+export function withUsers(steps: readonly PlannedStep[], users: number): PlannedStep[] {
+  return steps
+    .filter((step, index) => steps.findLastIndex(({ phase }) => phase === step.phase) === index)
+    .map((step) => {
+      const ratePerS = Math.max(1, Math.round((step.clients.ratePerS * users) / step.users));
+      return { ...step, users, clients: { ...step.clients, ratePerS } };
+    });
 }
 
 function splitPhase(item: string): [string, string | undefined] {
