@@ -35,8 +35,8 @@ export function ladderText(records: readonly LadderRecord[], again: string): str
     ),
     '## Figures',
     'Clients `ring` have kernel sockets: both ends of every connection are on this machine. Clients `stack` have ' +
-      "none: it holds the server's side. A step was held when everybody was logged in for the whole time, nothing was lost " +
-      'and no stop rule was broken.',
+      "none: it holds the server's side. A step was held when everybody was logged in for the whole time, nothing " +
+      'was lost and no stop rule was broken.',
     ...ladderTables(steps).map(section),
     '## Over time',
     ...records.map(plots),
@@ -162,9 +162,9 @@ function publishedText(steps: readonly LadderStep[], host: LadderRecord['host'])
     ),
     '',
     'Cores and memory are those of the server alone in the published rows, and of server, clients and everything ' +
-      'else in ours. Their clients came over a network, ours over loopback or a TUN device of the same kernel: no network ' +
-      'card, no interrupts of one, no switch. Their messages are not the same work either; the column says what was ' +
-      'sent.',
+      'else in ours. Their clients came over a network, ours over loopback or a TUN device of the same kernel: no ' +
+      'network card, no interrupts of one, no switch. Their messages are not the same work either; the column ' +
+      'says what was sent.',
   ].join('\n');
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
+import { disturbedAtMs } from '#lab/ladder/disturbance.ts';
 import { isLadder, parseLadder } from '#lab/ladder/read-ladder.ts';
 
 const LADDER = `version: 1
@@ -67,6 +68,10 @@ test('the ladder of the project is right, and an experiment is none', () => {
   assert.ok(two.clients.ratePerS > 10_000);
   const heldMs = steps.reduce((sum, { holdMs }) => sum + holdMs, 0);
   assert.ok(heldMs < maxDurationMs / 2, 'logging in has as much time as holding');
+  const storms = parseLadder(file('storms.yaml'), 'storms.yaml').steps;
+  assert.ok(storms.every(({ users }) => users === 1_000_000));
+  const done = storms.map(({ clients: { disturbance } }) => disturbedAtMs(disturbance));
+  assert.deepEqual(done, new Array(7).fill(20_000));
   assert.equal(isLadder(file('first-loop.yaml')), false);
 });
 

@@ -36,6 +36,7 @@ export function madeStep(changes: Partial<LadderStep> = {}): LadderStep {
     latenessUsP99: 100,
     queueLengthMax: 0,
     drain: null,
+    disturbance: null,
     missedTicks: 0,
     freeBytesMin: 10e9,
     serverRssBytes: 400e6,
