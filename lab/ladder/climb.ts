@@ -72,12 +72,27 @@ export class Climb {
         foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
       }
     }
-    if (foresight.lackBytes <= 0) return await this.#step(planned, engine);
-    const before = this.steps.findLast(({ phase }) => phase === planned.phase)?.connections ?? 0;
-    const users = sizeDown(foresight, before);
-    if (users === undefined) return foresight.sentence;
+    const before = this.#reachedIn(planned.phase);
+    let { usersMax, sentence } = foresight;
+    if (foresight.isWorthTrying) {
+      const broken = await this.#step(planned, engine);
+      const { counts, freeBytesMin } = this.steps.at(-1)!;
+      const isMemory = (freeBytesMin ?? Number.POSITIVE_INFINITY) < stop.freeBytesMin;
+      if (broken === undefined || !isMemory) return broken;
+      usersMax = counts.generator ?? 0;
+      sentence = broken;
+    }
+    const users = sizeDown(usersMax, before);
+    if (users === undefined) return sentence;
     const broken = await this.#step({ ...planned, users }, engine);
-    return broken ?? `${foresight.sentence}; ${numberText(users)} were taken instead`;
+    return broken ?? `${sentence}; ${numberText(users)} were taken instead`;
+  }
+
+  /** Most users that a phase held so far. */
+  #reachedIn(name: string): number {
+    return this.steps
+      .filter(({ phase, outcome }) => phase === name && outcome === 'held')
+      .reduce((most, { connections }) => Math.max(most, connections), 0);
   }
 
   async #step(planned: PlannedStep, engine: EngineName): Promise<string | undefined> {
@@ -93,9 +108,7 @@ export class Climb {
   }
 
   #endPhase(name: string, obstacle: string | undefined): void {
-    const reached = this.steps
-      .filter(({ phase, outcome }) => phase === name && outcome === 'held')
-      .reduce((most, { connections }) => Math.max(most, connections), 0);
+    const reached = this.#reachedIn(name);
     this.phases.push({ name, reached, sentence: obstacle ?? 'every step was held' });
     if (obstacle === undefined) return;
     const before = this.end === 'every step was held' ? '' : `${this.end}; `;

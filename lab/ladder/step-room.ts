@@ -15,8 +15,10 @@ const USER_BYTES = { stack: 4400, kernel: 8550 };
 const BASE_BYTES = 300 * 1024 ** 2;
 /** A small step tells mostly of what every process costs. */
 const MEASURED_USERS_MIN = 200_000;
+/** A step that lacks no more than this part of what it needs is tried: the guard knows better. */
+const TRY_RATIO = 0.03;
 /** Sized down to so much of what would fit, and to no fewer users than this. */
-const FIT_RATIO = 0.98;
+const FIT_RATIO = 0.99;
 const USERS_MIN = 1000;
 /** A step that is hardly larger than the one before tells nothing new. */
 const GROWTH_MIN = 1.05;
@@ -24,6 +26,8 @@ const GROWTH_MIN = 1.05;
 export interface Foresight {
   /** Memory that is missing; at most 0 when the step fits. */
   lackBytes: number;
+  /** It may fit: what is foreseen is not that exact. */
+  isWorthTrying: boolean;
   /** Users that fit. */
   usersMax: number;
   /** What the step needs, in a sentence. */
@@ -44,12 +48,14 @@ export function foresee(
       step.connections >= MEASURED_USERS_MIN &&
       step.freeBytesPerUser !== null,
   );
-  const each = alike?.freeBytesPerUser ?? guess;
-  const base = freeBytesMin + (alike === undefined ? BASE_BYTES : 0);
+  const each =
+    alike === undefined ? guess : alike.freeBytesPerUser! - BASE_BYTES / alike.connections;
+  const base = freeBytesMin + BASE_BYTES;
   const needed = users * each + base;
   const free = freeBytes ?? Number.POSITIVE_INFINITY;
   return {
     lackBytes: needed - free,
+    isWorthTrying: needed - free <= needed * TRY_RATIO,
     usersMax: Math.max(0, Math.floor((free - base) / each)),
     sentence:
       `the next step, ${numberText(users)} users, needs about ${gib(needed)} of free memory ` +
@@ -58,7 +64,7 @@ export function foresee(
 }
 
 /** Users to take instead, a round number; undefined when that is no step up from `before`. */
-export function sizeDown({ usersMax }: Foresight, before: number): number | undefined {
+export function sizeDown(usersMax: number, before: number): number | undefined {
   const fit = usersMax * FIT_RATIO;
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, fit))) - 1);
   const users = Math.floor(fit / unit) * unit;
