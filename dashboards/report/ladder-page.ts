@@ -6,6 +6,7 @@ import {
   restoredFacts,
 } from '#dashboards/report/ladder-figures.ts';
 import type { LadderRecord } from '#dashboards/report/ladder-record.ts';
+import { storyTable } from '#dashboards/report/ladder-story.ts';
 import { all, el, type Markup } from '#dashboards/report/markup.ts';
 import { numberText, spanText, wallText } from '#dashboards/report/number-text.ts';
 import { page } from '#dashboards/report/page.ts';
@@ -13,11 +14,13 @@ import { facts, table } from '#dashboards/report/table.ts';
 import { timeLine } from '#dashboards/report/time-line.ts';
 
 /** Columns whose cells are words. */
-const WORDS = ['clients', 'outcome', 'what'];
+const WORDS = ['clients', 'outcome', 'what', 'setting', 'compared with', 'figure', 'clear'];
 
 export function renderLadder(record: LadderRecord): string {
+  const story = storyTable(record);
   return page(`${record.name}: ${numberText(record.reached)} users`, [
     header(record),
+    story === null ? all() : figures(story),
     all(ladderTables(record.steps).map(figures)),
     climb(record),
     el('h2', {}, 'The host, before and after'),

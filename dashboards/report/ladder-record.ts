@@ -146,6 +146,8 @@ export interface LadderRecord {
   steps: LadderStep[];
   /** How each phase ended. */
   phases: { name: string; reached: number; sentence: string }[];
+  /** Phases that were compared with another one at the knee, A B B A. */
+  comparisons: { phase: string; against: string }[];
   /** Null as long as the ladder has not ended whole: in the store's copy of the record. */
   restored: HostRestored | null;
   /** Most users that were held. */

@@ -71,6 +71,7 @@ const RECORD: LadderRecord = {
       drain: null,
     },
   ],
+  comparisons: [],
   phases: [{ name: 'kernel', reached: 300_000, sentence: 'the step to 400,000: only 200 MiB' }],
   restored: {
     settingsCompared: 1146,

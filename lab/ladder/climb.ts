@@ -5,9 +5,9 @@
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
-import { chooseClients, type ServerChoice } from '#lab/ladder/choose-engines.ts';
+import { chooseClients, chooseServer } from '#lab/ladder/choose-engines.ts';
 import { dropFileCache, readHostMemory } from '#lab/ladder/host-memory.ts';
-import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
+import type { Ladder, PlannedStep, SizedStep } from '#lab/ladder/ladder.ts';
 import { runStep } from '#lab/ladder/ladder-step.ts';
 import { foresee, sizeDown } from '#lab/ladder/step-room.ts';
 import type { LabState } from '#lab/run/run-state.ts';
@@ -22,12 +22,10 @@ export class Climb {
   end = 'every step was held';
   readonly #state: LabState;
   readonly #ladder: Ladder;
-  readonly #server: ServerChoice;
 
-  constructor(state: LabState, ladder: Ladder, server: ServerChoice) {
+  constructor(state: LabState, ladder: Ladder) {
     this.#state = state;
     this.#ladder = ladder;
-    this.#server = server;
   }
 
   /** Most users that were held. */
@@ -40,14 +38,16 @@ export class Climb {
   async run(): Promise<void> {
     const ended = new Set<string>();
     for (const planned of this.#ladder.steps) {
-      if (ended.has(planned.phase)) continue;
+      // What is compared at the knee is beyond the end of the climb, whatever that was.
+      const isCompared = planned.users === 'knee';
+      if (ended.has(planned.phase) && !isCompared) continue;
       const late = this.#timeFor(planned);
       if (late !== undefined) {
         this.#endPhase(planned.phase, late);
         return;
       }
       const obstacle = await this.#take(planned);
-      if (obstacle === undefined) continue;
+      if (obstacle === undefined || (isCompared && this.#hasClimbed)) continue;
       ended.add(planned.phase);
       this.#endPhase(planned.phase, obstacle);
     }
@@ -61,9 +61,19 @@ export class Climb {
     this.end = sentence;
   }
 
+  /** Whether the first phase held anybody: without that there is nothing to compare at. */
+  get #hasClimbed(): boolean {
+    return this.#reachedIn(this.#ladder.steps[0]!.phase) > 0;
+  }
+
   /** Takes one step, or as much of it as there is room for; why the phase ends with it, if it does. */
-  async #take(planned: PlannedStep): Promise<string | undefined> {
-    const engine = chooseClients(planned.clients.engine, this.#server.engine);
+  async #take(written: PlannedStep): Promise<string | undefined> {
+    const first = this.#ladder.steps[0]!.phase;
+    const users = written.users === 'knee' ? this.#reachedIn(first) : written.users;
+    if (users === 0) return `${first} held nobody, so there is no knee`;
+    const planned: SizedStep = { ...written, users };
+    const { engine: serverEngine } = chooseServer(planned.server);
+    const engine = chooseClients(planned.clients.engine, serverEngine);
     const { stop } = this.#ladder;
     let foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
     if (foresight.lackBytes > 0) {
@@ -82,10 +92,10 @@ export class Climb {
       usersMax = counts.generator ?? 0;
       sentence = broken;
     }
-    const users = sizeDown(usersMax, before);
-    if (users === undefined) return sentence;
-    const broken = await this.#step({ ...planned, users }, engine);
-    return broken ?? `${sentence}; ${numberText(users)} were taken instead`;
+    const fit = sizeDown(usersMax, before);
+    if (fit === undefined) return sentence;
+    const broken = await this.#step({ ...planned, users: fit }, engine);
+    return broken ?? `${sentence}; ${numberText(fit)} were taken instead`;
   }
 
   /** Most users that a phase held so far. */
@@ -95,11 +105,12 @@ export class Climb {
       .reduce((most, { connections }) => Math.max(most, connections), 0);
   }
 
-  async #step(planned: PlannedStep, engine: EngineName): Promise<string | undefined> {
+  async #step(planned: SizedStep, engine: EngineName): Promise<string | undefined> {
     const { progress } = this.#state;
     const where = planned.phase === '' ? '' : `${planned.phase} `;
     progress.start(`step ${where}${numberText(planned.users)}`, 'starting');
-    const context = { state: this.#state, ladder: this.#ladder, server: this.#server, engine };
+    const server = chooseServer(planned.server);
+    const context = { state: this.#state, ladder: this.#ladder, server, engine };
     const step = await runStep(context, planned, (text) => progress.update(text));
     this.steps.push(step);
     const isHeld = step.outcome === 'held';

@@ -2,7 +2,7 @@
 
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
-import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
+import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
 import { type PartPlace, part } from '#lab/run/lab-parts.ts';
 import type { PartOptions } from '#lab/run/part.ts';
 import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
@@ -18,14 +18,18 @@ export function ladderServer(place: PartPlace, server: ServerChoice, users: numb
     ...['--connections', room(DEFAULT_LIMITS.connectionsMax)],
     ...['--users', room(DEFAULT_LIMITS.usersMax)],
   ];
-  const how = ['--workers', String(server.workers), '--engine', server.engine];
+  const { workers, engine, flush, arming, gatherUs } = server;
+  const how = [
+    ...['--workers', String(workers), '--engine', engine],
+    ...['--flush', flush, '--arming', arming, '--gather', String(gatherUs)],
+  ];
   return part(place, 'server', ['serve', '--port', '0', '--lab', ...how, ...size]);
 }
 
 export function ladderLoad(
   place: PartPlace,
   { seed, stop }: Ladder,
-  { users, clients }: PlannedStep,
+  { users, clients }: SizedStep,
   engine: EngineName,
   target: string,
 ): PartOptions {

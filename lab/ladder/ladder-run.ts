@@ -50,7 +50,7 @@ export async function runLadder(options: LadderOptions): Promise<LadderResult> {
   const { ladder, clock, signal, progress } = options;
   const environment = readLabEnvironment();
   progress.start('preflight', options.file);
-  const server = chooseServer(ladder.server);
+  const server = chooseServer(ladder.steps[0]!.server);
   const hostBefore = readHostState();
   const host = await hostIdentity();
   const runId = newRunId(ladder.name, clock.wallMs());
@@ -86,7 +86,7 @@ export async function runLadder(options: LadderOptions): Promise<LadderResult> {
   const interrupt = (): void => cut(interruptedBy(signal));
   if (signal.aborted) interrupt();
   signal.addEventListener('abort', interrupt, { once: true });
-  const climb = new Climb(state, ladder, server);
+  const climb = new Climb(state, ladder);
   const context: LadderContext = {
     ...{ state, options, server, hostBefore, climb },
     namespace: undefined,
@@ -143,6 +143,7 @@ async function finish(context: LadderContext): Promise<LadderResult> {
     engines: { server: server.engine },
     steps,
     phases,
+    comparisons: ladder.comparisons,
     restored: null,
     reached,
     sentence: `Held ${numberText(reached)} users; ended because ${end}.`,

@@ -15,7 +15,7 @@ import { numberText } from '#dashboards/report/number-text.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
-import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
+import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
 import { ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
 import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
@@ -67,7 +67,7 @@ interface Held {
 /** Runs a step; `onText` is told how it goes. Throws only RunCut and what is a bug. */
 export async function runStep(
   context: StepContext,
-  planned: PlannedStep,
+  planned: SizedStep,
   onText: (text: string) => void,
 ): Promise<LadderStep> {
   return await new Step(context, planned, onText).run();
@@ -76,7 +76,7 @@ export async function runStep(
 class Step {
   readonly #context: StepContext;
   readonly #state: LabState;
-  readonly #planned: PlannedStep;
+  readonly #planned: SizedStep;
   readonly #users: number;
   readonly #onText: (text: string) => void;
   readonly #startedWallMs: number;
@@ -87,7 +87,7 @@ class Step {
   #missedBefore: number;
   #frozenAtMs: number | undefined;
 
-  constructor(context: StepContext, planned: PlannedStep, onText: (text: string) => void) {
+  constructor(context: StepContext, planned: SizedStep, onText: (text: string) => void) {
     this.#context = context;
     this.#state = context.state;
     this.#planned = planned;

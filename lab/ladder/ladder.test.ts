@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
+import { storyTable } from '#dashboards/report/ladder-story.ts';
 import { startWsar, temporaryFolder } from '#test/command.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 
@@ -87,6 +88,42 @@ function requireFigures(step: LadderStep): void {
   // In a namespace of its own the counts are of the step alone; elsewhere others may add to them.
   if (process.getuid?.() === 0) assert.ok(step.socketsAfter! <= step.socketsBefore! + 64);
 }
+
+const STORY = `version: 1
+kind: ladder
+name: story
+question: What does each setting do?
+history: spool
+server: { workers: 1, flush: immediate, arming: poll }
+load: { rate: 200/s }
+settle: 1s
+hold: 3s
+phases:
+  stock: { steps: [100, 300] }
+  turn: { against: stock, server: { flush: turn } }
+stop: { freeMin: 256 MiB, latencyP99Max: 1m, latenessP99Max: 1m, drainMax: 1m }
+`;
+
+test('a story: the climb, then one setting at the knee, before and after, A B B A', async (t) => {
+  const file = join(temporaryFolder(t), 'story.yaml');
+  const output = join(temporaryFolder(t), 'result');
+  writeFileSync(file, STORY);
+  const command = startWsar(t, ['run', file, '--output', output]);
+  assert.equal(await command.exit(), 0, command.stderr());
+  const record = JSON.parse(readFileSync(join(output, 'record.json'), 'utf8')) as LadderRecord;
+  assert.deepEqual(
+    record.steps.map(({ phase, connections, outcome }) => `${phase} ${connections} ${outcome}`),
+    [
+      ...['stock 100 held', 'stock 300 held', 'stock 300 held'],
+      ...['turn 300 held', 'turn 300 held', 'stock 300 held'],
+    ],
+  );
+  assert.deepEqual(
+    storyTable(record)!.rows.map(([setting]) => setting),
+    new Array(6).fill('turn'),
+  );
+  assert.match(readFileSync(join(output, 'report.html'), 'utf8'), /One setting at a time/);
+});
 
 const STORMS = `version: 1
 kind: ladder

@@ -33,21 +33,35 @@ export interface LadderClients {
   disturbance: Disturbance;
 }
 
+/** How the server of a step is started. */
+export interface LadderServer {
+  workers: number | 'auto';
+  engine: KernelEngineName | 'auto';
+  /** First values of its knobs write.flush, receive.arming and turn.gather. */
+  flush: 'turn' | 'immediate';
+  arming: 'poll' | 'recv';
+  gatherUs: number;
+}
+
 export interface PlannedStep {
   /** Phase that it belongs to. */
   phase: string;
-  users: number;
+  /** knee = as many as the first phase held. */
+  users: number | 'knee';
+  server: LadderServer;
   clients: LadderClients;
   /** How long it is measured. */
   holdMs: number;
 }
+
+/** A step whose users are known. */
+export type SizedStep = PlannedStep & { users: number };
 
 export interface Ladder {
   version: typeof LADDER_VERSION;
   name: string;
   question: string;
   seed: number;
-  server: { workers: number | 'auto'; engine: KernelEngineName | 'auto' };
   /** A network namespace for everything but the bus's outer side; auto = where this user can make one. */
   namespace: 'auto' | 'on' | 'off';
   /** Of that namespace's table of TCP connections. */
@@ -56,6 +70,8 @@ export interface Ladder {
   history: 'store' | 'spool';
   /** In the order in which they run. */
   steps: PlannedStep[];
+  /** Phases that are compared with another one at the knee: A B B A. */
+  comparisons: { phase: string; against: string }[];
   /** Steady load before a step is measured. */
   settleMs: number;
   stop: LadderStop;

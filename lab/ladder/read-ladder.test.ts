@@ -72,6 +72,19 @@ test('the ladder of the project is right, and an experiment is none', () => {
   assert.ok(storms.every(({ users }) => users === 1_000_000));
   const done = storms.map(({ clients: { disturbance } }) => disturbedAtMs(disturbance));
   assert.deepEqual(done, new Array(7).fill(20_000));
+  const story = parseLadder(file('story.yaml'), 'story.yaml');
+  assert.deepEqual(
+    story.comparisons.map(({ phase, against }) => [phase, against]),
+    [
+      ['workers', 'stock'],
+      ['flush', 'workers'],
+      ['arming', 'flush'],
+      ['gather', 'arming'],
+    ],
+  );
+  const [stock, last] = [story.steps[0]!.server, story.steps.at(-1)!.server];
+  assert.deepEqual([stock.workers, stock.flush, stock.arming], [1, 'immediate', 'recv']);
+  assert.deepEqual([last.workers, last.flush, last.arming], ['auto', 'turn', 'poll']);
   assert.equal(isLadder(file('first-loop.yaml')), false);
 });
 

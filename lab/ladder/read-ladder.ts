@@ -1,5 +1,6 @@
 // Reads a ladder file: `kind: ladder` beside `version`. The first mistake is told with its line and remedy (exit 2).
 
+import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
 import { parseYamlTree } from '#core/yaml/yaml-tree.ts';
 import { EXPERIMENT_FILE } from '#lab/experiment/experiment-error.ts';
 import { readExperimentText } from '#lab/experiment/read-experiment.ts';
@@ -9,6 +10,7 @@ import {
   LADDER_VERSION,
   type Ladder,
   type LadderClients,
+  type LadderServer,
   type LadderStop,
   type PlannedStep,
 } from '#lab/ladder/ladder.ts';
@@ -29,6 +31,7 @@ const KEYS = [
   ...['version', 'kind', 'name', 'question', 'seed', 'server', 'load', 'namespace', 'history'],
   ...['connectionBuckets', 'steps', 'phases', 'settle', 'hold', 'stop', 'maxDuration'],
 ];
+const PHASE_KEYS = ['server', 'steps', 'hold', 'against'];
 const CLIENT_KEYS = [
   ...['engine', 'workers', 'virtualHosts', 'rate', 'payload', 'ramp', 'keepAlive', 'network'],
   ...['slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
@@ -50,20 +53,18 @@ export function parseLadder(text: string, file: string): Ladder {
   const root = new Section(file, '', parseYamlTree(text, file, EXPERIMENT_FILE), KEYS, {});
   root.count('version', { min: LADDER_VERSION, max: LADDER_VERSION });
   root.word('kind', ['ladder']);
-  const server = root.section('server', ['workers', 'engine']);
+  const server = readServer(root, undefined);
+  const { steps, comparisons } = readPhases(root, server);
   return {
     version: LADDER_VERSION,
     name: root.text('name', /^[a-z0-9][a-z0-9.-]{0,63}$/, 'ladder'),
     question: root.text('question', /^[^\n]{1,300}$/, 'How many users does this host hold?'),
     seed: root.count('seed', { min: 0, max: 2 ** 32 - 1 }, 1),
-    server: {
-      workers: server.orAuto('workers', (key) => server.count(key, { min: 1, max: 64 })),
-      engine: server.orAuto('engine', (key) => server.word(key, ENGINES)),
-    },
     namespace: root.word('namespace', ['auto', 'on', 'off'], 'auto'),
     connectionBuckets: readBuckets(root),
     history: root.word('history', ['store', 'spool'], 'store'),
-    steps: readPhases(root),
+    steps,
+    comparisons,
     settleMs: root.wholeSecondsMs('settle', { min: 1000, max: HOUR_MS }, 5000),
     stop: readStop(root),
     maxDurationMs: root.durationMs('maxDuration', { min: 10_000, max: 24 * HOUR_MS }, HOUR_MS),
@@ -77,20 +78,52 @@ function readBuckets(root: Section): number {
 }
 
 /** `steps` of the file, or those of each of its phases, one after the other. */
-function readPhases(root: Section): PlannedStep[] {
-  const all = readClients(root.section('load', CLIENT_KEYS), undefined);
-  const holdMs = readHold(root, HOLD_MS);
-  if (!root.has('phases')) return readSteps(root, '', all, holdMs);
+function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' | 'comparisons'> {
+  const clients = readClients(root.section('load', CLIENT_KEYS), undefined);
+  const all = { phase: '', server, clients, holdMs: readHold(root, HOLD_MS) };
+  if (!root.has('phases')) return { steps: readSteps(root, all), comparisons: [] };
   if (root.has('steps')) {
     throw root.wrong('steps', 'stands beside phases, which have their own', 'give one of them');
   }
   const phases = root.section('phases');
-  const steps = phases.keys().flatMap((name) => {
-    const phase = phases.section(name, [...CLIENT_KEYS, 'steps', 'hold']);
-    return readSteps(phase, name, readClients(phase, all), readHold(phase, holdMs));
+  const read = new Map<string, Omit<PlannedStep, 'users'>>();
+  const comparisons: Ladder['comparisons'] = [];
+  const steps = phases.keys().flatMap((phase): PlannedStep[] => {
+    const section = phases.section(phase, [...CLIENT_KEYS, ...PHASE_KEYS]);
+    const what = {
+      phase,
+      server: readServer(section, server),
+      clients: readClients(section, clients),
+      holdMs: readHold(section, all.holdMs),
+    };
+    read.set(phase, what);
+    if (!section.has('against')) return readSteps(section, what);
+    const other = read.get(section.word('against', [...read.keys()]))!;
+    if (other === what) throw section.wrong('against', 'is the phase itself', 'name one above it');
+    comparisons.push({ phase, against: other.phase });
+    // A B B A, so that a drift of the machine falls on both.
+    return [other, what, what, other].map((one) => ({ ...one, users: 'knee' }));
   });
-  if (steps.length > 0 && steps.length <= STEPS_MAX) return steps;
+  if (steps.length > 0 && steps.length <= STEPS_MAX) return { steps, comparisons };
   throw root.wrong('phases', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);
+}
+
+/** What a section says of its server; what it does not say is as in `base`. */
+function readServer(section: Section, base: LadderServer | undefined): LadderServer {
+  const server = section.section('server', ['workers', 'engine', 'flush', 'arming', 'gather']);
+  return {
+    workers:
+      base !== undefined && !server.has('workers')
+        ? base.workers
+        : server.orAuto('workers', (key) => server.count(key, { min: 1, max: 64 })),
+    engine:
+      base !== undefined && !server.has('engine')
+        ? base.engine
+        : server.orAuto('engine', (key) => server.word(key, ENGINES)),
+    flush: server.word('flush', ['turn', 'immediate'], base?.flush ?? 'turn'),
+    arming: server.word('arming', ['poll', 'recv'], base?.arming ?? 'poll'),
+    gatherUs: server.count('gather', { min: 0, max: GATHER_US_MAX }, base?.gatherUs ?? 0),
+  };
 }
 
 function readHold(section: Section, otherwise: number): number {
@@ -168,17 +201,10 @@ function refuseTogether(load: Section, read: LadderClients): void {
   }
 }
 
-function readSteps(
-  section: Section,
-  phase: string,
-  clients: LadderClients,
-  holdMs: number,
-): PlannedStep[] {
+function readSteps(section: Section, what: Omit<PlannedStep, 'users'>): PlannedStep[] {
   const steps = section
     .items('steps', STEP_FORM, parseStep)
-    .map(
-      (step): PlannedStep => ({ phase, clients, users: step.users, holdMs: step.holdMs ?? holdMs }),
-    );
+    .map(({ users, holdMs }) => ({ ...what, users, holdMs: holdMs ?? what.holdMs }));
   if (steps.length === 0 || steps.length > STEPS_MAX) {
     throw section.wrong('steps', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);
   }

@@ -58,7 +58,8 @@ export function withUsers(steps: readonly PlannedStep[], users: number): Planned
   return steps
     .filter((step, index) => steps.findLastIndex(({ phase }) => phase === step.phase) === index)
     .map((step) => {
-      const ratePerS = Math.max(1, Math.round((step.clients.ratePerS * users) / step.users));
+      const share = step.users === 'knee' ? 1 : users / step.users;
+      const ratePerS = Math.max(1, Math.round(step.clients.ratePerS * share));
       return { ...step, users, clients: { ...step.clients, ratePerS } };
     });
 }

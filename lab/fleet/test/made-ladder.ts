@@ -62,6 +62,7 @@ export function madeLadder(changes: Partial<LadderRecord> = {}): LadderRecord {
     plan: {},
     engines: { server: 'ring' },
     steps: [madeStep()],
+    comparisons: [],
     phases: [],
     restored: null,
     reached: 1_000_000,
