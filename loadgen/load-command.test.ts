@@ -224,6 +224,45 @@ describe('wsar load', { concurrency: 4 }, () => {
     assert.deepEqual([connections.lost, end], [10, 'failed']);
   });
 
+  test('a target that goes deaf, its connections standing: partial report, one sentence, exit 13', async (t) => {
+    const broker = await startFakeBroker(t);
+    const run = startLoad(
+      t,
+      broker.url,
+      ...['--connections', '10', '--rate', '100/s', '--duration', '5s', '--drain', '1s'],
+    );
+    await run.line(/"wsar.load.messages.received":[1-9]/);
+    broker.deafen();
+    assert.equal(await run.exit(), 13);
+    const { code, message } = errorOf(run);
+    assert.equal(code, 'WSAR_ERR_INVALID_RUN');
+    assert.match(
+      message,
+      /cannot be judged: \d+ messages were still on their way when the drain ended/,
+    );
+    const { connections, messages, valid } = summaryOf(run);
+    assert.ok(messages.received > 0 && messages.lost > 0);
+    assert.deepEqual([connections.loggedIn, connections.lost, valid], [10, 0, false]);
+  });
+
+  test('a name that nobody knows: one sentence, exit 4, nothing is started', async (t) => {
+    const run = startLoad(t, 'mqtt://no-such-host.invalid:1883', ...SMALL);
+    assert.equal(await run.exit(), 4);
+    assert.match(
+      errorOf(run).message,
+      /^the host of mqtt:\/\/no-such-host\.invalid:1883 has no IPv4/,
+    );
+    assert.equal(run.stdout(), '');
+  });
+
+  test('a wrong scenario: one sentence, exit 2, nothing is started', async (t) => {
+    const broker = await startFakeBroker(t);
+    const run = startLoad(t, broker.url, ...SMALL, '--scenario', 'telegram');
+    assert.equal(await run.exit(), 2);
+    assert.match(errorOf(run).message, /no scenario 'telegram'/);
+    assert.deepEqual([run.stdout(), broker.logins], ['', 0]);
+  });
+
   for (const [signal, exitCode] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -314,7 +353,7 @@ describe('wsar load', { concurrency: 4 }, () => {
     [['--payload', '35 B'], 2, 'WSAR_ERR_USAGE', /not possible/],
     [['--keepalive', '20h'], 2, 'WSAR_ERR_USAGE', /cannot be said in MQTT/],
     [['--arrivals', 'bursty'], 2, 'WSAR_ERR_USAGE', /'bursty' is not known/],
-    [['--sources', 'eth0'], 2, 'WSAR_ERR_USAGE', /no block of IPv4/],
+    [['--sources', 'nic99'], 2, 'WSAR_ERR_USAGE', /no block of IPv4/],
     [['--target', 'ftp://127.0.0.1'], 2, 'WSAR_ERR_USAGE', /is no target/],
     [['--target', 'mqtt://[::1]:1883'], 2, 'WSAR_ERR_USAGE', /IPv6/],
     [

@@ -34,13 +34,16 @@ export interface FakeBroker {
   payloadBytes: number;
   /** Cuts the connection of the user who logged in as the n-th. */
   cut(login: number): void;
+  /** From now on nothing is read and nobody is answered, though connections stand. */
+  deafen(): void;
   close(): void;
 }
 
 export async function startFakeBroker(
   t: TestContext,
-  flaws: FakeBrokerFlaws = {},
+  given: FakeBrokerFlaws = {},
 ): Promise<FakeBroker> {
+  const flaws = { ...given };
   const mailboxes = new Map<string, Socket>();
   const sockets: Socket[] = [];
   const open = new Set<Socket>();
@@ -57,6 +60,10 @@ export async function startFakeBroker(
     pings: 0,
     payloadBytes: 0,
     cut: (login) => sockets[login]!.destroy(),
+    deafen() {
+      flaws.isSilent = true;
+      for (const socket of open) socket.pause();
+    },
     close() {
       server.close();
       for (const socket of open) socket.destroy();

@@ -59,7 +59,7 @@ async function oneDeath(policy: string, size: HostsSize): Promise<HostsFigures> 
     ...['--duration', `${size.seconds}s`, '--lateness-max', '60s'],
   ];
   try {
-    const { rows, summary, exitCode } = await runLoad(args, ({ values }, talk) => {
+    const { rows, summary, exitCode, lastWords } = await runLoad(args, ({ values }, talk) => {
       if (killedMs > 0 || !(Number(values['wsar.load.messages.received']) > size.ratePerS)) return;
       pids = [...talk.matchAll(/virtual host \S+: process (\d+)/g)].map(([, pid]) => Number(pid));
       killedMs = Date.now();
@@ -71,7 +71,8 @@ async function oneDeath(policy: string, size: HostsSize): Promise<HostsFigures> 
     const dip = rows.findIndex(
       ({ wallMs, values }) => wallMs > killedMs && Number(values['wsar.load.coverage']) < 1,
     );
-    const { alive, total, lost, clockErrorUsMax } = summary.hosts!;
+    if (summary.hosts === undefined) throw new Error(lastWords);
+    const { alive, total, lost, clockErrorUsMax } = summary.hosts;
     return {
       ...{ policy, hosts: size.hosts, users, logins_per_s: Math.round(summary.connectsPerS) },
       in_before: isIn(rows[dip - 1]),

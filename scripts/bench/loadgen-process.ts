@@ -14,6 +14,8 @@ export interface LoadOutput {
   rows: Row[];
   summary: LoadSummary;
   exitCode: number | null;
+  /** The last line of stderr. */
+  lastWords: string;
 }
 
 /** Runs `wsar load --json`; `onRow` is told each row and what stands on stderr. Throws what it said when it failed. */
@@ -38,11 +40,13 @@ export async function runLoad(
   });
   await once(child, 'close');
   const lines = text.trimEnd().split('\n');
+  const lastWords = talk.trim().split('\n').at(-1) ?? '';
   try {
     const rows = lines.slice(0, -1).map((line) => JSON.parse(line) as Row);
-    return { rows, summary: JSON.parse(lines.at(-1)!) as LoadSummary, exitCode: child.exitCode };
+    const summary = JSON.parse(lines.at(-1)!) as LoadSummary;
+    return { rows, summary, exitCode: child.exitCode, lastWords };
   } catch {
-    throw new Error(`wsar load ${args.join(' ')}: ${talk.trim().split('\n').at(-1)}`);
+    throw new Error(`wsar load ${args.join(' ')}: ${lastWords}`);
   }
 }
 
