@@ -19,6 +19,8 @@ export interface ProgressState {
   receivedPerS: number;
   loginsPerS: number;
   remainingS: number | undefined;
+  /** Hosts that carry the load out; undefined with one. */
+  hosts: { alive: number; total: number } | undefined;
 }
 
 export class LoadProgress {
@@ -50,16 +52,17 @@ export class LoadProgress {
 
 /** One second in one line. */
 export function progressLine(state: ProgressState): string {
-  const { phase, counts, target, timings, remainingS } = state;
+  const { phase, counts, target, timings, remainingS, hosts } = state;
+  const coverage = hosts === undefined ? '' : ` on ${hosts.alive}/${hosts.total} hosts`;
   if (phase === 'ramp') {
     const eta = state.loginsPerS > 0 ? (target - counts.ready) / state.loginsPerS : Number.NaN;
     return (
-      `ramp: ${count(counts.ready)} of ${count(target)} in, ${count(state.loginsPerS)}/s, ` +
+      `ramp: ${count(counts.ready)} of ${count(target)} in${coverage}, ${count(state.loginsPerS)}/s, ` +
       `${count(counts.failed)} failed, ${seconds(eta)} to go`
     );
   }
   return (
-    `${phase}: ${count(counts.loggedIn)} in, ${count(state.receivedPerS)} of ` +
+    `${phase}: ${count(counts.loggedIn)} in${coverage}, ${count(state.receivedPerS)} of ` +
     `${count(state.ratePerS)} messages/s, latency p50 ${duration(timings.latency.percentile(50))} ` +
     `p99 ${duration(timings.latency.percentile(99))}, lateness p99 ` +
     `${duration(timings.lateness.percentile(99))}, ${count(counts.errors)} errors, ` +

@@ -299,6 +299,7 @@ class LoadSession {
       receivedPerS: (counts.received - this.#lastReceived) / intervalS,
       loginsPerS: (counts.logins - this.#lastLogins) / intervalS,
       remainingS: run.remainingS,
+      hosts: run.hosts,
     });
     this.#lastReceived = counts.received;
     this.#lastLogins = counts.logins;

@@ -172,12 +172,15 @@ test('progress says how long it will take', () => {
     receivedPerS: 49.6,
     loginsPerS: 100,
     remainingS: 12.3,
+    hosts: undefined,
   };
   assert.equal(
     progressLine({ ...state, phase: 'ramp' }),
     'ramp: 200 of 1,000 in, 100/s, 0 failed, 8 s to go',
   );
   assert.match(progressLine({ ...state, phase: 'ramp', loginsPerS: 0 }), /unknown time to go$/);
+  const hosts = { alive: 29, total: 30 };
+  assert.match(progressLine({ ...state, phase: 'steady', hosts }), / in on 29\/30 hosts, 50 of 50/);
   assert.match(progressLine({ ...state, phase: 'steady' }), /50 of 50 messages\/s.* 13 s to go$/);
 });
 

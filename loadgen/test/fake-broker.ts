@@ -120,10 +120,7 @@ export async function startFakeBroker(
   }
 
   function send(socket: Socket, packet: mqttPacket.Packet): void {
-    if (socket.destroyed || socket.writableEnded) return;
-    const bytes = mqttPacket.generate(packet);
-    const step = flaws.pieceBytes ?? bytes.length;
-    for (let at = 0; at < bytes.length; at += step) socket.write(bytes.subarray(at, at + step));
+    sendPieces(socket, mqttPacket.generate(packet), flaws.pieceBytes);
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -131,4 +128,11 @@ export async function startFakeBroker(
   broker.url = `mqtt://127.0.0.1:${broker.port}`;
   t.after(() => broker.close());
   return broker;
+}
+
+function sendPieces(socket: Socket, bytes: Buffer, pieceBytes = bytes.length): void {
+  if (socket.destroyed || socket.writableEnded) return;
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    socket.write(bytes.subarray(at, at + pieceBytes));
+  }
 }
