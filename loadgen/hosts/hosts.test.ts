@@ -154,6 +154,26 @@ test('agents of other hosts are waited for on the bus; without one the command l
   assert.match(agent.stderr(), /an agent needs the bus of a lab/);
 });
 
+test('SIGINT while agents are waited for ends the load at once, with a report', async (t) => {
+  const bus = await startEmbeddedBus();
+  t.after(() => bus.close());
+  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
+  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
+  const run = startWsar(
+    t,
+    [
+      ...['load', '--target', url!, '--json', '--hosts', '2', '--connections', '60'],
+      ...['--rate', '100/s', '--duration', '1s'],
+    ],
+    { env: { WSAR_BUS_URL: bus.url, WSAR_LAB: 'nobody' } },
+  );
+  await run.line(/"wsar.load.coverage":0/);
+  run.child.kill('SIGINT');
+  assert.equal(await run.exit(), 130, run.stderr());
+  const { end, hosts, connections } = summaryOf(run);
+  assert.deepEqual([end, hosts?.alive, connections.attempted], ['stopped', 0, 0]);
+});
+
 test('two agents by hand, one load after the other, then SIGTERM', async (t) => {
   const bus = await startEmbeddedBus();
   t.after(() => bus.close());
