@@ -20,6 +20,7 @@ import { ServerRows } from '#reference-server/report/server-rows.ts';
 import { SysPublisher } from '#reference-server/report/sys-publisher.ts';
 import { Server, type ServerOptions } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
+import { ServerAlerts } from '#reference-server/statistics/server-alerts.ts';
 import { listenerUrl } from '#reference-server/transport/listener.ts';
 
 const SOURCE = 'server';
@@ -55,6 +56,7 @@ export async function serve(
       const listener = await listenMetrics(metricsPort, () => ({
         values,
         sweep: rows.sweep,
+        slow: rows.slow,
         loops,
       }));
       closers.push(() => listener.close());
@@ -62,13 +64,19 @@ export async function serve(
     }
     const system = readsSystem(options) ? new SysPublisher(server, rows, startUs) : undefined;
     closers.push(watchAclFile(context, options, server));
+    const alerts = new ServerAlerts();
     const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
       const isRead = source !== undefined || asJson || metricsPort !== undefined;
       if (!isRead && (system === undefined || server.settings.sysIntervalS === 0)) return;
       const row = rows.row(tick);
       values = row.values;
+      for (const { name, isRaised, text } of alerts.observe(rows.alertFigures)) {
+        context.talk(`wsar serve: alert ${name} ${isRaised ? 'raised' : 'cleared'}: ${text}\n`);
+      }
+      rows.alertsRaised = alerts.raised.size;
       if (system !== undefined) {
-        system.tick(row.values as Record<string, number>, tick.monoUs, tick.missedTicks > 0);
+        const isLate = tick.missedTicks > 0;
+        system.tick(row.values as Record<string, number>, alerts, tick.monoUs, isLate);
         rows.sysShed = system.shed;
       }
       source?.row(row);

@@ -12,6 +12,7 @@ export const INJECTED_US_MAX = 1000;
 const WINDOW_MAX = 1000;
 const INJECTED_BYTES_MAX = 1024 * 1024;
 const INJECTED_CALLS_MAX = 1000;
+const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
 
@@ -59,6 +60,20 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     help: 'messages sent to one receiver and not accepted',
   },
   {
+    name: 'statistics',
+    type: { kind: 'enum', values: ['on', 'off'] },
+    unit: '',
+    default: DEFAULT_SETTINGS.statistics,
+    help: 'figures of single mailboxes and receivers are kept and swept, or left alone',
+  },
+  {
+    name: 'slow.threshold',
+    type: { kind: 'int', min: 1, max: SLOW_MS_MAX },
+    unit: 'ms',
+    default: DEFAULT_SETTINGS.slowMs,
+    help: 'a receiver whose PUBACK takes so long is a slow one',
+  },
+  {
     name: 'sys.interval',
     type: { kind: 'int', min: 0, max: SYS_INTERVAL_S_MAX },
     unit: 's',
@@ -96,6 +111,8 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'accept.backlog': 'backlog',
   'queue.mailbox': 'mailboxMessages',
   'queue.window': 'windowMessages',
+  statistics: 'statistics',
+  'slow.threshold': 'slowMs',
   'sys.interval': 'sysIntervalS',
   'inject.cpu': 'injectedUs',
   'inject.alloc': 'injectAllocBytes',

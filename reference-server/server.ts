@@ -60,8 +60,9 @@ export interface ServerOptions {
 export interface WorkerFigures {
   stats: WorkerStats;
   reactorStats: Float64Array<SharedArrayBuffer>;
-  mailboxLengths: Uint32Array<SharedArrayBuffer>;
   mailboxFlow: Uint32Array<SharedArrayBuffer>;
+  userFlags: Uint8Array<SharedArrayBuffer>;
+  slowCells: Float64Array<SharedArrayBuffer>;
 }
 
 type Created = Extract<FromWorker, { kind: 'created' }>;
@@ -80,6 +81,8 @@ export class Server {
   readonly engine: EngineName;
   readonly fallback: string | undefined;
   readonly figures: WorkerFigures[];
+  /** Of the whole server. */
+  readonly limits: ServerLimits;
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
   readonly #front: Front | undefined;
@@ -95,8 +98,10 @@ export class Server {
     crew: Crew[],
     created: Created[],
     control: WorkerControl,
+    limits: ServerLimits,
   ) {
     this.ports = ports;
+    this.limits = limits;
     this.#front = front;
     this.#passwords = passwords;
     this.#crew = crew;
@@ -106,12 +111,7 @@ export class Server {
     const slowest = created.find(({ engine }) => engine === 'net') ?? created[0]!;
     this.engine = slowest.engine;
     this.fallback = slowest.fallback;
-    this.figures = created.map(({ reactorStats, mailboxLengths, mailboxFlow }, index) => ({
-      stats: crew[index]!.stats,
-      reactorStats,
-      mailboxLengths,
-      mailboxFlow,
-    }));
+    this.figures = created.map((worker, index) => ({ stats: crew[index]!.stats, ...worker }));
     this.failed = Promise.race([
       ...(front === undefined ? [] : [front.failed]),
       ...crew.map(async ({ exited }, index) => {
@@ -145,7 +145,7 @@ export class Server {
       const wakers = created.map(({ waker }) => waker);
       service?.serve(wakers);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      return new Server(ports, front, service, crew, created, control);
+      return new Server(ports, front, service, crew, created, control, options.limits);
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { systemClock } from '#core/clock/clock.ts';
+import { type Clock, systemClock } from '#core/clock/clock.ts';
 import { CLOSE_REASON } from '#core/socket/reactor.ts';
 import { ConnectionTable } from '#core/socket/ring/connection-table.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
@@ -19,6 +19,7 @@ import { createInterest } from '#reference-server/broker/peers.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
+import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailboxes.ts';
 import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
@@ -33,7 +34,7 @@ const BASE: ServerLimits = {
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-function build(connectionsMax: number, usersMax: number) {
+function build(connectionsMax: number, usersMax: number, clock: Clock = systemClock) {
   const limits = { ...BASE, connectionsMax, usersMax };
   const stats = createWorkerStats();
   const exchange = new Exchange({
@@ -44,7 +45,7 @@ function build(connectionsMax: number, usersMax: number) {
     stats,
   });
   const shared = { hashSeed: 5, access: OWN_MAILBOX, interest: createInterest(1) };
-  const options = { limits, exchange, stats, clock: systemClock, ...shared };
+  const options = { limits, exchange, stats, clock, ...shared };
   const home = new Home(options);
   const edge = new Edge({ ...options, onWake: () => {}, onTurn: () => home.endTurn() });
   const reactor = new StillReactor();
@@ -159,8 +160,10 @@ test('20,000 logged-in sessions leave nothing on the heap', () => {
   assert.ok(grown < 20_000 * 16, `${grown} bytes`);
 });
 
-test('100,000 messages from PUBLISH to receipt allocate nothing each', (t) => {
-  const { edge, reactor, stats } = build(64, 64);
+/** Two users; `exchangeOne` is one message from the first to the second, with both check marks. */
+function twoUsers(clock?: Clock) {
+  const built = build(64, 64, clock);
+  const { edge, reactor } = built;
   const packet = new Uint8Array(400);
   for (const conn of [0, 1]) {
     edge.onAccept(conn);
@@ -176,22 +179,67 @@ test('100,000 messages from PUBLISH to receipt allocate nothing each', (t) => {
     const end = encodePublish(packet, 0, topic, topic.length, 1, id, false, false, payload, 0, 80);
     edge.onData(0, packet, 0, end);
     edge.onData(1, packet, 0, encodePuback(packet, 0, reactor.lastPacketId));
-    edge.onTurn(0);
   };
-  for (let i = 0; i < 20_000; i++) exchangeOne((i % 65_535) + 1);
-  let rounds = 0;
-  let grown = Number.POSITIVE_INFINITY;
-  // A busy host compiles late: only code that is compiled is measured, and that may take a round or two.
-  while (rounds < 4 && grown >= 100_000 * 24) {
-    collectGarbage();
-    const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < 100_000; i++) exchangeOne((i % 65_535) + 1);
-    grown = process.memoryUsage().heapUsed - before;
-    rounds++;
-  }
-  t.diagnostic(`${grown / 100_000} bytes a message, round ${rounds}`);
-  assert.equal(stats[STAT.delivered], 20_000 + rounds * 100_000);
-  assert.equal(stats[STAT.receipts], 20_000 + rounds * 100_000);
-  // Reading the clock makes one number on the heap in each turn (12 to 16 bytes); a message, none.
-  assert.ok(grown < 100_000 * 24, `${grown / 100_000} bytes a message`);
+  return { ...built, exchangeOne };
+}
+
+for (const hasStatistics of [true, false]) {
+  const name = `statistics ${hasStatistics ? 'on' : 'off'}`;
+  test(`100,000 messages from PUBLISH to receipt allocate nothing each, ${name}`, (t) => {
+    const { edge, home, stats, exchangeOne } = twoUsers();
+    home.mailboxes.hasStatistics = hasStatistics;
+    const turnWithOne = (id: number): void => {
+      exchangeOne(id);
+      edge.onTurn(0);
+    };
+    for (let i = 0; i < 20_000; i++) turnWithOne((i % 65_535) + 1);
+    let rounds = 0;
+    let grown = Number.POSITIVE_INFINITY;
+    // A busy host compiles late: only code that is compiled is measured, and that may take a round or two.
+    while (rounds < 4 && grown >= 100_000 * 24) {
+      collectGarbage();
+      const before = process.memoryUsage().heapUsed;
+      for (let i = 0; i < 100_000; i++) turnWithOne((i % 65_535) + 1);
+      grown = process.memoryUsage().heapUsed - before;
+      rounds++;
+    }
+    t.diagnostic(`${grown / 100_000} bytes a message, round ${rounds}`);
+    assert.equal(stats[STAT.delivered], 20_000 + rounds * 100_000);
+    assert.equal(stats[STAT.receipts], 20_000 + rounds * 100_000);
+    // Reading the clock makes one number on the heap in each turn (12 to 16 bytes); a message, none.
+    assert.ok(grown < 100_000 * 24, `${grown / 100_000} bytes a message`);
+  });
+}
+
+test('statistics cost no clock and no send: the same of both, however many messages a turn has', () => {
+  const counted = [true, false].map((hasStatistics) => {
+    let reads = 0;
+    const clock: Clock = {
+      ...systemClock,
+      wallMs: () => {
+        reads++;
+        return systemClock.wallMs();
+      },
+    };
+    const { edge, home, reactor, exchangeOne } = twoUsers(clock);
+    home.mailboxes.hasStatistics = hasStatistics;
+    edge.onTurn(0);
+    const before = reads;
+    const sentBefore = reactor.sentBytes;
+    for (let turn = 0; turn < 100; turn++) {
+      for (let message = 0; message < 50; message++) exchangeOne(turn * 50 + message + 1);
+      edge.onTurn(0);
+    }
+    const { enqueued, dequeued } = FLOW;
+    const [inCount, outCount] = [enqueued, dequeued].map((word) =>
+      home.mailboxes.flow.reduce(
+        (sum, value, at) => sum + (at % FLOW_WORDS === word ? value : 0),
+        0,
+      ),
+    );
+    assert.deepEqual([inCount, outCount], hasStatistics ? [5000, 5000] : [0, 0]);
+    return { reads: reads - before, sentBytes: reactor.sentBytes - sentBefore };
+  });
+  assert.deepEqual(counted[0], counted[1]);
+  assert.ok(counted[0]!.reads <= 100, `${counted[0]!.reads} readings in 100 turns`);
 });

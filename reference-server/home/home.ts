@@ -79,9 +79,8 @@ export class Home implements SessionHost {
   readonly #strangersMax: number;
   #strangers = 0;
   #online = 0;
-
+  readonly userFlags: Uint8Array<SharedArrayBuffer>;
   readonly #state: UserState;
-
   readonly #out: Uint8Array;
   readonly #inboxTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
   readonly #desk: SubscriptionDesk;
@@ -99,8 +98,9 @@ export class Home implements SessionHost {
     this.#clock = options.clock;
     this.#strangersMax = Math.floor(limits.usersMax * limits.strangersRatioMax);
     this.users = new UserTable(limits.usersMax, options.hashSeed);
-    this.mailboxes = new Mailboxes(mailboxLimits(limits));
+    this.mailboxes = new Mailboxes(mailboxLimits(limits), () => options.clock.wallMs());
     this.#state = new UserState(limits.usersMax);
+    this.userFlags = this.#state.flags;
     this.#out = new Uint8Array(limits.packetBytesMax + PUBLISH_OVERHEAD_MAX);
     this.#nowMs = () => options.clock.monoUs() / 1000;
     this.#mail = new MailPackets(limits.packetBytesMax);
@@ -316,6 +316,7 @@ export class Home implements SessionHost {
   /** At the end of a turn: what waits for its time, gauges. Returns us until the next look, 0 = none. */
   endTurn(): number {
     const hasTimers = this.broker.tick();
+    this.mailboxes.endTurn();
     const receipts = this.#receipts;
     const { presence } = this;
     if (presence.isWaiting) presence.tick();

@@ -20,14 +20,15 @@ export const USER = {
 } as const;
 
 export class UserState {
-  readonly flags: Uint8Array;
+  /** In shared memory: another thread looks who is online. */
+  readonly flags: Uint8Array<SharedArrayBuffer>;
   /** Where the user is online: edge, connection and its generation. */
   readonly worker: Uint8Array;
   readonly conn: Int32Array;
   readonly connGeneration: Uint32Array;
 
   constructor(users: number) {
-    this.flags = new Uint8Array(users);
+    this.flags = new Uint8Array(new SharedArrayBuffer(users));
     this.worker = new Uint8Array(users);
     this.conn = new Int32Array(users);
     this.connGeneration = new Uint32Array(users);

@@ -163,7 +163,7 @@ class Model {
   check(): void {
     let total = 0;
     for (let user = 0; user < LIMITS.users; user++) {
-      assert.equal(this.boxes.length[user], this.lists[user]!.length);
+      assert.equal(this.boxes.length(user), this.lists[user]!.length);
       total += this.lists[user]!.length;
     }
     assert.equal(this.boxes.messages, total);

@@ -24,6 +24,7 @@ import { assert } from '#core/assert.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
 import { SlabArena } from '#reference-server/memory/slab-arena.ts';
+import { SlowReceivers } from '#reference-server/statistics/slow-receivers.ts';
 
 const NONE = -1;
 const SENT = 1;
@@ -48,8 +49,10 @@ export const FLOW = {
   dequeued: 1,
   /** When its oldest message was stored; 0 = it is empty. */
   oldestS: 2,
+  /** Messages in it. Beside the others, in one line of the cache: whoever counts it has the others at hand. */
+  length: 3,
 } as const;
-export const FLOW_WORDS = 3;
+export const FLOW_WORDS = 4;
 
 /** Why `put` refused. */
 export const REFUSAL = {
@@ -91,12 +94,12 @@ export interface SenderReference {
 export class Mailboxes {
   readonly limits: MailboxLimits;
   readonly arena: SlabArena;
-  /** Messages in each mailbox, in shared memory: another thread sweeps it for the longest queue. */
-  readonly length: Uint32Array<SharedArrayBuffer>;
-  /** Figures of each mailbox that other threads read: FLOW_WORDS words, see FLOW. */
+  /** Figures of each mailbox, in shared memory, where other threads sweep them: FLOW_WORDS words, see FLOW. */
   readonly flow: Uint32Array<SharedArrayBuffer>;
-  /** Second of the caller's clock, above 0: when what is put now was stored. */
-  nowS = 1;
+  /** Who accepts slowly. */
+  readonly slow = new SlowReceivers();
+  /** Whether `flow` and `slow` are kept; see knob `statistics`. */
+  hasStatistics = true;
   /** Messages in all mailboxes. */
   messages = 0;
   /** Messages that were parked, ever. */
@@ -128,18 +131,24 @@ export class Mailboxes {
   /** Connections that left this message behind as their first. */
   readonly #left: Uint8Array;
   readonly #expiresS: Uint32Array;
-  readonly #storedS: Uint32Array;
+  /** When it was stored, and sent last, ms of the clock modulo 2^32: longer than a session lives. */
+  readonly #storedMs: Uint32Array;
+  readonly #sentMs: Uint32Array;
+  readonly #wallMs: () => number;
+  /** The clock as it was read in this turn; 0 = it was not. */
+  readonly #nowMs = new Float64Array(1);
   #parkedHead = NONE;
   #parkedTail = NONE;
   #parkedKept = 0;
   #freeHead = NONE;
   #nodesTouched = 0;
 
-  constructor(limits: MailboxLimits) {
+  /** `wallMs` is read once a turn at most: the clock of all threads, so that another one can tell ages. */
+  constructor(limits: MailboxLimits, wallMs: () => number = () => 1000) {
     this.limits = limits;
+    this.#wallMs = wallMs;
     this.arena = new SlabArena(limits.bytesMax);
     const { users, messagesMax } = limits;
-    this.length = new Uint32Array(new SharedArrayBuffer(users * Uint32Array.BYTES_PER_ELEMENT));
     const flowBytes = users * FLOW_WORDS * Uint32Array.BYTES_PER_ELEMENT;
     this.flow = new Uint32Array(new SharedArrayBuffer(flowBytes));
     this.#head = new Int32Array(users);
@@ -160,14 +169,17 @@ export class Mailboxes {
     this.#flags = new Uint8Array(messagesMax);
     this.#left = new Uint8Array(messagesMax);
     this.#expiresS = new Uint32Array(messagesMax);
-    this.#storedS = new Uint32Array(messagesMax);
+    this.#storedMs = new Uint32Array(messagesMax);
+    this.#sentMs = new Uint32Array(messagesMax);
   }
 
   /** A new user's mailbox is empty. */
   open(user: number): void {
     this.#head[user] = this.#tail[user] = this.#unsent[user] = NONE;
-    this.length[user] = this.#bytes[user] = 0;
+    this.#bytes[user] = 0;
+    this.flow[user * FLOW_WORDS + FLOW.length] = 0;
     this.flow[user * FLOW_WORDS + FLOW.oldestS] = 0;
+    this.slow.forget(user);
     this.#window[user] = this.#windowBytes[user] = 0;
     this.#lastPacketId[user] = 0;
   }
@@ -187,7 +199,7 @@ export class Mailboxes {
   ): number {
     const size = end - start;
     const { mailboxMessagesMax, mailboxBytesMax, messagesMax } = this.limits;
-    if (this.length[user]! >= mailboxMessagesMax) return REFUSAL.mailboxMessages;
+    if (this.length(user) >= mailboxMessagesMax) return REFUSAL.mailboxMessages;
     if (this.#bytes[user]! + size > mailboxBytesMax) return REFUSAL.mailboxBytes;
     if (this.messages >= messagesMax) return REFUSAL.messages;
     const block = this.arena.alloc(size);
@@ -225,6 +237,7 @@ export class Mailboxes {
     if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user);
     this.#flags[node]! |= withoutId ? SENT | WITHOUT_ID : SENT;
     this.#window[user] = window + 1;
+    this.#sentMs[node] = this.#clock();
     this.#windowBytes[user]! += size;
     this.#unsent[user] = this.#next[node]!;
     return node;
@@ -279,6 +292,16 @@ export class Mailboxes {
     if (wasSent && ++this.#left[head]! > this.limits.redeliveriesMax) this.#park(user, head);
   }
 
+  /** A turn is over: the clock is read anew when it is needed next. */
+  endTurn(): void {
+    this.#nowMs[0] = 0;
+  }
+
+  /** Messages of one mailbox. */
+  length(user: number): number {
+    return this.flow[user * FLOW_WORDS + FLOW.length]!;
+  }
+
   /** Messages that are sent and not accepted. */
   window(user: number): number {
     return this.#window[user]!;
@@ -286,7 +309,7 @@ export class Mailboxes {
 
   /** Removes every message, accepted or not; returns how many there were. */
   clear(user: number): number {
-    const count = this.length[user]!;
+    const count = this.length(user);
     for (let node = this.#head[user]!; node !== NONE; ) {
       const next = this.#next[node]!;
       this.#free(node);
@@ -333,12 +356,14 @@ export class Mailboxes {
     this.#tail[user] = node;
     if (this.#unsent[user] === NONE) this.#unsent[user] = node;
     this.#bytes[user]! += size;
-    this.length[user]!++;
-    this.messages++;
-    this.#storedS[node] = this.nowS;
     const at = user * FLOW_WORDS;
+    this.flow[at + FLOW.length]!++;
+    this.messages++;
+    const nowMs = this.#clock();
+    this.#storedMs[node] = nowMs;
+    if (!this.hasStatistics) return;
     this.flow[at + FLOW.enqueued]!++;
-    if (this.#head[user] === node) this.flow[at + FLOW.oldestS] = this.nowS;
+    if (this.#head[user] === node) this.flow[at + FLOW.oldestS] = nowMs / 1000;
   }
 
   #remove(user: number, previous: number, node: number): void {
@@ -348,11 +373,11 @@ export class Mailboxes {
     if (next === NONE) this.#tail[user] = previous;
     const size = this.#size[node]!;
     if ((this.#flags[node]! & SENT) !== 0) {
+      this.#noteAccepted(user, node);
       this.#window[user]!--;
       this.#windowBytes[user]! -= size;
     } else if (this.#unsent[user] === node) this.#unsent[user] = next;
     this.#bytes[user]! -= size;
-    this.length[user]!--;
     this.#flowOut(user);
     const { accepted } = this;
     accepted.worker = this.#senderWorker[node]!;
@@ -366,9 +391,32 @@ export class Mailboxes {
   /** A message has left. */
   #flowOut(user: number): void {
     const at = user * FLOW_WORDS;
+    this.flow[at + FLOW.length]!--;
+    if (!this.hasStatistics) return;
     const head = this.#head[user]!;
     this.flow[at + FLOW.dequeued]!++;
-    this.flow[at + FLOW.oldestS] = head === NONE ? 0 : this.#storedS[head]!;
+    this.flow[at + FLOW.oldestS] = head === NONE ? 0 : (this.#clock() - this.#age(head)) / 1000;
+  }
+
+  /** How long ago a message was stored, ms. */
+  #age(node: number): number {
+    return sinceMs(this.#clock(), this.#storedMs[node]!);
+  }
+
+  /** The receiver has accepted a message: how long it took. */
+  #noteAccepted(user: number, node: number): void {
+    if (!this.hasStatistics) return;
+    const nowMs = this.#clock();
+    const responseMs = sinceMs(nowMs, this.#sentMs[node]!);
+    if (responseMs >= this.slow.thresholdMs) {
+      this.slow.note(user, this.#age(node), responseMs, nowMs / 1000);
+    }
+  }
+
+  /** The clock, read once a turn. */
+  #clock(): number {
+    if (this.#nowMs[0] === 0) this.#nowMs[0] = this.#wallMs();
+    return this.#nowMs[0]!;
   }
 
   #keepProperties(node: number): void {
@@ -389,7 +437,6 @@ export class Mailboxes {
     this.#head[user] = this.#unsent[user] = next;
     if (next === NONE) this.#tail[user] = NONE;
     this.#bytes[user]! -= this.#size[node]!;
-    this.length[user]!--;
     this.#flowOut(user);
     this.messages--;
     this.parked++;
@@ -429,4 +476,10 @@ export class Mailboxes {
     assert(node !== NONE, 'the message that needs an id stands in the mailbox');
     return false;
   }
+}
+
+/** Between two readings modulo 2^32 of the clock, ms; a clock that was set back gives 0. */
+function sinceMs(nowMs: number, thenMs: number): number {
+  const since = (nowMs - thenMs) >>> 0;
+  return since > 0xf000_0000 ? 0 : since;
 }

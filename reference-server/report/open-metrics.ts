@@ -10,6 +10,7 @@ import { listenError } from '#core/socket/listen-error.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { SERVER_METRICS } from '#reference-server/report/server-metrics.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
+import type { SlowReport } from '#reference-server/statistics/slow-receivers.ts';
 
 const HOST = '127.0.0.1';
 const CONTENT_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
@@ -24,9 +25,16 @@ const LOOP_COUNTERS = [
   ['turns', 'turns', 'rounds of its loop'],
 ] as const;
 
+const CLOCKS = {
+  whole: 'from storing a message to its PUBACK, of slow receivers',
+  internal: 'from storing it to sending it',
+  response: 'from sending it to its PUBACK',
+};
+
 export interface Figures {
   values: Row['values'];
   sweep: SweepResult;
+  slow: SlowReport;
   /** Of each worker's reactor; see REACTOR_STAT. */
   loops: readonly Float64Array[];
 }
@@ -66,7 +74,7 @@ export async function listenMetrics(
 }
 
 /** The text, ended by `# EOF`. */
-export function openMetrics({ values, sweep, loops }: Figures): string {
+export function openMetrics({ values, sweep, slow, loops }: Figures): string {
   const lines: string[] = [];
   for (const { name, kind, help } of SERVER_METRICS) {
     const value = values[name];
@@ -96,6 +104,14 @@ export function openMetrics({ values, sweep, loops }: Figures): string {
   top('oldest_seconds', 'age of their oldest message', (at) => report(at).oldestAgeS);
   top('delay_seconds', 'what a message that comes now waits', (at) => report(at).delayS);
   top('drain_seconds', 'when it is empty', (at) => report(at).drainS);
+  for (const clock of ['whole', 'internal', 'response'] as const) {
+    const family = `wsar_server_slow_receiver_${clock}_ms`;
+    lines.push(`# TYPE ${family} gauge`, `# HELP ${family} ${CLOCKS[clock]}`);
+    for (const receiver of slow.top) {
+      const labels = `{worker="${receiver.worker}",row="${receiver.row}"}`;
+      lines.push(`${family}${labels} ${receiver[`${clock}Ms`].toFixed(0)}`);
+    }
+  }
   lines.push('# EOF', '');
   return lines.join('\n');
 }

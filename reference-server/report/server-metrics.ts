@@ -28,7 +28,12 @@ export type SpecialMetric =
   | 'frontRefused'
   | 'busiest'
   | 'idlest'
-  | 'sysShed';
+  | 'sysShed'
+  | 'alerts'
+  | 'stuck'
+  | 'slow'
+  | 'slowResponse'
+  | 'slowRefused';
 
 export interface ServerMetric extends MetricDef {
   source: Source;
@@ -225,6 +230,29 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   gauge('queue.bytes', 'qbytes', 'By', stat('queuedBytes'), 'blocks of stored payload'),
   counter('queue.enqueued', 'enq', MESSAGE, stat('enqueued'), 'stored'),
   counter('queue.dequeued', 'deq', MESSAGE, stat('dequeued'), 'accepted or discarded'),
+  gauge(
+    'receivers.stuck',
+    'stuck',
+    '{user}',
+    special('stuck'),
+    'online, and their oldest message waits for 10 s or longer',
+  ),
+  gauge('receivers.slow', 'slow', '{user}', special('slow'), 'whose PUBACK was slow lately'),
+  gauge(
+    'receivers.slow_response',
+    'slowms',
+    'ms',
+    special('slowResponse'),
+    'from sending to PUBACK, of the slowest of them',
+  ),
+  counter(
+    'receivers.slow_refused',
+    'slowrf',
+    '1',
+    special('slowRefused'),
+    'slow messages of receivers that found no place in the list',
+  ),
+  gauge('alerts', 'alert', '{alert}', special('alerts'), 'alerts that are raised now'),
   counter('throttled', 'thrtl', '1', stat('throttled'), 'times reading a client was put off'),
   counter('link.frames', 'link', '{frame}', stat('linkFrames'), 'frames between workers'),
   counter('link.refused', 'lnkref', MESSAGE, stat('linkRefused'), 'refused: a link was behind'),

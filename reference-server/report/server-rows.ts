@@ -10,7 +10,9 @@ import { LoopShares } from '#reference-server/report/loop-shares.ts';
 import { SERVER_METRICS, type SpecialMetric } from '#reference-server/report/server-metrics.ts';
 import type { Server, WorkerFigures } from '#reference-server/server.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
-import { QueueWatch } from '#reference-server/statistics/queue-watch.ts';
+import { type QueueFigures, QueueWatch } from '#reference-server/statistics/queue-watch.ts';
+import type { AlertFigures } from '#reference-server/statistics/server-alerts.ts';
+import type { SlowReport } from '#reference-server/statistics/slow-receivers.ts';
 import { CLOSE_CAUSES, MALFORMED_COUNT } from '#reference-server/stats/close-cause.ts';
 import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
 
@@ -18,11 +20,13 @@ export class ServerRows {
   readonly #server: Server;
   #lastUs: number;
   readonly #watch: QueueWatch;
-  #queues: ReturnType<QueueWatch['observe']>;
+  #queues: QueueFigures;
   /** How each worker spent the last interval. */
   readonly loops: LoopShares;
   /** Times that $SYS was due and left out; its publisher writes it. */
   sysShed = 0;
+  /** Alerts that are raised now; who watches them writes it. */
+  alertsRaised = 0;
 
   /** `startUs`: monotonic time at which the first interval begins. */
   constructor(server: Server, startUs: number) {
@@ -31,7 +35,7 @@ export class ServerRows {
     this.#watch = new QueueWatch(server.figures);
     const loops = server.figures.map(({ reactorStats }) => reactorStats);
     this.loops = new LoopShares(loops, startUs);
-    this.#queues = this.#watch.observe(startUs);
+    this.#queues = this.#watch.observe(startUs, true);
   }
 
   /** The row of a tick. */
@@ -47,10 +51,28 @@ export class ServerRows {
     return this.#queues.sweep;
   }
 
+  get slow(): SlowReport {
+    return this.#queues.slow;
+  }
+
+  /** What the alerts look at. */
+  get alertFigures(): AlertFigures {
+    const { total, sweep, slow } = this.#queues;
+    const { messagesMax } = this.#server.limits;
+    return {
+      stuck: sweep.stuck,
+      slow: slow.count,
+      longestPercent: (100 * sweep.longest) / this.#server.settings.mailboxMessages,
+      storedPercent: (100 * total.length) / messagesMax,
+      drainS: total.drainS,
+      queued: total.length,
+    };
+  }
+
   /** All metrics now. */
   values(): Record<string, number> {
     const nowUs = systemClock.monoUs();
-    this.#queues = this.#watch.observe(nowUs);
+    this.#queues = this.#watch.observe(nowUs, this.#server.settings.statistics === 'on');
     this.loops.observe(nowUs);
     const values: Record<string, number> = {};
     for (const { name, source } of SERVER_METRICS) {
@@ -80,7 +102,12 @@ export class ServerRows {
     if (metric === 'busiest') return this.loops.busiest;
     if (metric === 'idlest') return this.loops.idlest;
     if (metric === 'sysShed') return this.sysShed;
-    const { total, sweep } = this.#queues;
+    if (metric === 'alerts') return this.alertsRaised;
+    const { total, sweep, slow } = this.#queues;
+    if (metric === 'stuck') return sweep.stuck;
+    if (metric === 'slow') return slow.count;
+    if (metric === 'slowResponse') return slow.top[0]?.responseMs ?? 0;
+    if (metric === 'slowRefused') return slow.refused;
     const { figures } = this.#server;
     if (metric === 'queueLength') return total.length;
     if (metric === 'queueLongest') return sweep.longest;

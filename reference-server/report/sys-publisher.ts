@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs';
 import type { ServerRows } from '#reference-server/report/server-rows.ts';
 import { sysTopics } from '#reference-server/report/sys-topics.ts';
 import type { Server } from '#reference-server/server.ts';
+import { mailboxSecond } from '#reference-server/statistics/queue-watch.ts';
+import type { ServerAlerts } from '#reference-server/statistics/server-alerts.ts';
 
 /** A worker that works for more than so many per cent of the time has no time for this. */
 const BUSY_PERCENT = 95;
@@ -31,7 +33,7 @@ export class SysPublisher {
   }
 
   /** Once a second, with the values of the row. `isLate`: ticks were missed before this one. */
-  tick(values: Record<string, number>, nowUs: number, isLate: boolean): void {
+  tick(values: Record<string, number>, alerts: ServerAlerts, nowUs: number, isLate: boolean): void {
     this.#clientsMaximum = Math.max(this.#clientsMaximum, values['wsar.server.sessions'] ?? 0);
     const { sysIntervalS } = this.#server.settings;
     if (sysIntervalS === 0 || ++this.#ticks < sysIntervalS) return;
@@ -44,6 +46,9 @@ export class SysPublisher {
     const now = sysTopics({
       values,
       sweep: this.#rows.sweep,
+      slow: this.#rows.slow,
+      alerts: alerts.raised,
+      nowS: mailboxSecond(),
       loops: shares,
       uptimeS: (nowUs - this.#startUs) / 1e6,
       version: this.#version,

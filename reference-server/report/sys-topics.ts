@@ -7,10 +7,15 @@
 import type { Row } from '#core/metric/row.ts';
 import type { LoopShare } from '#reference-server/report/loop-shares.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
+import type { SlowReport } from '#reference-server/statistics/slow-receivers.ts';
 
 export interface SysFigures {
   values: Row['values'];
   sweep: SweepResult;
+  slow: SlowReport;
+  /** Alerts that are raised, and what they say. */
+  alerts: ReadonlyMap<string, string>;
+  nowS: number;
   loops: readonly LoopShare[];
   uptimeS: number;
   version: string;
@@ -45,6 +50,8 @@ const OWN: readonly (readonly [string, string])[] = [
   ['connections/throttled', 'throttled'],
   ['logins/accepted', 'logins'],
   ['logins/refused', 'logins.refused'],
+  ['receivers/slow', 'receivers.slow'],
+  ['receivers/stuck', 'receivers.stuck'],
   ['messages/withheld', 'messages.withheld'],
   ['messages/redelivered', 'messages.redelivered'],
   ['messages/expired', 'messages.expired'],
@@ -70,7 +77,7 @@ const OWN: readonly (readonly [string, string])[] = [
 
 /** Every topic whose figure is known, with its text. */
 export function sysTopics(figures: SysFigures): Map<string, string> {
-  const { values, sweep, loops } = figures;
+  const { values, sweep, loops, slow, alerts, nowS } = figures;
   const topics = new Map<string, string>();
   const put = (name: string, text: string): void => void topics.set(`$SYS/broker/${name}`, text);
   put('version', `wsar version ${figures.version}`);
@@ -92,6 +99,19 @@ export function sysTopics(figures: SysFigures): Map<string, string> {
     );
     put(`mailboxes/longest/${rank}`, JSON.stringify(Object.fromEntries(known)));
   });
+  slow.top.forEach((receiver, rank) => {
+    const { worker, row, count } = receiver;
+    const [wholeMs, internalMs, responseMs] = (
+      ['wholeMs', 'internalMs', 'responseMs'] as const
+    ).map((clock) => Math.round(receiver[clock]));
+    const told = { worker, row, wholeMs, internalMs, responseMs, count };
+    put(`receivers/slow/${rank}`, JSON.stringify(told));
+  });
+  sweep.stuckTop.forEach(({ worker, row, oldestS }, rank) => {
+    const ageS = Math.max(0, nowS - oldestS);
+    put(`receivers/stuck/${rank}`, JSON.stringify({ worker, row, ageS }));
+  });
+  for (const [name, text] of alerts) put(`alerts/${name}`, text);
   return topics;
 }
 

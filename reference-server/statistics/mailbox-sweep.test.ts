@@ -3,17 +3,18 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { USER } from '#reference-server/home/user-state.ts';
 import { DEFAULT_LIMITS, mailboxLimits } from '#reference-server/limits.ts';
 import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { MailboxSweep, TOP_COUNT } from '#reference-server/statistics/mailbox-sweep.ts';
+import { MailboxSweep, STUCK_S, TOP_COUNT } from '#reference-server/statistics/mailbox-sweep.ts';
 
 const USERS = 5000;
 const sender = { worker: 0, row: -1, generation: 0, packetId: 1 };
 const payload = new Uint8Array(32);
 
-function filled(lengthOf: (user: number) => number): Mailboxes {
+function filled(lengthOf: (user: number) => number, nowS = () => 1): Mailboxes {
   const limits = { ...DEFAULT_LIMITS, usersMax: USERS, messagesMax: 100_000 };
-  const mailboxes = new Mailboxes(mailboxLimits(limits));
+  const mailboxes = new Mailboxes(mailboxLimits(limits), () => nowS() * 1000);
   for (let user = 0; user < USERS; user++) {
     mailboxes.open(user);
     for (let i = 0; i < lengthOf(user); i++) mailboxes.put(user, payload, 0, 32, sender);
@@ -21,17 +22,20 @@ function filled(lengthOf: (user: number) => number): Mailboxes {
   return mailboxes;
 }
 
-const memoryOf = (mailboxes: Mailboxes) => ({
+const memoryOf = (mailboxes: Mailboxes, flags = new Uint8Array(USERS)) => ({
   rows: () => USERS,
-  length: mailboxes.length,
   flow: mailboxes.flow,
+  flags,
 });
 
 test('totals, classes and the longest, whatever the size of a slice', () => {
   const lengths = (user: number): number => (user % 3 === 0 ? 0 : (user * 7919) % 18);
   const workers = [filled(lengths), filled((user) => (user === 4321 ? 700 : 0))];
   for (const slice of [1, 17, 4096, 1_000_000]) {
-    const sweep = new MailboxSweep(workers.map(memoryOf), () => 1);
+    const sweep = new MailboxSweep(
+      workers.map((one) => memoryOf(one)),
+      () => 1,
+    );
     let slices = 1;
     while (!sweep.slice(slice)) slices++;
     assert.ok(slices >= Math.floor((2 * USERS) / slice), 'it was cut');
@@ -53,10 +57,14 @@ test('totals, classes and the longest, whatever the size of a slice', () => {
 
 test('rates, ages, delay and drain of one mailbox; accepted, cleared and reopened', () => {
   let nowS = 100;
-  const mailboxes = filled(() => 0);
+  const mailboxes = filled(
+    () => 0,
+    () => nowS,
+  );
+  mailboxes.endTurn();
   const sweep = new MailboxSweep([memoryOf(mailboxes)], () => nowS);
   const put = (count: number): void => {
-    mailboxes.nowS = nowS;
+    mailboxes.endTurn();
     for (let i = 0; i < count; i++) assert.ok(mailboxes.put(7, payload, 0, 32, sender) >= 0);
   };
   put(200);
@@ -82,4 +90,26 @@ test('rates, ages, delay and drain of one mailbox; accepted, cleared and reopene
   mailboxes.clear(7);
   assert.equal(sweep.finish().messages, 0);
   assert.equal(sweep.result.oldestAgeS, 0);
+});
+
+test('stuck is who is there and does not accept; an absence is none', () => {
+  let nowS = 1000;
+  const mailboxes = filled(
+    (user) => (user < 50 ? 1 : 0),
+    () => nowS,
+  );
+  const flags = new Uint8Array(USERS);
+  for (const user of [7, 8, 60]) flags[user] = USER.online;
+  const sweep = new MailboxSweep([memoryOf(mailboxes, flags)], () => nowS);
+  nowS += STUCK_S - 1;
+  assert.equal(sweep.finish().stuck, 0);
+  nowS++;
+  assert.equal(sweep.finish().stuck, 2);
+  assert.deepEqual(sweep.result.stuckTop, [
+    { worker: 0, row: 7, oldestS: 1000 },
+    { worker: 0, row: 8, oldestS: 1000 },
+  ]);
+  mailboxes.take(7, true);
+  mailboxes.acceptWritten(7);
+  assert.deepEqual(sweep.finish().stuckTop, [{ worker: 0, row: 8, oldestS: 1000 }]);
 });

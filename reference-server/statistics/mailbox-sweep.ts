@@ -5,20 +5,24 @@
 //
 // Cost: about 6 ns a mailbox; a slice of SLICE_ROWS takes 0.2 ms of the main thread.
 
+import { USER } from '#reference-server/home/user-state.ts';
 import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailboxes.ts';
 import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-flow.ts';
 
 const SLICE_ROWS = 32_768;
 export const TOP_COUNT = 20;
+/** A message that is older, of a user who is there, is no absence: its receiver does not accept. */
+export const STUCK_S = 10;
 const LENGTH_CLASSES = 32;
 
 /** What a sweep reads of one worker. */
 export interface MailboxMemory {
   /** Rows ever touched: where a sweep may stop. */
   rows(): number;
-  length: Uint32Array;
   /** See FLOW of mailboxes.ts. */
   flow: Uint32Array;
+  /** See USER of home/user-state.ts. */
+  flags: Uint8Array;
 }
 
 export interface SweepResult {
@@ -31,6 +35,10 @@ export interface SweepResult {
   lengthClasses: Uint32Array;
   /** The longest, longest first. */
   top: { worker: number; row: number; report: QueueReport }[];
+  /** Mailboxes of users who are there, whose oldest message waits for STUCK_S or longer. */
+  stuck: number;
+  /** Some of them, oldest first. */
+  stuckTop: { worker: number; row: number; oldestS: number }[];
 }
 
 interface Watched {
@@ -77,16 +85,19 @@ export class MailboxSweep {
     return this.result;
   }
 
-  #look({ length, flow }: MailboxMemory, end: number): void {
+  #look({ flow, flags }: MailboxMemory, end: number): void {
     const found = this.#found;
+    const stuckS = this.#nowS() - STUCK_S;
     let oldestS = found.oldestAgeS;
     for (; this.#row < end; this.#row++) {
-      const own = length[this.#row]!;
+      const own = flow[this.#row * FLOW_WORDS + FLOW.length]!;
       if (own === 0) continue;
       found.messages += own;
       found.nonempty++;
       found.lengthClasses[31 - Math.clz32(own)]!++;
       const storedS = flow[this.#row * FLOW_WORDS + FLOW.oldestS]!;
+      const isStuck = storedS > 0 && storedS <= stuckS && (flags[this.#row]! & USER.online) !== 0;
+      if (isStuck) this.#stuck(storedS);
       if (storedS > 0 && (oldestS === 0 || storedS < oldestS)) oldestS = storedS;
       if (own > found.longest) found.longest = own;
       if (this.#top.length < TOP_COUNT || own > this.#top.at(-1)!.length) this.#rank(own);
@@ -100,6 +111,17 @@ export class MailboxSweep {
     while (at > 0 && top[at - 1]!.length < length) at--;
     top.splice(at, 0, { worker: this.#worker, row: this.#row, length });
     if (top.length > TOP_COUNT) top.pop();
+  }
+
+  #stuck(storedS: number): void {
+    const { stuckTop } = this.#found;
+    this.#found.stuck++;
+    const isOlder = stuckTop.length < TOP_COUNT || storedS < stuckTop.at(-1)!.oldestS;
+    if (!isOlder) return;
+    let at = stuckTop.length;
+    while (at > 0 && stuckTop[at - 1]!.oldestS > storedS) at--;
+    stuckTop.splice(at, 0, { worker: this.#worker, row: this.#row, oldestS: storedS });
+    if (stuckTop.length > TOP_COUNT) stuckTop.pop();
   }
 
   #finish(): void {
@@ -121,7 +143,7 @@ export class MailboxSweep {
   }
 
   #watch(worker: number, row: number, nowS: number): QueueReport {
-    const { length, flow } = this.#workers[worker]!;
+    const { flow } = this.#workers[worker]!;
     const key = `${worker}/${row}`;
     const watched = this.#watched.get(key) ?? { flow: new QueueFlow(), atS: nowS };
     this.#watched.set(key, watched);
@@ -129,7 +151,7 @@ export class MailboxSweep {
     const storedS = flow[at + FLOW.oldestS]!;
     watched.flow.observe(
       {
-        length: length[row]!,
+        length: flow[at + FLOW.length]!,
         enqueued: flow[at + FLOW.enqueued]!,
         dequeued: flow[at + FLOW.dequeued]!,
         oldestAgeS: storedS === 0 ? 0 : Math.max(0, nowS - storedS),
@@ -149,5 +171,7 @@ function emptyResult(): SweepResult {
     oldestAgeS: 0,
     lengthClasses: new Uint32Array(LENGTH_CLASSES),
     top: [],
+    stuck: 0,
+    stuckTop: [],
   };
 }

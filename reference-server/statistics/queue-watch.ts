@@ -4,12 +4,23 @@
 
 import { systemClock } from '#core/clock/clock.ts';
 import type { WorkerFigures } from '#reference-server/server.ts';
-import { MailboxSweep, type SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
+import {
+  MailboxSweep,
+  type SweepResult,
+  TOP_COUNT,
+} from '#reference-server/statistics/mailbox-sweep.ts';
 import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-flow.ts';
+import { readSlowReceivers, type SlowReport } from '#reference-server/statistics/slow-receivers.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
 
 /** Rows that are swept within a tick: about 1 ms. */
 const ROWS_AT_ONCE = 262_144;
+
+export interface QueueFigures {
+  total: QueueReport;
+  sweep: SweepResult;
+  slow: SlowReport;
+}
 
 export class QueueWatch {
   readonly #figures: readonly WorkerFigures[];
@@ -20,20 +31,20 @@ export class QueueWatch {
 
   constructor(figures: readonly WorkerFigures[]) {
     this.#figures = figures;
-    const memory = figures.map(({ stats, mailboxLengths, mailboxFlow }) => ({
+    const memory = figures.map(({ stats, mailboxFlow, userFlags }) => ({
       rows: () => stats[STAT.rowsTouched]!,
-      length: mailboxLengths,
       flow: mailboxFlow,
+      flags: userFlags,
     }));
     this.#sweep = new MailboxSweep(memory, mailboxSecond);
   }
 
-  /** Once a tick. */
-  observe(nowUs: number): { total: QueueReport; sweep: SweepResult } {
+  /** Once a tick; nothing is swept when statistics are not on: `sweep` is the last one then. */
+  observe(nowUs: number, isOn: boolean): QueueFigures {
     const sum = (stat: number): number =>
       this.#figures.reduce((total, { stats }) => total + stats[stat]!, 0);
-    if (sum(STAT.rowsTouched) <= ROWS_AT_ONCE) this.#sweep.finish();
-    else this.#sweepLater();
+    if (isOn && sum(STAT.rowsTouched) <= ROWS_AT_ONCE) this.#sweep.finish();
+    else if (isOn) this.#sweepLater();
     const sweep = this.#sweep.result;
     const state = {
       length: sum(STAT.queued),
@@ -43,7 +54,9 @@ export class QueueWatch {
     };
     this.#total.observe(state, Number.isNaN(this.#lastUs) ? 0 : (nowUs - this.#lastUs) / 1e6);
     this.#lastUs = nowUs;
-    return { total: this.#total.report, sweep };
+    const tables = isOn ? this.#figures.map(({ slowCells }) => slowCells) : [];
+    const slow = readSlowReceivers(tables, mailboxSecond(), TOP_COUNT);
+    return { total: this.#total.report, sweep, slow };
   }
 
   #sweepLater(): void {
@@ -57,7 +70,7 @@ export class QueueWatch {
   }
 }
 
-/** The clock of `Mailboxes.nowS`: the same in every thread. */
+/** The clock that mailboxes are stamped with: the same in every thread. */
 export function mailboxSecond(): number {
   return Math.floor(systemClock.wallMs() / 1000);
 }

@@ -12,12 +12,15 @@ import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
-import { mailboxSecond } from '#reference-server/statistics/queue-watch.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 import { HeapWatch } from '#reference-server/worker/heap-watch.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
-import { reactorKnobs, WorkerControl } from '#reference-server/worker/worker-control.ts';
+import {
+  reactorKnobs,
+  WorkerControl,
+  type WorkerSettings,
+} from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
 import { type News, readNews } from '#reference-server/worker/worker-news.ts';
 
@@ -49,7 +52,6 @@ async function work(birth: WorkerBirth): Promise<void> {
     },
     onTurn: () => {
       injectors.onTurn();
-      home.mailboxes.nowS = mailboxSecond();
       heap.onTurn(systemClock.monoUs());
       return home.endTurn();
     },
@@ -83,15 +85,13 @@ async function work(birth: WorkerBirth): Promise<void> {
     outputBytesTotalMax: limits.outputBytesTotalMax,
     ...reactorKnobs(control.wished),
   });
-  home.injectedUs = control.wished.injectedUs;
+  turnHome(home, control.wished);
   injectors.set(control.wished);
   transports.attach(reactor);
   edge.attach(transports);
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
   exchange.join(edge, home);
-  const { engine, waker, stats: reactorStats } = reactor;
-  const { length: mailboxLengths, flow: mailboxFlow } = home.mailboxes;
-  tell({ kind: 'created', engine, fallback, waker, reactorStats, mailboxLengths, mailboxFlow });
+  tell(created(home, reactor, fallback));
   for (;;) {
     const [order] = (await once(main, 'message')) as [ToWorker];
     if (order.kind === 'run') {
@@ -130,11 +130,35 @@ function obey(
   const { version, wished } = control;
   if (control.obeyedVersion(self) === version) return;
   reactor.set(reactorKnobs(wished));
-  home.mailboxes.limits.mailboxMessagesMax = wished.mailboxMessages;
-  home.mailboxes.limits.windowMessagesMax = wished.windowMessages;
-  home.injectedUs = wished.injectedUs;
+  turnHome(home, wished);
   injectors.set(wished);
   control.obeyed(self, wished, version);
+}
+
+/** The part of the settings that a home obeys. */
+function turnHome(home: Home, wished: WorkerSettings): void {
+  const { mailboxes } = home;
+  mailboxes.limits.mailboxMessagesMax = wished.mailboxMessages;
+  mailboxes.limits.windowMessagesMax = wished.windowMessages;
+  mailboxes.hasStatistics = wished.statistics === 'on';
+  mailboxes.slow.thresholdMs = wished.slowMs;
+  home.injectedUs = wished.injectedUs;
+}
+
+/** What the main thread reads of this worker from now on. */
+function created(home: Home, reactor: Reactor, fallback: string | undefined): FromWorker {
+  const { engine, waker, stats: reactorStats } = reactor;
+  const { flow: mailboxFlow, slow } = home.mailboxes;
+  return {
+    kind: 'created',
+    engine,
+    fallback,
+    waker,
+    reactorStats,
+    mailboxFlow,
+    userFlags: home.userFlags,
+    slowCells: slow.cells,
+  };
 }
 
 function tell(message: FromWorker): void {

@@ -26,6 +26,10 @@ export interface WorkerSettings {
   mailboxMessages: number;
   /** Sent and not accepted, one receiver. */
   windowMessages: number;
+  /** Whether figures of single queues and receivers are kept and swept. */
+  statistics: 'on' | 'off';
+  /** A response that takes so long makes a receiver a slow one, ms. */
+  slowMs: number;
   /** How often $SYS is told, s; 0 = never. The main thread's, like nothing else here. */
   sysIntervalS: number;
   /** Microseconds burnt for each accepted message. */
@@ -47,6 +51,8 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   backlog: 4096,
   mailboxMessages: DEFAULT_LIMITS.mailboxMessagesMax,
   windowMessages: DEFAULT_LIMITS.windowMessagesMax,
+  statistics: 'on',
+  slowMs: 500,
   sysIntervalS: 10,
   injectedUs: 0,
   injectAllocBytes: 0,
@@ -59,6 +65,7 @@ const SETTINGS = Object.keys(DEFAULT_SETTINGS) as (keyof WorkerSettings)[];
 const NAMES: Partial<Record<keyof WorkerSettings, readonly string[]>> = {
   flush: ['turn', 'immediate'],
   arming: ['poll', 'recv'],
+  statistics: ['on', 'off'],
 };
 const STOP = 0;
 const VERSION = 1;

@@ -46,10 +46,12 @@ export type FromWorker =
       waker: Waker;
       /** REACTOR_STAT figures. */
       reactorStats: Float64Array<SharedArrayBuffer>;
-      /** Length of each mailbox. */
-      mailboxLengths: Uint32Array<SharedArrayBuffer>;
-      /** Its figures; see FLOW of mailboxes.ts. */
+      /** Figures of each mailbox; see FLOW of mailboxes.ts. */
       mailboxFlow: Uint32Array<SharedArrayBuffer>;
+      /** Flags of each user; see home/user-state.ts. */
+      userFlags: Uint8Array<SharedArrayBuffer>;
+      /** See statistics/slow-receivers.ts. */
+      slowCells: Float64Array<SharedArrayBuffer>;
     }
   | { kind: 'listening'; port: number }
   | { kind: 'failed'; code: ErrorCode; message: string; hint: string };
