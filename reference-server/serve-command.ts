@@ -27,7 +27,7 @@ import {
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
-import { SYS_INTERVAL_S_MAX } from '#reference-server/server-knobs.ts';
+import { SYS_INTERVAL_S_MAX, WORKERS_MAX } from '#reference-server/server-knobs.ts';
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, planText } from '#reference-server/topology/worker-places.ts';
 import {
@@ -37,7 +37,6 @@ import {
 } from '#reference-server/transport/listener-options.ts';
 import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
-const WORKERS_MAX = 64;
 const CONNECTIONS_MAX = 16_000_000;
 const USERS_MAX = 64_000_000;
 const MESSAGES_MAX = 256_000_000;

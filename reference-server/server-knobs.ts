@@ -12,6 +12,11 @@ export const INJECTED_US_MAX = 1000;
 const WINDOW_MAX = 1000;
 const INJECTED_BYTES_MAX = 1024 * 1024;
 const INJECTED_CALLS_MAX = 1000;
+/** Most that `--workers` takes. */
+export const WORKERS_MAX = 64;
+const ACCEPT_BATCH_MAX = 256;
+const LINK_WAKE_BYTES_MAX = 65_536;
+const LINK_HOLD_US_MAX = 10_000;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -44,6 +49,40 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     unit: '{connection}',
     default: DEFAULT_SETTINGS.backlog,
     help: 'connections that may wait to be accepted (engine ring; net.core.somaxconn caps it)',
+  },
+  number(
+    'accept.batch',
+    ACCEPT_BATCH_MAX,
+    '{connection}',
+    'connections of a listener that a turn takes; 0 = as many as come',
+  ),
+  number(
+    'accept.workers',
+    WORKERS_MAX,
+    '{thread}',
+    'new connections go to the first so many workers, at random; 0 = to all, by their address',
+  ),
+  number('link.wake', LINK_WAKE_BYTES_MAX, 'By', 'frames that are worth waking another worker'),
+  {
+    name: 'link.hold',
+    type: { kind: 'int', min: 0, max: LINK_HOLD_US_MAX },
+    unit: 'us',
+    default: DEFAULT_SETTINGS.linkHoldUs,
+    help: 'how long fewer bytes than link.wake wait for more',
+  },
+  {
+    name: 'queue.mailbox_bytes',
+    type: { kind: 'int', min: 1024, max: 1024 * 1024 * 1024 },
+    unit: 'By',
+    default: DEFAULT_SETTINGS.mailboxBytes,
+    help: 'bytes stored for one user; what is there already stays',
+  },
+  {
+    name: 'queue.session',
+    type: { kind: 'int', min: 1, max: 1_000_000 },
+    unit: '{message}',
+    default: DEFAULT_SETTINGS.sessionMessages,
+    help: 'messages that wait for one session of the general lane; what is there already stays',
   },
   {
     name: 'queue.mailbox',
@@ -109,6 +148,12 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'turn.gather': 'gatherUs',
   'turn.spin': 'spinUs',
   'accept.backlog': 'backlog',
+  'accept.batch': 'acceptBatch',
+  'accept.workers': 'acceptWorkers',
+  'link.wake': 'linkWakeBytes',
+  'link.hold': 'linkHoldUs',
+  'queue.mailbox_bytes': 'mailboxBytes',
+  'queue.session': 'sessionMessages',
   'queue.mailbox': 'mailboxMessages',
   'queue.window': 'windowMessages',
   statistics: 'statistics',

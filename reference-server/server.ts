@@ -133,6 +133,8 @@ export class Server {
       ...options.settings,
       mailboxMessages: options.limits.mailboxMessagesMax,
       windowMessages: options.limits.windowMessagesMax,
+      mailboxBytes: options.limits.mailboxBytesMax,
+      sessionMessages: options.limits.broker.queueMessagesMax,
     });
     const { passwords } = options.access;
     const service = passwords && new PasswordService(passwords);

@@ -108,6 +108,13 @@ export interface ReactorOptions {
 export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs' | 'spinUs'> & {
   /** Backlog of every listener, as if it had listened with it (ring). */
   backlog?: number;
+  /** Most connections of one listener that a turn takes; 0 = as many as come (ring, epoll). */
+  acceptBatch?: number;
+  /**
+   * Where several threads listen on one port: new connections go at random to the first so many that listened; 0 = to
+   * all, as the kernel spreads them (ring, epoll). It holds for the port: turn it in any one of them.
+   */
+  acceptAmong?: number;
 };
 
 export interface ListenOptions {

@@ -114,6 +114,11 @@ export class Broker {
     );
   }
 
+  /** `queueMessagesMax` may be turned while it runs. */
+  get limits(): BrokerLimits {
+    return this.#options.limits;
+  }
+
   get sessionCount(): number {
     return this.#sessions.size;
   }

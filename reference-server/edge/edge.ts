@@ -173,7 +173,7 @@ export class Edge implements ReactorHandler {
       this.#nextThrottleUs = nowUs + THROTTLE_PERIOD_US;
       this.#releaseThrottled();
     }
-    const behindBytes = this.#exchange.flush();
+    const behindBytes = this.#exchange.flush(nowUs);
     this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
     // A whole number: one that is not would be an object on the heap.

@@ -42,6 +42,11 @@ export class Exchange {
   readonly #limits: ServerLimits;
   readonly #stats: WorkerStats;
   #wakers: Waker[] = [];
+  /** Knobs link.wake and link.hold: bytes that are worth waking another worker, and how long fewer may wait. */
+  wakeBytes = 0;
+  holdUs = 0;
+  /** When the frames of each link began to wait, us; 0 = none do. */
+  readonly #waitingSinceUs: Float64Array;
   #edge!: Edge;
   #home!: Home;
   readonly #sender: SenderReference = { worker: 0, row: 0, generation: 0, packetId: 0 };
@@ -54,6 +59,7 @@ export class Exchange {
   constructor(options: ExchangeOptions) {
     this.self = options.self;
     this.workers = options.outgoing.length;
+    this.#waitingSinceUs = new Float64Array(this.workers);
     this.#limits = options.limits;
     this.#stats = options.stats;
     this.#out = options.outgoing.map((memory) => memory && new LinkOut(memory));
@@ -89,16 +95,32 @@ export class Exchange {
     return count;
   }
 
-  /** Sends what was gathered; returns the bytes that found no room yet on the link that is most behind. */
-  flush(): number {
+  /**
+   * Sends what was gathered, and is enough or has waited long enough; returns the bytes that are still here, of the
+   * link that is most behind.
+   */
+  flush(nowUs: number): number {
     let behindBytes = 0;
     for (let worker = 0; worker < this.workers; worker++) {
       const link = this.#out[worker];
       if (link === undefined || link.backlogBytes === 0) continue;
+      if (this.#mayWait(worker, link.backlogBytes, nowUs)) {
+        behindBytes = Math.max(behindBytes, link.backlogBytes);
+        continue;
+      }
+      this.#waitingSinceUs[worker] = 0;
       if (link.flush()) wake(this.#wakers[worker]!);
       behindBytes = Math.max(behindBytes, link.backlogBytes);
     }
     return behindBytes;
+  }
+
+  /** Whether so many bytes are not worth a wake-up yet. */
+  #mayWait(worker: number, bytes: number, nowUs: number): boolean {
+    if (bytes >= this.wakeBytes) return false;
+    const since = this.#waitingSinceUs;
+    if (since[worker] === 0) since[worker] = nowUs;
+    return nowUs - since[worker]! < this.holdUs;
   }
 
   /** Whether a message for `worker` is taken at all. */

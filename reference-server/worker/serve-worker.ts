@@ -48,7 +48,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...options,
     onWake: () => {
       readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
-      obey(self, control, home, injectors, reactor);
+      obey(self, control, home, exchange, injectors, reactor);
     },
     onTurn: () => {
       injectors.onTurn();
@@ -85,7 +85,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     outputBytesTotalMax: limits.outputBytesTotalMax,
     ...reactorKnobs(control.wished),
   });
-  turnHome(home, control.wished);
+  turnHome(home, exchange, control.wished);
   injectors.set(control.wished);
   transports.attach(reactor);
   edge.attach(transports);
@@ -120,6 +120,7 @@ function obey(
   self: number,
   control: WorkerControl,
   home: Home,
+  exchange: Exchange,
   injectors: Injectors,
   reactor: Reactor,
 ): void {
@@ -130,14 +131,18 @@ function obey(
   const { version, wished } = control;
   if (control.obeyedVersion(self) === version) return;
   reactor.set(reactorKnobs(wished));
-  turnHome(home, wished);
+  turnHome(home, exchange, wished);
   injectors.set(wished);
   control.obeyed(self, wished, version);
 }
 
-/** The part of the settings that a home obeys. */
-function turnHome(home: Home, wished: WorkerSettings): void {
+/** The part of the settings that a home and its links obey. */
+function turnHome(home: Home, exchange: Exchange, wished: WorkerSettings): void {
   const { mailboxes } = home;
+  exchange.wakeBytes = wished.linkWakeBytes;
+  exchange.holdUs = wished.linkHoldUs;
+  mailboxes.limits.mailboxBytesMax = wished.mailboxBytes;
+  home.broker.limits.queueMessagesMax = wished.sessionMessages;
   mailboxes.limits.mailboxMessagesMax = wished.mailboxMessages;
   mailboxes.limits.windowMessagesMax = wished.windowMessages;
   mailboxes.hasStatistics = wished.statistics === 'on';

@@ -22,8 +22,19 @@ export interface WorkerSettings {
   spinUs: number;
   /** Connections that may wait to be accepted, each listener. */
   backlog: number;
+  /** Most connections of a listener that a turn takes; 0 = as many as come. */
+  acceptBatch: number;
+  /** Workers that new connections are spread over, the first so many; 0 = all. */
+  acceptWorkers: number;
+  /** Bytes of frames that are worth waking another worker, and how long fewer wait for more, us. */
+  linkWakeBytes: number;
+  linkHoldUs: number;
   /** Stored messages of one user; what is there already stays. */
   mailboxMessages: number;
+  /** Their payload, bytes. */
+  mailboxBytes: number;
+  /** Messages that wait for one session of the general lane. */
+  sessionMessages: number;
   /** Sent and not accepted, one receiver. */
   windowMessages: number;
   /** Whether figures of single queues and receivers are kept and swept. */
@@ -49,7 +60,13 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   gatherUs: 0,
   spinUs: 0,
   backlog: 4096,
+  acceptBatch: 0,
+  acceptWorkers: 0,
+  linkWakeBytes: 0,
+  linkHoldUs: 1000,
   mailboxMessages: DEFAULT_LIMITS.mailboxMessagesMax,
+  mailboxBytes: DEFAULT_LIMITS.mailboxBytesMax,
+  sessionMessages: DEFAULT_LIMITS.broker.queueMessagesMax,
   windowMessages: DEFAULT_LIMITS.windowMessagesMax,
   statistics: 'on',
   slowMs: 500,
@@ -178,6 +195,7 @@ export class WorkerControl {
 
 /** The part of the settings that a worker's reactor obeys. */
 export function reactorKnobs(settings: WorkerSettings): ReactorKnobs {
-  const { flush, arming, gatherUs, spinUs, backlog } = settings;
-  return { flush, arming, gatherUs, spinUs, backlog };
+  const { flush, arming, gatherUs, spinUs, backlog, acceptBatch } = settings;
+  const acceptAmong = settings.acceptWorkers;
+  return { flush, arming, gatherUs, spinUs, backlog, acceptBatch, acceptAmong };
 }

@@ -167,6 +167,8 @@ export class EpollReactor implements Reactor {
   set(option: ReactorKnobs): void {
     if (option.arming !== undefined) this.#settings.arming = option.arming;
     if (option.flush !== undefined) this.#settings.flush = option.flush;
+    if (option.acceptBatch !== undefined) this.#reception.acceptBatch = option.acceptBatch;
+    if (option.acceptAmong !== undefined) this.#reception.spread(option.acceptAmong);
   }
 
   setAccepting(accepting: boolean): void {

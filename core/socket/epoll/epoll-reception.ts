@@ -7,6 +7,7 @@ import { EPOLL, type EpollSet, OWNER } from '#core/socket/epoll/epoll-set.ts';
 import type { EpollTable } from '#core/socket/epoll/epoll-table.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import { type ListenOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import { spreadAccepts } from '#core/socket/ring/accept-spread.ts';
 import type { Libc } from '#core/socket/ring/libc.ts';
 import { openListeningSocket, type SocketBuffers } from '#core/socket/ring/listening-socket.ts';
 import { EAGAIN, ECONNABORTED, EINTR } from '#core/socket/ring/uapi.ts';
@@ -23,6 +24,8 @@ interface Listener {
 
 export class EpollReception {
   isAccepting = true;
+  /** See `acceptBatch` of a reactor. */
+  acceptBatch = 0;
   readonly #libc: Libc;
   readonly #calls: EpollCalls;
   readonly #set: EpollSet;
@@ -64,9 +67,15 @@ export class EpollReception {
     return { listener, port };
   }
 
+  /** See `acceptAmong` of a reactor. */
+  spread(threads: number): void {
+    for (const { fd } of this.#listeners) spreadAccepts(this.#libc, fd, threads);
+  }
+
   onEvent(index: number, nowMs: number): void {
     const listener = this.#listeners[index]!;
-    for (let accepts = 0; accepts < ACCEPTS_MAX && this.#hasRoom(); accepts++) {
+    const most = this.acceptBatch === 0 ? ACCEPTS_MAX : this.acceptBatch;
+    for (let accepts = 0; accepts < most && this.#hasRoom(); accepts++) {
       this.#stats[STAT.enters]!++;
       const fd = this.#calls.accept(listener.fd);
       if (fd === -EAGAIN) return;

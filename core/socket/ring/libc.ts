@@ -50,6 +50,8 @@ export interface Libc {
   close(fd: number): void;
   socket(family: number, type: number): number;
   setSocketOption(fd: number, level: number, name: number, value: number): number;
+  /** The same with a structure as its value. */
+  setSocketOptionBytes(fd: number, level: number, name: number, value: Uint8Array): number;
   bind(fd: number, address: Uint8Array): number;
   listen(fd: number, backlog: number): number;
   /** Fills `address`. */
@@ -113,7 +115,10 @@ type Library = ReturnType<Koffi['load']>;
 function bindSocketCalls(
   library: Library,
   failed: (result: number) => number,
-): Pick<Libc, 'socket' | 'setSocketOption' | 'bind' | 'listen' | 'socketName'> {
+): Pick<
+  Libc,
+  'socket' | 'setSocketOption' | 'setSocketOptionBytes' | 'bind' | 'listen' | 'socketName'
+> {
   const socket = library.func('int socket(int, int, int)');
   const setsockopt = library.func('int setsockopt(int, int, int, void *, uint32_t)');
   const bind = library.func('int bind(int, void *, uint32_t)');
@@ -123,6 +128,8 @@ function bindSocketCalls(
     socket: (family, type) => failed(socket(family, type, 0)),
     setSocketOption: (fd, level, name, value) =>
       failed(setsockopt(fd, level, name, new Int32Array([value]), 4)),
+    setSocketOptionBytes: (fd, level, name, value) =>
+      failed(setsockopt(fd, level, name, value, value.length)),
     bind: (fd, address) => failed(bind(fd, address, address.length)),
     listen: (fd, backlog) => failed(listen(fd, backlog)),
     socketName: (fd, address) =>

@@ -46,24 +46,26 @@ export class Listener {
 
   /**
    * Arms accepts, or takes them back, by the room there is: once a turn. `room` is that of the reactor, 0
-   * when it does not accept.
+   * when it does not accept; `batch` see `acceptBatch` of a reactor.
    */
-  regulate(lanes: Lane[], room: number, nowMs: number): void {
+  regulate(lanes: Lane[], room: number, nowMs: number, batch = 0): void {
     if (this.outstanding > 0) {
       const laneRoom = this.#isMulti ? Math.min(room, this.#lane!.freeSlots) : room;
-      if (laneRoom < (this.#isMulti ? multishotRoom(this.#lane!) : 1)) this.cancel();
+      const isTooMany = this.#isMulti ? batch > 0 : batch > 0 && this.outstanding > batch;
+      const hasRoom = laneRoom >= (this.#isMulti ? multishotRoom(this.#lane!) : 1);
+      if (isTooMany || !hasRoom) this.cancel();
       return;
     }
     if (room <= 0 || nowMs < this.pausedUntilMs) return;
     const lane = laneForAccept(lanes);
     if (lane === undefined) return;
     this.#lane = lane;
-    this.#isMulti = Math.min(room, lane.freeSlots) >= multishotRoom(lane);
+    this.#isMulti = batch === 0 && Math.min(room, lane.freeSlots) >= multishotRoom(lane);
     if (this.#isMulti) {
       this.#push(HEAD_ACCEPT_MULTI);
       return;
     }
-    const singles = Math.min(room, lane.tableRoom, SINGLES_MAX);
+    const singles = Math.min(room, lane.tableRoom, batch === 0 ? SINGLES_MAX : batch);
     lane.promised += singles;
     for (let armed = 0; armed < singles; armed++) this.#push(HEAD_ACCEPT);
   }

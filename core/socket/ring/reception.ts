@@ -4,6 +4,7 @@
 
 import { systemClock } from '#core/clock/clock.ts';
 import { type ListenOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import { spreadAccepts } from '#core/socket/ring/accept-spread.ts';
 import { FLAG, TAG } from '#core/socket/ring/connection-table.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import { Listener } from '#core/socket/ring/listener.ts';
@@ -19,6 +20,8 @@ interface Waiting {
 
 export class Reception {
   isAccepting = true;
+  /** See `acceptBatch` of a reactor. */
+  acceptBatch = 0;
   readonly #parts: RingParts;
   readonly #listeners: Listener[] = [];
   /** Bounded by the accepts that were armed when the room went: a few, or one completion queue. */
@@ -39,6 +42,11 @@ export class Reception {
   /** Listening again changes the backlog of a socket that listens. */
   setBacklog(backlog: number): void {
     for (const { fd } of this.#listeners) this.#parts.libc.listen(fd, backlog);
+  }
+
+  /** See `acceptAmong` of a reactor. */
+  spread(threads: number): void {
+    for (const { fd } of this.#listeners) spreadAccepts(this.#parts.libc, fd, threads);
   }
 
   onAccept(lane: Lane, index: number, result: number, cqeFlags: number): void {
@@ -68,7 +76,9 @@ export class Reception {
     const isFull = this.isAccepting && room === 0;
     if (isFull && !this.#isFull) stats[STAT.acceptRefused]!++;
     this.#isFull = isFull;
-    for (const listener of this.#listeners) listener.regulate(lanes, room, nowMs);
+    for (const listener of this.#listeners) {
+      listener.regulate(lanes, room, nowMs, this.acceptBatch);
+    }
   }
 
   /** Takes all accepts back and resets who waits; repeated until `isClosed`. */

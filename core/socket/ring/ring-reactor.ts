@@ -132,6 +132,8 @@ export class RingReactor implements Reactor {
     if (option.gatherUs !== undefined) settings.gatherUs = option.gatherUs;
     if (option.spinUs !== undefined) settings.spinUs = option.spinUs;
     if (option.backlog !== undefined) this.#loop.reception.setBacklog(option.backlog);
+    if (option.acceptBatch !== undefined) this.#loop.reception.acceptBatch = option.acceptBatch;
+    if (option.acceptAmong !== undefined) this.#loop.reception.spread(option.acceptAmong);
   }
 
   setAccepting(accepting: boolean): void {

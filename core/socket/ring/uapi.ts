@@ -95,6 +95,8 @@ export const SO_REUSEADDR = 2;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
+export const SO_ATTACH_REUSEPORT_CBPF = 51;
+export const SO_DETACH_REUSEPORT_BPF = 68;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1;
 /** The port is chosen at connect, per remote address, not at bind. */
