@@ -1,6 +1,6 @@
-// A burst of 35 % at 80 % load in virtual time: edges, homes and mailboxes of two workers are real, receivers accept 1,000
-// messages a second together and no more. Nothing is lost, the order holds, and the queues come back
-// when arithmetic says. scripts/bench/burst.bench.ts does it in real time.
+// A burst of 35 % at 80 % load in virtual time: edges, homes and mailboxes of two workers are real, receivers accept
+// 1,000 messages a second together and no more. Nothing is lost, the order holds, and the queues come back when
+// arithmetic says. scripts/bench/burst.bench.ts does it in real time.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

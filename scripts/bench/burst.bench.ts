@@ -1,8 +1,8 @@
-// npm run bench:burst [-- --small] [-- --json]: a burst of 35 % at 80 % load. What the server can do is planted, so that it
-// is known and the same on every machine: each accepted message costs its only worker so much time (knob
-// inject.cpu). Printed is how long after the end of the burst the queues are as short as before it, how long they were,
-// what a message waited at most, and what was lost (nothing). It wants a machine of its own: where others take the CPU,
-// the load is more than 80 %. In virtual time, so that npm test can run it: reference-server/statistics/burst.test.ts.
+// npm run bench:burst [-- --small] [-- --json]: a burst of 35 % at 80 % load. What the server can do is planted, so
+// that it is known: each accepted message costs its only worker so much time (knob inject.cpu). Printed is how long
+// after the end of the burst the queues are as short as before it, how long they were, what a message waited at
+// most, and what was lost (nothing). It wants a machine of its own: where others take the CPU, the load is more than
+// 80 %. In virtual time, so that npm test can run it: reference-server/statistics/burst.test.ts.
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
