@@ -65,6 +65,21 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseArrivals,
   },
   {
+    flags: '--model <name>',
+    help: "what makes users write: 'open' (default: a plan), 'closed' or 'partly-open'",
+    parse: parseOneOf('open', 'closed', 'partly-open'),
+  },
+  {
+    flags: '--think <time>',
+    help: 'mean time from the arrival of a message to the next of its sender (default 10s)',
+    parse: atLeast(parseDurationMs, 1, 'a thought'),
+  },
+  {
+    flags: '--session-messages <n>',
+    help: 'mean messages of a session of --model partly-open (default 7)',
+    parse: parseCount(1, 10_000),
+  },
+  {
     flags: '--scenario <name>',
     help: "population that gives what is not said: 'whatsapp-2014', or a file like ./mine.ts",
   },

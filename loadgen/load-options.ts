@@ -12,6 +12,7 @@ import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
+import type { UserModel } from '#loadgen/user-model.ts';
 import type { WirePlan } from '#loadgen/wire-plan.ts';
 
 export interface LoadOptions {
@@ -27,6 +28,8 @@ export interface LoadOptions {
   firstUser: number;
   /** Messages per second, all users together; 0 = users are only there. */
   ratePerS: number;
+  /** What makes users write. */
+  model: UserModel;
   process: ArrivalProcess;
   /** Process `trace` only. */
   trace: ArrivalTrace | undefined;

@@ -151,9 +151,20 @@ export class LoadRun implements LoadDriver {
     // Steps of a plan lie ahead already: nothing can be put between them.
     if (isChanging(this.#parts.options.ratePlan)) return false;
     const { rate } = this.#schedule;
-    if (rate.count > 0 && !this.#turn(rate, ratePerS)) return false;
+    if (rate.count > 0 && !this.#turn(rate, this.#arrivalsPerS(ratePerS))) return false;
     this.#ratePerS = ratePerS;
     return true;
+  }
+
+  get #hasSessions(): boolean {
+    return this.#parts.options.model.kind === 'partly-open';
+  }
+
+  /** What arrives by plan when so many messages shall be sent: messages, or sessions of some. */
+  #arrivalsPerS(messagesPerS: number): number {
+    return this.#hasSessions
+      ? messagesPerS / this.#parts.options.model.sessionMessages
+      : messagesPerS;
   }
 
   /** Appends a change that holds from the next moment on; false when there were too many. */
@@ -226,7 +237,7 @@ export class LoadRun implements LoadDriver {
     let movedUs = this.#nowUs();
     while (!signal.aborted) {
       const counts = this.#look();
-      if (counts.ready === options.connections) return;
+      if (counts.ready === options.connections || this.#hasSessions) return;
       if (counts.logins !== logins) {
         logins = counts.logins;
         movedUs = this.#nowUs();
@@ -283,7 +294,8 @@ export class LoadRun implements LoadDriver {
       ? [{ offsetMs: 0, ratePerS: this.#ratePerS }]
       : rateSteps(options.ratePlan);
     for (const { offsetMs, ratePerS } of steps) {
-      this.#schedule.rate.append(this.#steadyStartUs + offsetMs * 1000, ratePerS);
+      const startUs = this.#steadyStartUs + offsetMs * 1000;
+      this.#schedule.rate.append(startUs, this.#arrivalsPerS(ratePerS));
     }
   }
 
@@ -295,7 +307,7 @@ export class LoadRun implements LoadDriver {
       const counts = this.#look();
       this.#storms.look((this.#nowUs() - this.#steadyStartUs) / 1000, counts);
       this.#little.look(counts.sent - counts.received - counts.overrun);
-      if (counts.ready > 0) presentUs = this.#nowUs();
+      if (counts.ready > 0 || this.#hasSessions) presentUs = this.#nowUs();
       else if (this.#nowUs() - presentUs > LOST_MS * 1000) {
         this.#failure = allLost(options);
         return;

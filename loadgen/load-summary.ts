@@ -133,6 +133,7 @@ function figuresOf(result: LoadResult) {
     engine: result.engine,
     workers: options.workers,
     seed: options.seed,
+    model: options.model.kind,
     sourcePorts: result.portPlan ?? null,
     ...(options.scenario === undefined ? {} : { scenario: options.scenario }),
     end: result.end,
@@ -206,8 +207,14 @@ function witnessesOf(result: LoadResult, { socketsPerUser, server, ceiling }: Lo
 
 function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf>): string[] {
   const { little, kernel, server, ceiling } = witnesses;
-  const { hosts } = result;
+  const { hosts, options } = result;
   const warnings: string[] = [];
+  if (options.model.kind !== 'open') {
+    warnings.push(
+      `latency is service time: in a model that is ${options.model.kind} users wait with a slow server ` +
+        'and write less; what people would see of it needs --model open',
+    );
+  }
   if (hosts !== undefined && hosts.lost.length > 0) {
     const who = hosts.lost.map(({ id, atS }) => `${id} at ${atS} s`).join(', ');
     warnings.push(`coverage ${hosts.alive}/${hosts.total}: lost ${who}`);
@@ -266,7 +273,8 @@ function flawsOfTarget(result: LoadResult, context: LoadContext): string[] {
   // A lost host is told by its own sentence.
   // Who a knob keeps away is not missing.
   const missing = options.connections - (result.lostUsers ?? 0) - counts.ready - counts.parked;
-  if (missing > 0 && failure === undefined && end === 'complete') {
+  const isSteadyCrowd = options.model.kind !== 'partly-open';
+  if (isSteadyCrowd && missing > 0 && failure === undefined && end === 'complete') {
     flaws.push(`${missing} of ${options.connections} users were not logged in at the end`);
   }
   // A search goes beyond what the target can take: that is its purpose.

@@ -18,12 +18,13 @@ import { LiveSettings } from '#loadgen/live-settings.ts';
 import { LIVE_PAYLOAD_BYTES_MAX } from '#loadgen/load-knobs.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
 import { MessageReceiver } from '#loadgen/message-receiver.ts';
-import { MessageSender } from '#loadgen/message-sender.ts';
+import { MessageSender, type MessageSenderParts } from '#loadgen/message-sender.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { UserLoop } from '#loadgen/user-loop.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
 import { UserTable } from '#loadgen/user-table.ts';
 import { createLayers } from '#loadgen/wire-plan.ts';
@@ -113,12 +114,39 @@ function populate(
   control: RunControl,
   timings: ReturnType<typeof createTimings>,
 ): Population {
-  const { board, present } = plan;
+  const { board, present, route, run } = plan;
+  const { seed } = plan.plan;
+  const { level } = plan.wire;
   const flights = new FlightTable(plan.flights, plan.isPart);
   const users = new UserTable(plan.firstUser, plan.userCount, reactor.capacity, clock.monoUs());
-  const { level } = plan.wire;
-  const packets = new UserPackets({
+  const live = new LiveSettings(plan.live);
+  const packets = packetsOf(plan);
+  const schedule = new PlanChanges(plan.schedule);
+  const shared = { clock, reactor, users, present, packets, schedule, live, control, board };
+  const parts = { ...shared, plan: plan.plan, flights, timings };
+  let population: Population | undefined;
+  const loop = loopOf(plan, parts, () => population!);
+  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, run, level, loop);
+  population = new Population({
+    ...shared,
+    route,
+    pacer: new LoginPacer(plan.windowMax, plan.rampPerS),
+    sender: loop ?? new MessageSender(parts),
+    receiver,
+    seed,
     level,
+    joinsLate: plan.joinsLate,
+    storms: plan.storms,
+    returnPolicy: plan.returnPolicy,
+    slow: new SlowReaders(users, reactor, route.networks, live, seed),
+    hasSessions: plan.model.kind === 'partly-open',
+  });
+  return population;
+}
+
+function packetsOf(plan: WorkerPlan): UserPackets {
+  return new UserPackets({
+    level: plan.wire.level,
     keepAliveS: Math.ceil(plan.keepAliveMs / 1000),
     isCleanSession: plan.isCleanSession,
     receipts: plan.receipts,
@@ -126,45 +154,16 @@ function populate(
     run: plan.run,
     uidOffset: plan.uidOffset,
   });
-  const live = new LiveSettings(plan.live);
-  const schedule = new PlanChanges(plan.schedule);
-  const sender = new MessageSender({
-    clock,
-    reactor,
-    users,
-    present,
-    packets,
-    plan: plan.plan,
-    schedule,
-    live,
-    control,
-    flights,
-    timings,
-    board,
-  });
-  const { route } = plan;
-  const { seed } = plan.plan;
-  const pacer = new LoginPacer(plan.windowMax, plan.rampPerS);
-  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, plan.run, level);
-  return new Population({
-    clock,
-    reactor,
-    users,
-    present,
-    route,
-    packets,
-    pacer,
-    sender,
-    receiver,
-    control,
-    board,
-    live,
-    seed,
-    level,
-    joinsLate: plan.joinsLate,
-    storms: plan.storms,
-    returnPolicy: plan.returnPolicy,
-    schedule,
-    slow: new SlowReaders(users, reactor, route.networks, live, seed),
-  });
+}
+
+/** Users who write in turns; undefined when a plan says who writes. */
+function loopOf(
+  { model, worker }: WorkerPlan,
+  parts: MessageSenderParts,
+  population: () => Population,
+): UserLoop | undefined {
+  if (model.kind === 'open') return undefined;
+  const enter = (user: number): void => population().enter(user);
+  const leave = (user: number): void => population().leave(user);
+  return new UserLoop({ ...parts, model, worker, enter, leave });
 }

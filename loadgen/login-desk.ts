@@ -61,6 +61,8 @@ export interface LoginParts {
   board: Board;
   seed: number;
   live: LiveSettings;
+  /** Users are in for a session only, and away else. */
+  hasSessions: boolean;
   returnPolicy: ReturnPolicy;
 }
 
@@ -77,7 +79,9 @@ export class LoginDesk {
     const { users } = parts;
     this.#queue = new TurnQueue(users.count);
     this.#returns = new TimerWheel(users.count, 0, RETURN_STEP_MS);
-    for (let user = 0; user < users.count; user++) this.#queue.push(user, 0);
+    // Who comes for a session waits for it.
+    if (parts.hasSessions) users.state.fill(USER.away);
+    else for (let user = 0; user < users.count; user++) this.#queue.push(user, 0);
   }
 
   /** Starts logins as far as the pacer allows; returns microseconds until the next may start. */
@@ -110,12 +114,17 @@ export class LoginDesk {
     return downBlock !== 0 && blockOf(users.first + user, present.length) === downBlock;
   }
 
+  /** A session begins: the user logs in as soon as the pacer lets him. */
+  enter(user: number): void {
+    const { users, clock } = this.#parts;
+    users.state[user] = USER.waiting;
+    this.#queueUp(user, Math.max(0, users.ms(clock.monoUs())));
+  }
+
   /** The block of a user who was away has come back. */
   comeBack(user: number): void {
-    const { users, board, clock } = this.#parts;
-    users.state[user] = USER.waiting;
-    board[BOARD.parked]!--;
-    this.#queueUp(user, Math.max(0, users.ms(clock.monoUs())));
+    this.#parts.board[BOARD.parked]!--;
+    this.enter(user);
   }
 
   /** TCP stands: the user says who he is and what he wants. */

@@ -15,6 +15,11 @@ import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
 const LETTER_R = 0x72;
 
+/** Who waits for messages to arrive: told the sender and the number of each. */
+export interface ArrivalWaiter {
+  arrived(sender: number, index: number): void;
+}
+
 export class MessageReceiver {
   readonly #clock: Clock;
   readonly #reactor: ClientReactor;
@@ -25,6 +30,7 @@ export class MessageReceiver {
   readonly #fields = new PublishFields();
   readonly #header: MessageHeader;
   readonly #puback = new Uint8Array(4);
+  readonly #waiter: ArrivalWaiter | undefined;
 
   constructor(
     clock: Clock,
@@ -34,7 +40,9 @@ export class MessageReceiver {
     board: Board,
     run: number,
     level: number,
+    waiter?: ArrivalWaiter,
   ) {
+    this.#waiter = waiter;
     this.#level = level;
     this.#clock = clock;
     this.#reactor = reactor;
@@ -70,5 +78,6 @@ export class MessageReceiver {
     // Clocks of two threads agree within a microsecond or two, which may make a tiny time negative.
     this.#timings.latency.record(Math.max(0, nowUs - header.intendedUs));
     this.#timings.service.record(Math.max(0, nowUs - header.sentUs));
+    this.#waiter?.arrived(header.sender, header.index);
   }
 }

@@ -54,7 +54,19 @@ export interface MessageSenderParts {
   board: Board;
 }
 
-export class MessageSender {
+/** Who lets users write: by a plan (here), or in turns (user-loop.ts). */
+export interface MessageSource {
+  /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */
+  turn(nowUs: number): number;
+  /** Leaves out what was due before `nowUs`. */
+  skip(nowUs: number): void;
+  /** The run is over: what was due and did not get its turn counts as planned and not sent. */
+  abandon(): void;
+  /** A user is in, first or again. */
+  ready(user: number): void;
+}
+
+export class MessageSender implements MessageSource {
   readonly #parts: MessageSenderParts;
   readonly #cursor: ArrivalCursor;
   readonly #heldIndex = new Float64Array(HELD_MAX);
@@ -70,6 +82,10 @@ export class MessageSender {
   constructor(parts: MessageSenderParts) {
     this.#parts = parts;
     this.#cursor = new ArrivalCursor(parts.plan, parts.schedule);
+  }
+
+  ready(): void {
+    // Who is in sends what the plan has for him.
   }
 
   /** Leaves out what was due before `nowUs`: others have carried it out, or nobody has. */

@@ -15,7 +15,7 @@ import { bodyStart } from '#core/wire/mqtt/frame.ts';
 import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
 import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
-import type { MessageSender } from '#loadgen/message-sender.ts';
+import type { MessageSource } from '#loadgen/message-sender.ts';
 import { PacketReader } from '#loadgen/packet-reader.ts';
 import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { PHASE } from '#loadgen/run-control.ts';
@@ -40,7 +40,7 @@ const CUT_PACKETS_MAX = 4096;
 const SILENT_RATIO = 0.9;
 
 export interface PopulationParts extends LoginParts {
-  sender: MessageSender;
+  sender: MessageSource;
   receiver: MessageReceiver;
   /** Protocol level of MQTT. */
   level: number;
@@ -113,16 +113,27 @@ export class Population implements ReactorHandler {
   }
 
   onClose(conn: Conn, _reason: CloseReason, errno: number): void {
-    const { users, board, present } = this.#parts;
+    const { users, board, present, control, hasSessions } = this.#parts;
     this.#reader.drop(conn);
     const user = users.unbind(conn);
     this.#parts.slow.forget(user);
     present[users.first + user] = 0;
     if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
     else if (users.state[user] === USER.leaving) {
-      users.state[user] = USER.gone;
+      // Between two sessions he is away, at the end of the run he is gone.
+      const comesBack = hasSessions && control.phase < PHASE.logout;
+      users.state[user] = comesBack ? USER.away : USER.gone;
       board[BOARD.left]!++;
     } else if (users.state[user] !== USER.gone) this.#desk.broken(user, errno);
+  }
+
+  /** A session of a user begins, and ends. */
+  enter(user: number): void {
+    this.#desk.enter(user);
+  }
+
+  leave(user: number): void {
+    this.#leave(user, this.#parts.users.conn[user]!);
   }
 
   onDeadline(conn: Conn): void {
@@ -205,9 +216,12 @@ export class Population implements ReactorHandler {
     }
     if (!this.#desk.subscribed(conn, user, bytes[this.#suback.codesStart]!)) return false;
     reactor.setDeadline(conn, this.#firstLookMs(user));
-    if (!this.#desk.isDown(user)) return true;
-    this.#cut(user);
-    return false;
+    if (this.#desk.isDown(user)) {
+      this.#cut(user);
+      return false;
+    }
+    this.#parts.sender.ready(user);
+    return true;
   }
 
   #malformed(conn: Conn): boolean {

@@ -16,6 +16,7 @@ import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadge
 import { mergeTargets, type Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { Framing } from '#loadgen/transport/echo-layer.ts';
+import { readModel } from '#loadgen/user-model.ts';
 import { USERS_MAX } from '#loadgen/user-packets.ts';
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
 
@@ -69,6 +70,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     isOwned: given['iOwnThisTarget'] === true,
     connections,
     ratePerS,
+    model: readModel(given),
     process: arrivals?.process ?? 'poisson',
     trace: arrivals?.trace,
     ratePlan,
@@ -184,6 +186,7 @@ function refuseForHttp(given: Record<string, unknown>, target: Target): void {
     ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
+    ...['model', 'think', 'sessionMessages'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (wrong !== undefined) {

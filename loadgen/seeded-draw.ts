@@ -17,6 +17,8 @@ export const LANE = {
   network: 9,
   slow: 10,
   media: 11,
+  think: 12,
+  session: 13,
 } as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 

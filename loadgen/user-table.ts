@@ -23,6 +23,8 @@ export const USER = {
   cutOff: 7,
   /** His block is down: he stays away until it comes back. */
   parked: 8,
+  /** In no session: he logs in when the next one begins. */
+  away: 9,
 } as const;
 
 export class UserTable {

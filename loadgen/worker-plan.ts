@@ -14,6 +14,7 @@ import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
+import type { UserModel } from '#loadgen/user-model.ts';
 import type { WirePlan } from '#loadgen/wire-plan.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
 
@@ -32,6 +33,8 @@ export interface WorkerPlan {
   storms: readonly Storm[];
   returnPolicy: ReturnPolicy;
   plan: ArrivalPlan;
+  model: UserModel;
+  worker: { index: number; count: number };
   /** Number of this run, u32. */
   run: number;
   /** Number of the population's first user, see LoadOptions. */
@@ -116,6 +119,8 @@ export function planWorkers(
         users: total,
         trace: options.trace?.gaps,
       },
+      model: options.model,
+      worker: { index, count: workers },
       run,
       uidOffset: options.firstUser,
       receipts: options.receipts,
