@@ -10,12 +10,7 @@ import { readHostPorts } from '#loadgen/host-ports.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { choosePorts } from '#loadgen/port-plan.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
-import {
-  planStack,
-  requireHostTarget,
-  STACK_SOURCES,
-  type StackPlan,
-} from '#loadgen/stack-plan.ts';
+import { planStack, STACK_SOURCES, type StackPlan } from '#loadgen/stack-plan.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { shareOfUsers } from '#loadgen/worker-plan.ts';
 
@@ -52,7 +47,6 @@ function kernelRoute(options: LoadOptions, target: ResolvedTarget): SourcePlan {
 }
 
 function stackRoute(options: LoadOptions, target: ResolvedTarget): StackPlan {
-  requireHostTarget(target);
   const { connections, workers, seed, network: classes } = options;
   const network = classes === undefined ? undefined : { classes, seed };
   const [block, ...more] = options.sources ?? [parseBlock(STACK_SOURCES)];
@@ -66,7 +60,7 @@ function stackRoute(options: LoadOptions, target: ResolvedTarget): StackPlan {
   const shares = Array.from({ length: workers }, (_, index) =>
     shareOfUsers(connections, workers, index),
   );
-  return planStack(block!, shares, target.ports, network, drawRun());
+  return planStack(block!, shares, target, network, drawRun());
 }
 
 /** Where this run begins on the wheel of sources, in [0, 1). */

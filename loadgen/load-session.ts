@@ -35,6 +35,7 @@ import {
 } from '#loadgen/load-summary.ts';
 import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { probeLogin } from '#loadgen/probe-login.ts';
+import { requireReturnRoute } from '#loadgen/return-route.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import { askBroker } from '#loadgen/server-witness.ts';
 import { sourceAddress } from '#loadgen/source-plan.ts';
@@ -82,6 +83,9 @@ export async function runSession(context: CommandContext, options: LoadOptions):
       { connections: options.connections, engine, isTargetHere: target.isLoopback },
       readHostRoom('/proc', '/sys/fs/cgroup'),
     );
+  }
+  for (const { block, reachesOthers } of route.stack?.parts ?? []) {
+    if (reachesOthers) await requireReturnRoute(block, target);
   }
   const orphaned = new AbortController();
   watchLifeline(() => orphaned.abort(PARENT_LOST));

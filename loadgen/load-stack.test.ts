@@ -1,11 +1,13 @@
 // `wsar load --engine stack` against `wsar serve`, in a network namespace of this test's own.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { suite, type TestContext, test } from 'node:test';
 import { enterOwnNamespace, stackObstacle } from '#core/socket/stack/test/own-namespace.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { startWsar } from '#test/command.ts';
+import { needPrograms } from '#test/foreign-part.ts';
 
 const skip = stackObstacle();
 if (skip === false) enterOwnNamespace();
@@ -98,7 +100,7 @@ suite('wsar load --engine stack', { skip }, () => {
     }
     const elsewhere = startLoad(t, 'mqtt://192.0.2.1:1883', ...small, '--i-own-this-target');
     assert.equal(await elsewhere.exit(), 2);
-    assert.match(elsewhere.stderr(), /on this host only/);
+    assert.match(elsewhere.stderr(), /no route to mqtt:\/\/192.0.2.1:1883/);
     const killed = startLoad(t, url, ...small);
     await killed.line(/"wsar.load.connections.logged_in":10/);
     assert.equal(devices().length, 2);
@@ -106,4 +108,69 @@ suite('wsar load --engine stack', { skip }, () => {
     await killed.exit();
     while (devices().length > 1) await new Promise((resolve) => setTimeout(resolve, 5));
   });
+
+  test('a server on another host is reached where its answers lead back, and refused where not', {
+    skip: needPrograms('unshare', 'nsenter', 'ip'),
+  }, async (t) => {
+    const other = otherHost(t);
+    const run = (...more: string[]) =>
+      startLoad(
+        t,
+        `tcp://${other.address}:${other.port}`,
+        ...['--connections', '40', '--rate', '80/s', '--duration', '2s', ...more],
+      );
+    const unowned = run();
+    assert.equal(await unowned.exit(), 2);
+    assert.match(unowned.stderr(), /--i-own-this-target/);
+    const closed = run('--i-own-this-target');
+    assert.equal(await closed.exit(), 2);
+    assert.match(closed.stderr(), /does not forward what comes back .* through host1/);
+    writeFileSync('/proc/sys/net/ipv4/conf/host1/forwarding', '1');
+    const oneWay = run('--i-own-this-target');
+    assert.equal(await oneWay.exit(), 2);
+    assert.match(oneWay.stderr(), /no answer of .* comes back to clients .*10.64.0.0\/10/);
+    other.run('ip', 'route', 'add', '10.64.0.0/10', 'via', '10.201.0.1');
+    const there = run('--i-own-this-target', '--network', '50%: rtt 100ms loss 1%; rest: none');
+    assert.equal(await there.exit(), 0, there.stderr());
+    const summary = JSON.parse(there.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    assert.equal(summary.connections.loggedIn, 40);
+    assert.equal(summary.messages.received, summary.messages.planned);
+    assert.equal(summary.stack!.malformed, 0);
+    assert.deepEqual(devices().sort(), ['host1', 'lo'], 'the device of the load is gone');
+  });
 });
+
+/** A network namespace with a server that echoes, on the other end of a cable of ours. */
+function otherHost(t: TestContext): {
+  address: string;
+  port: number;
+  run(...command: string[]): void;
+} {
+  const [address, port] = ['10.201.0.2', 7007];
+  const echo = `require('node:net').createServer((s) => s.pipe(s).on('error', () => {})).listen(${port})`;
+  const script = 'read go && exec "$@"';
+  const child = spawn(
+    'unshare',
+    ['--net', '--', 'sh', '-c', script, 'sh', process.execPath, '-e', echo],
+    {
+      stdio: ['pipe', 'ignore', 'inherit'],
+    },
+  );
+  t.after(() => child.kill('SIGKILL'));
+  const own = readlinkSync('/proc/thread-self/ns/net');
+  const pid = String(child.pid);
+  const deadlineMs = performance.now() + 10_000;
+  while (readlinkSync(`/proc/${pid}/ns/net`) === own) assert.ok(performance.now() < deadlineMs);
+  const here = (...command: string[]): void => {
+    execFileSync(command[0]!, command.slice(1), { stdio: ['ignore', 'ignore', 'inherit'] });
+  };
+  const inside = (...command: string[]): void => here('nsenter', '-t', pid, '-n', '--', ...command);
+  here(...'ip link add host1 type veth peer name host0 netns'.split(' '), pid);
+  here(...'ip addr add 10.201.0.1/30 dev host1'.split(' '));
+  here(...'ip link set host1 up'.split(' '));
+  inside(...'ip link set lo up'.split(' '));
+  inside(...`ip addr add ${address}/30 dev host0`.split(' '));
+  inside(...'ip link set host0 up'.split(' '));
+  child.stdin!.write('go\n');
+  return { address, port, run: inside };
+}

@@ -28,6 +28,8 @@ const CLIENT_PORTS: HostPorts = {
 export interface StackPart {
   block: { addressMin: number; addressCount: number };
   network: NetworkMix | undefined;
+  /** The target is on another host. */
+  reachesOthers: boolean;
 }
 
 export interface StackPlan {
@@ -36,16 +38,11 @@ export interface StackPlan {
   sources: SourcePlan[];
 }
 
-/** Refuses a target that packets of ours could not come back from. Throws WSAR_ERR_USAGE. */
-export function requireHostTarget(target: ResolvedTarget): void {
+/** Whether packets to the target leave this host. */
+function isElsewhere(target: ResolvedTarget): boolean {
   const addresses = Object.values(networkInterfaces()).flatMap((one) => one ?? []);
   const dotted = formatIpv4(target.address);
-  if (target.isLoopback || addresses.some(({ address }) => address === dotted)) return;
-  throw new WsarError(
-    'WSAR_ERR_USAGE',
-    `engine stack reaches servers on this host only, and ${target.text} (${dotted}) is elsewhere`,
-    'take --engine ring, epoll or net for it',
-  );
+  return !target.isLoopback && !addresses.some(({ address }) => address === dotted);
 }
 
 /**
@@ -55,19 +52,21 @@ export function requireHostTarget(target: ResolvedTarget): void {
 export function planStack(
   block: AddressBlock,
   shares: readonly { count: number }[],
-  targetPorts: readonly number[],
+  target: ResolvedTarget,
   network: NetworkMix | undefined,
   runDraw: number,
 ): StackPlan {
   const parts = splitBlock(block, shares.length);
+  const reachesOthers = isElsewhere(target);
   return {
     parts: parts.map(({ address, prefixLength }, index) => ({
       block: { addressMin: address, addressCount: 2 ** (32 - prefixLength) },
       // Two workers with the same draws would lose the same packets.
       network: network === undefined ? undefined : { ...network, seed: network.seed + index },
+      reachesOthers,
     })),
     sources: parts.map((part, index) =>
-      planSources([part], shares[index]!.count, targetPorts, CLIENT_PORTS, runDraw),
+      planSources([part], shares[index]!.count, target.ports, CLIENT_PORTS, runDraw),
     ),
   };
 }

@@ -49,6 +49,8 @@ export interface StackOptions {
   block: SourceBlock;
   /** The networks between the clients and the device; without them there is only the host's own. */
   network?: NetworkMix | undefined;
+  /** The host may forward packets to other hosts by its routes; else they stay on it. */
+  reachesOthers?: boolean | undefined;
   /** Puts something before the device that sees every packet: captures, and faults of tests. */
   tap?: ((device: PacketLink) => PacketLink) | undefined;
 }
@@ -80,7 +82,7 @@ export class StackReactor implements Reactor {
     const nowUs = systemClock.monoUs();
     this.capacity = settings.capacity;
     this.#settings = settings;
-    this.#device = new TunDevice(options.block);
+    this.#device = new TunDevice(options.block, options.reachesOthers);
     const { network, block } = options;
     this.#stack = new TcpStack({
       settings,

@@ -2,18 +2,20 @@
 // is written to it arrives at the host. Made by the first call, and gone with its descriptor, together
 // with its route and its settings, however this process ends: nothing has to be restored.
 //
-// Packets stay on this host: `reaches` is asked for every new peer and knows only addresses of the host.
+// Packets stay on this host unless its maker says otherwise: `reaches` is asked for every new peer and knows
+// only addresses of the host. With `reachesOthers` the host forwards what comes from our device by its routes.
 // Loopback targets are reached too: the setting `route_localnet` of our own device lets 127.0.0.0/8 be
 // talked to through it (Documentation/networking/ip-sysctl.rst).
 //
 // Layouts: linux/if.h (ifreq, 40 bytes), linux/route.h (rtentry, 120 bytes), linux/if_tun.h.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import { loadLibc, type Mapping } from '#core/socket/ring/libc.ts';
 import { MTU_BYTES, PACKET_BYTES_MAX } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
+import { readRoutes, requireOwnBlock } from '#core/socket/stack/routes.ts';
 import type { SourceBlock } from '#core/socket/stack/stack-parts.ts';
 import { loadTunCalls, type TunCalls } from '#core/socket/stack/tun-calls.ts';
 
@@ -51,14 +53,16 @@ export class TunDevice implements PacketLink {
   readonly received: Uint8Array;
   readonly #calls: TunCalls;
   readonly #memory: Mapping;
-  #reachesLoopback = false;
+  readonly #reachesOthers: boolean;
+  readonly #isOn = new Set<string>();
 
   /**
    * Makes the device and routes `block` (a power of two of addresses, on its boundary) to it. Throws
    * WSAR_ERR_ENGINE when the host does not let us, WSAR_ERR_USAGE when the block is somebody else's.
    */
-  constructor(block: SourceBlock) {
+  constructor(block: SourceBlock, reachesOthers = false) {
     requireOwnBlock(block, readRoutes());
+    this.#reachesOthers = reachesOthers;
     this.#calls = loadTunCalls();
     this.fd = this.#calls.open(TUN_PATH, O_RDWR_NONBLOCK_CLOEXEC);
     if (this.fd < 0) throw deviceError(`open of ${TUN_PATH}`, -this.fd);
@@ -95,7 +99,8 @@ export class TunDevice implements PacketLink {
   }
 
   reaches(address: number): boolean {
-    return address >>> 24 === 127 ? this.#openLoopback() : this.#isOfThisHost(address);
+    if (address >>> 24 === 127) return this.#turnOn('route_localnet');
+    return this.#isOfThisHost(address) || (this.#reachesOthers && this.#turnOn('forwarding'));
   }
 
   close(): void {
@@ -171,73 +176,18 @@ export class TunDevice implements PacketLink {
     return result === 0;
   }
 
-  #openLoopback(): boolean {
-    if (this.#reachesLoopback) return true;
+  /** A setting of our own device. */
+  #turnOn(setting: 'route_localnet' | 'forwarding'): boolean {
+    if (this.#isOn.has(setting)) return true;
     try {
-      writeFileSync(`/proc/sys/net/ipv4/conf/${this.name}/route_localnet`, '1');
-      this.#reachesLoopback = true;
+      writeFileSync(`/proc/sys/net/ipv4/conf/${this.name}/${setting}`, '1');
+      this.#isOn.add(setting);
       return true;
     } catch {
-      // /proc/sys is read-only, as in most containers: loopback stays out of reach, and connects say so.
+      // /proc/sys is read-only, as in most containers: those addresses stay out of reach, and connects say so.
       return false;
     }
   }
-}
-
-/** A route of the host. */
-interface Route {
-  device: string;
-  address: number;
-  count: number;
-}
-
-/** The routes of this thread's network namespace, without the default route. */
-function readRoutes(): Route[] {
-  return readFileSync('/proc/thread-self/net/route', 'utf8')
-    .trim()
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t'))
-    .map((fields) => ({
-      device: fields[0]!,
-      address: swapBytes(fields[1]!),
-      count: 2 ** 32 - swapBytes(fields[7]!),
-    }))
-    .filter(({ count }) => count < 2 ** 32);
-}
-
-/** Private addresses (RFC 1918), shared ones (RFC 6598), and those of benchmarks (RFC 2544). */
-const PRIVATE: SourceBlock[] = [
-  { addressMin: 0x0a000000, addressCount: 2 ** 24 },
-  { addressMin: 0xac100000, addressCount: 2 ** 20 },
-  { addressMin: 0xc0a80000, addressCount: 2 ** 16 },
-  { addressMin: 0x64400000, addressCount: 2 ** 22 },
-  { addressMin: 0xc6120000, addressCount: 2 ** 17 },
-];
-
-/** Throws WSAR_ERR_USAGE unless the block is private and nobody on this host uses it. */
-export function requireOwnBlock(block: SourceBlock, routes: readonly Route[]): void {
-  const { addressMin, addressCount } = block;
-  const end = addressMin + addressCount;
-  const isPrivate = PRIVATE.some(
-    (known) => addressMin >= known.addressMin && end <= known.addressMin + known.addressCount,
-  );
-  const hint = 'take a private block that nobody uses here, for example --sources 10.64.0.0/10';
-  if (!isPrivate) {
-    const message = 'clients of engine stack may only come from private addresses';
-    throw new WsarError('WSAR_ERR_USAGE', message, hint);
-  }
-  for (const { device, address, count } of routes) {
-    if (address < end && address + count > addressMin) {
-      const message = `this host has a route through ${device} to addresses that clients shall come from`;
-      throw new WsarError('WSAR_ERR_USAGE', message, hint);
-    }
-  }
-}
-
-/** '0A40' of the kernel's table is in network order in memory: '0000400A' is 10.64.0.0. */
-function swapBytes(hex: string): number {
-  return Buffer.from(hex, 'hex').readUInt32LE(0);
 }
 
 function deviceError(what: string, errno: number): WsarError {
