@@ -38,6 +38,8 @@ function fillIn(given: Record<string, unknown>, scenario: Scenario): Record<stri
     arrivals: { process: scenario.arrivals },
     payload: Math.max(PAYLOAD_BYTES_MIN, Math.min(PAYLOAD_BYTES_MAX, scenario.payloadBytes)),
     keepalive: scenario.keepAliveMs,
+    ...(scenario.mediaRatio === undefined ? {} : { media: scenario.mediaRatio }),
+    ...(scenario.sessionMs === undefined ? {} : { session: scenario.sessionMs }),
     ...(hasRate ? {} : { rate: scenario.messagesPerUserPerS * users }),
     ...given,
   };

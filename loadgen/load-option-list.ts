@@ -80,6 +80,16 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseCount(1, 10_000),
   },
   {
+    flags: '--session <time>',
+    help: 'mean time after which a user says goodbye and comes again (log-normal); without it they stay',
+    parse: atLeast(parseDurationMs, 100, 'a session'),
+  },
+  {
+    flags: '--away <time>',
+    help: 'mean time between two sessions of a user (default 2s)',
+    parse: atLeast(parseDurationMs, 10, 'a time away'),
+  },
+  {
     flags: '--scenario <name>',
     help: "population that gives what is not said: 'whatsapp-2014', or a file like ./mine.ts",
   },
@@ -101,7 +111,7 @@ export const LOAD_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--storm <storm>',
-    help: "cut a share of the users off at a time of the steady phase, like '50%@10s'; may be repeated",
+    help: "cut a share of the users off at a time of the steady phase, like '50%@10s' or 'block 3@10s'; may be repeated",
     parse: parseStorm,
     repeat: true,
   },

@@ -9,6 +9,7 @@ import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { UserNetwork } from '#loadgen/network-mix.ts';
 import type { PortAsk } from '#loadgen/port-plan.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
+import type { SessionPlan } from '#loadgen/session-clock.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
@@ -30,6 +31,8 @@ export interface LoadOptions {
   ratePerS: number;
   /** What makes users write. */
   model: UserModel;
+  /** How users come and go beside the plan; undefined = they stay. */
+  sessions: SessionPlan | undefined;
   process: ArrivalProcess;
   /** Process `trace` only. */
   trace: ArrivalTrace | undefined;

@@ -22,6 +22,7 @@ import { MessageSender, type MessageSenderParts } from '#loadgen/message-sender.
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
+import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { UserLoop } from '#loadgen/user-loop.ts';
@@ -140,6 +141,10 @@ function populate(
     returnPolicy: plan.returnPolicy,
     slow: new SlowReaders(users, reactor, route.networks, live, seed),
     hasSessions: plan.model.kind === 'partly-open',
+    sessions:
+      plan.sessions === undefined
+        ? undefined
+        : new SessionClock(plan.sessions, users, seed, clock.monoUs()),
   });
   return population;
 }

@@ -121,6 +121,15 @@ export class LoginDesk {
     this.#queueUp(user, Math.max(0, users.ms(clock.monoUs())));
   }
 
+  /** A user has said goodbye and comes again after a while. */
+  rest(user: number, ms: number): void {
+    const { users, board, clock } = this.#parts;
+    users.state[user] = USER.waiting;
+    users.resting[user] = 1;
+    board[BOARD.parked]!++;
+    this.#returns.set(user, Math.max(0, users.ms(clock.monoUs())), ms);
+  }
+
   /** The block of a user who was away has come back. */
   comeBack(user: number): void {
     this.#parts.board[BOARD.parked]!--;
@@ -180,6 +189,7 @@ export class LoginDesk {
     pacer.succeeded(nowUs, (users.ms(nowUs) - users.sinceMs[user]!) * 1000);
     users.state[user] = USER.ready;
     users.failures[user] = 0;
+    this.#rested(user);
     users.sinceMs[user] = users.ms(nowUs);
     this.#sourcesTaken = 0;
     board[BOARD.ready]!++;
@@ -265,7 +275,15 @@ export class LoginDesk {
     this.#again(user);
   }
 
+  /** Who was between two sessions is so no more. */
+  #rested(user: number): void {
+    const { users, board } = this.#parts;
+    board[BOARD.parked]! -= users.resting[user]!;
+    users.resting[user] = 0;
+  }
+
   #giveUp(user: number): void {
+    this.#rested(user);
     this.#parts.users.state[user] = USER.gone;
     this.#parts.board[BOARD.givenUp]!++;
   }

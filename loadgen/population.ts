@@ -20,8 +20,10 @@ import { PacketReader } from '#loadgen/packet-reader.ts';
 import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { PHASE } from '#loadgen/run-control.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
+import type { SessionClock } from '#loadgen/session-clock.ts';
 import type { SlowReaders } from '#loadgen/slow-readers.ts';
 import { isCutOff, type Storm } from '#loadgen/storm.ts';
+import { blockOf } from '#loadgen/user-blocks.ts';
 import { USER } from '#loadgen/user-table.ts';
 import { BOARD } from '#loadgen/worker-board.ts';
 
@@ -49,6 +51,8 @@ export interface PopulationParts extends LoginParts {
   storms: readonly Storm[];
   schedule: PlanChanges;
   slow: SlowReaders;
+  /** Users come and go beside the plan; undefined = they stay. */
+  sessions: SessionClock | undefined;
 }
 
 export class Population implements ReactorHandler {
@@ -113,18 +117,25 @@ export class Population implements ReactorHandler {
   }
 
   onClose(conn: Conn, _reason: CloseReason, errno: number): void {
-    const { users, board, present, control, hasSessions } = this.#parts;
+    const { users, present, sessions } = this.#parts;
     this.#reader.drop(conn);
     const user = users.unbind(conn);
     this.#parts.slow.forget(user);
+    sessions?.forget(user);
     present[users.first + user] = 0;
     if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
     else if (users.state[user] === USER.leaving) {
-      // Between two sessions he is away, at the end of the run he is gone.
-      const comesBack = hasSessions && control.phase < PHASE.logout;
-      users.state[user] = comesBack ? USER.away : USER.gone;
-      board[BOARD.left]!++;
+      this.#hasLeft(user);
     } else if (users.state[user] !== USER.gone) this.#desk.broken(user, errno);
+  }
+
+  /** He has said goodbye: between two sessions he is away, at the end of the run he is gone. */
+  #hasLeft(user: number): void {
+    const { users, board, control, hasSessions, sessions } = this.#parts;
+    board[BOARD.left]!++;
+    const comesBack = control.phase < PHASE.drain;
+    if (comesBack && sessions !== undefined) this.#desk.rest(user, sessions.awayMs(user));
+    else users.state[user] = hasSessions && comesBack ? USER.away : USER.gone;
   }
 
   /** A session of a user begins, and ends. */
@@ -170,6 +181,7 @@ export class Population implements ReactorHandler {
         return Math.min(
           this.#stormUs(nowUs),
           this.#turnedUs(),
+          this.#sessionsUs(nowUs),
           this.#desk.turn(nowUs),
           sender.turn(nowUs),
         );
@@ -220,7 +232,9 @@ export class Population implements ReactorHandler {
       this.#cut(user);
       return false;
     }
-    this.#parts.sender.ready(user);
+    const { sender, sessions, clock } = this.#parts;
+    sender.ready(user);
+    sessions?.ready(user, clock.monoUs());
     return true;
   }
 
@@ -266,9 +280,17 @@ export class Population implements ReactorHandler {
       : quarterMs + drawBelow(seed, users.first + user, LANE.phase, quarterMs);
   }
 
+  /** Whether the present storm cuts a user off: by a draw, or with his block. */
+  #isHit({ share, block }: Storm, user: number): boolean {
+    const { users, seed, present } = this.#parts;
+    const number = users.first + user;
+    if (block !== undefined) return blockOf(number, present.length) === block;
+    return isCutOff(seed, this.#storm, number, share);
+  }
+
   /** Carries storms out when their time has come; microseconds until the next. */
   #stormUs(nowUs: number): number {
-    const { storms, schedule, users, seed } = this.#parts;
+    const { storms, schedule, users } = this.#parts;
     const storm = storms[this.#storm];
     if (storm === undefined) return Number.POSITIVE_INFINITY;
     const waitUs = schedule.startUs + storm.atMs * 1000 - nowUs;
@@ -277,13 +299,19 @@ export class Population implements ReactorHandler {
     for (; this.#stormUser < until; this.#stormUser++) {
       const user = this.#stormUser;
       const isIn = users.state[user] === USER.ready;
-      if (isIn && isCutOff(seed, this.#storm, users.first + user, storm.share)) this.#cut(user);
+      if (isIn && this.#isHit(storm, user)) this.#cut(user);
     }
     if (this.#stormUser === users.count) {
       this.#stormUser = 0;
       this.#storm++;
     }
     return 0;
+  }
+
+  /** Lets those leave whose session is over. */
+  #sessionsUs(nowUs: number): number {
+    const { sessions } = this.#parts;
+    return sessions?.turn(nowUs, (user) => this.leave(user)) ?? Number.POSITIVE_INFINITY;
   }
 
   /** Carries out what knobs were turned to, some users a turn; 0 while there are more. */

@@ -11,6 +11,7 @@ import type { LoadOptions } from '#loadgen/load-options.ts';
 import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
 import { type PortAsk, USUAL_PORTS } from '#loadgen/port-plan.ts';
 import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadgen/rate-plan.ts';
+import { type SessionPlan, USUAL_AWAY_MS } from '#loadgen/session-clock.ts';
 import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
 import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
 import { mergeTargets, type Target } from '#loadgen/target.ts';
@@ -35,27 +36,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const firstUser = (given['firstUser'] as number | undefined) ?? 0;
   const targets = [given['target'] ?? []].flat() as Target[];
   const isHttp = targets[0]?.scheme.startsWith('http') === true;
-  if (ratePerS > 0 && connections < 2 && !isHttp) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      'one user has nobody to write to',
-      'take --connections 2 or more, or no --rate',
-    );
-  }
-  if (findMax !== undefined && ratePerS === 0) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      'a search cannot begin at a rate of 0',
-      'take another --rate',
-    );
-  }
-  if (firstUser + connections > USERS_MAX) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `users ${firstUser} to ${firstUser + connections - 1} are more than eight digits can name`,
-      `the last number is ${USERS_MAX - 1}`,
-    );
-  }
+  requirePossible({ ratePerS, connections, isHttp, firstUser, isSearch: findMax !== undefined });
   const cores = Math.max(1, Math.floor(availableParallelism() / 2));
   required(given, 'target', '--target mqtt://127.0.0.1:1883');
   const target = mergeTargets(targets);
@@ -71,6 +52,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     connections,
     ratePerS,
     model: readModel(given),
+    sessions: readSessions(given),
     process: arrivals?.process ?? 'poisson',
     trace: arrivals?.trace,
     ratePlan,
@@ -105,6 +87,38 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   };
 }
 
+/** Throws WSAR_ERR_USAGE for numbers that make no load. */
+function requirePossible(numbers: {
+  ratePerS: number;
+  connections: number;
+  isHttp: boolean;
+  firstUser: number;
+  isSearch: boolean;
+}): void {
+  const { ratePerS, connections, isHttp, firstUser, isSearch } = numbers;
+  if (ratePerS > 0 && connections < 2 && !isHttp) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'one user has nobody to write to',
+      'take --connections 2 or more, or no --rate',
+    );
+  }
+  if (isSearch && ratePerS === 0) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      'a search cannot begin at a rate of 0',
+      'take another --rate',
+    );
+  }
+  if (firstUser + connections > USERS_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `users ${firstUser} to ${firstUser + connections - 1} are more than eight digits can name`,
+      `the last number is ${USERS_MAX - 1}`,
+    );
+  }
+}
+
 /** Throws WSAR_ERR_USAGE for a plan that contradicts itself. */
 function readRatePlan(
   given: Record<string, unknown>,
@@ -129,6 +143,23 @@ function readRatePlan(
   const rate = (given['rate'] as number | undefined) ?? usual;
   const ms = required<number>(given, 'duration', '--duration 30s');
   return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, spikes };
+}
+
+/** How users come and go. Throws WSAR_ERR_USAGE. */
+function readSessions(given: Record<string, unknown>): SessionPlan | undefined {
+  const sessionMs = given['session'] as number | undefined;
+  const awayMs = given['away'] as number | undefined;
+  const refuse = (message: string, hint: string): never => {
+    throw new WsarError('WSAR_ERR_USAGE', message, hint);
+  };
+  if (sessionMs === undefined) {
+    if (awayMs !== undefined) refuse('--away is between two sessions', 'add --session 10m');
+    return undefined;
+  }
+  if (given['model'] !== undefined && given['model'] !== 'open') {
+    refuse(`--session does not fit --model ${given['model']}`, 'leave it out');
+  }
+  return { sessionMs, awayMs: awayMs ?? USUAL_AWAY_MS };
 }
 
 /** In order of time. Throws WSAR_ERR_USAGE for too many. */
@@ -186,7 +217,7 @@ function refuseForHttp(given: Record<string, unknown>, target: Target): void {
     ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
-    ...['model', 'think', 'sessionMessages'],
+    ...['model', 'think', 'sessionMessages', 'session', 'away'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (wrong !== undefined) {

@@ -19,6 +19,8 @@ export const LANE = {
   media: 11,
   think: 12,
   session: 13,
+  angle: 14,
+  away: 15,
 } as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 

@@ -7,13 +7,16 @@
 //
 // Pure: draws are functions of seed, user and attempt, so the same seed drops the same users.
 
-import { parseDurationMs, parseRatio } from '#core/cli/quantity.ts';
+import { parseCount, parseDurationMs, parseRatio } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import { draw, drawBelow, LANE } from '#loadgen/seeded-draw.ts';
+import { BLOCKS } from '#loadgen/user-blocks.ts';
 
 export interface Storm {
   /** Part of the users, up to 0.99. */
   share: number;
+  /** All users of this block (user-blocks.ts) instead of a share of all. */
+  block?: number;
   /** After the start of the steady phase. */
   atMs: number;
 }
@@ -32,11 +35,19 @@ export const STORMS_MAX = 64;
 const SHARE_MAX = 0.99;
 const TWO_32 = 2 ** 32;
 
-/** '50%@10s'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
+/** '50%@10s', 'block 3@10s'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
 export function parseStorm(text: string): Storm {
   const [share, at, ...rest] = text.split('@').map((word) => word.trim());
   if (share === undefined || at === undefined || rest.length > 0) {
-    throw new WsarError('WSAR_ERR_USAGE', `'${text}' is no storm`, "write it like '50%@10s'");
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `'${text}' is no storm`,
+      "write it like '50%@10s' or 'block 3@10s'",
+    );
+  }
+  const block = /^block (.+)$/.exec(share)?.[1];
+  if (block !== undefined) {
+    return { share: 1 / BLOCKS, block: parseCount(1, BLOCKS)(block), atMs: parseDurationMs(at) };
   }
   const ratio = parseRatio(share);
   if (ratio <= 0 || ratio > SHARE_MAX) {

@@ -51,6 +51,8 @@ export class UserTable {
   readonly sinceMs: Uint32Array;
   /** 1 while a PINGREQ is unanswered. */
   readonly pinging: Uint8Array;
+  /** 1 from his goodbye until his next session stands. */
+  readonly resting: Uint8Array;
 
   constructor(first: number, count: number, connections: number, originUs: number) {
     assert(connections >= count, 'every user may have a connection');
@@ -67,6 +69,7 @@ export class UserTable {
     this.unacked = new Uint16Array(count);
     this.sinceMs = new Uint32Array(count);
     this.pinging = new Uint8Array(count);
+    this.resting = new Uint8Array(count);
   }
 
   bind(user: number, conn: number): void {

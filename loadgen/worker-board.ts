@@ -63,7 +63,7 @@ export const BOARD = {
   lastRefusal: 26,
   /** Users that a storm of ours has cut off. Not in `lost`. */
   cutOff: 28,
-  /** Gauge: users of a block that is down. */
+  /** Gauge: users who are away by plan: of a block that is down, or between two sessions. */
   parked: 29,
   /** 1 when every planned message of the run has had its turn. */
   planDone: 27,

@@ -10,6 +10,7 @@ import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoginRoute } from '#loadgen/login-desk.ts';
 import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
 import { rateSteps } from '#loadgen/rate-plan.ts';
+import type { SessionPlan } from '#loadgen/session-clock.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
 import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
@@ -34,6 +35,7 @@ export interface WorkerPlan {
   returnPolicy: ReturnPolicy;
   plan: ArrivalPlan;
   model: UserModel;
+  sessions: SessionPlan | undefined;
   worker: { index: number; count: number };
   /** Number of this run, u32. */
   run: number;
@@ -120,6 +122,7 @@ export function planWorkers(
         trace: options.trace?.gaps,
       },
       model: options.model,
+      sessions: options.sessions,
       worker: { index, count: workers },
       run,
       uidOffset: options.firstUser,

@@ -14,6 +14,10 @@ export interface Scenario {
   arrivals: 'poisson' | 'constant' | 'bursts';
   payloadBytes: number;
   keepAliveMs: number;
+  /** Part of the messages that carry a picture's link and thumbnail; none without it. */
+  mediaRatio?: number;
+  /** Mean length of a session, ms; without it users stay. */
+  sessionMs?: number;
   /** Published figures that this follows, each with its source. */
   sources: readonly string[];
   /** What nobody published: printed with every run. */
@@ -67,6 +71,12 @@ function checkScenario(value: unknown, file: string): Scenario {
     ['poisson', 'constant', 'bursts'].includes(given.arrivals ?? '') ? '' : 'arrivals',
     isCount(given.payloadBytes) ? '' : 'payloadBytes',
     isCount(given.keepAliveMs) ? '' : 'keepAliveMs',
+    given.mediaRatio === undefined || (isCount(given.mediaRatio) && given.mediaRatio <= 1)
+      ? ''
+      : 'mediaRatio',
+    given.sessionMs === undefined || (isCount(given.sessionMs) && given.sessionMs >= 100)
+      ? ''
+      : 'sessionMs',
     isList(given.sources) ? '' : 'sources',
     isList(given.assumptions) ? '' : 'assumptions',
     isList(given.leftOut) ? '' : 'leftOut',
