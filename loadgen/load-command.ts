@@ -39,7 +39,7 @@ function fillIn(given: Record<string, unknown>, scenario: Scenario): Record<stri
     payload: Math.max(PAYLOAD_BYTES_MIN, Math.min(PAYLOAD_BYTES_MAX, scenario.payloadBytes)),
     keepalive: scenario.keepAliveMs,
     ...(scenario.mediaRatio === undefined ? {} : { media: scenario.mediaRatio }),
-    ...(scenario.sessionMs === undefined ? {} : { session: scenario.sessionMs }),
+    ...(scenario.sessionMs === undefined ? {} : { sessionLength: scenario.sessionMs }),
     ...(hasRate ? {} : { rate: scenario.messagesPerUserPerS * users }),
     ...given,
   };

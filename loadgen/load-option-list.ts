@@ -80,7 +80,7 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseCount(1, 10_000),
   },
   {
-    flags: '--session <time>',
+    flags: '--session-length <time>',
     help: 'mean time after which a user says goodbye and comes again (log-normal); without it they stay',
     parse: atLeast(parseDurationMs, 100, 'a session'),
   },

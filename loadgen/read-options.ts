@@ -52,7 +52,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     connections,
     ratePerS,
     model: readModel(given),
-    sessions: readSessions(given),
+    sessions: readComings(given),
     process: arrivals?.process ?? 'poisson',
     trace: arrivals?.trace,
     ratePlan,
@@ -146,18 +146,18 @@ function readRatePlan(
 }
 
 /** How users come and go. Throws WSAR_ERR_USAGE. */
-function readSessions(given: Record<string, unknown>): SessionPlan | undefined {
-  const sessionMs = given['session'] as number | undefined;
+function readComings(given: Record<string, unknown>): SessionPlan | undefined {
+  const sessionMs = given['sessionLength'] as number | undefined;
   const awayMs = given['away'] as number | undefined;
   const refuse = (message: string, hint: string): never => {
     throw new WsarError('WSAR_ERR_USAGE', message, hint);
   };
   if (sessionMs === undefined) {
-    if (awayMs !== undefined) refuse('--away is between two sessions', 'add --session 10m');
+    if (awayMs !== undefined) refuse('--away is between two sessions', 'add --session-length 10m');
     return undefined;
   }
   if (given['model'] !== undefined && given['model'] !== 'open') {
-    refuse(`--session does not fit --model ${given['model']}`, 'leave it out');
+    refuse(`--session-length does not fit --model ${given['model']}`, 'leave it out');
   }
   return { sessionMs, awayMs: awayMs ?? USUAL_AWAY_MS };
 }
@@ -217,7 +217,7 @@ function refuseForHttp(given: Record<string, unknown>, target: Target): void {
     ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
-    ...['model', 'think', 'sessionMessages', 'session', 'away'],
+    ...['model', 'think', 'sessionMessages', 'sessionLength', 'away'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
   if (wrong !== undefined) {

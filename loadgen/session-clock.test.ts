@@ -45,7 +45,7 @@ test('users come and go under load: logins by Little, nobody lost, and nobody mi
   const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
   const run = startWsar(t, [
     ...['load', '--target', url!, '--json', '--lateness-max', '60s', '--connections', '200'],
-    ...['--rate', '50/s', '--duration', '5s', '--session', '2s', '--away', '200ms'],
+    ...['--rate', '50/s', '--duration', '5s', '--session-length', '2s', '--away', '200ms'],
     ...['--receipts', 'off', '--storm', 'block 4@1s'],
   ]);
   assert.equal(await run.exit(), 0, run.stderr());
