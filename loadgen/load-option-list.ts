@@ -111,7 +111,7 @@ export const LOAD_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--storm <storm>',
-    help: "cut a share of the users off at a time of the steady phase, like '50%@10s' or 'block 3@10s'; may be repeated",
+    help: "cut a share of the users off at a time of the steady phase, like 50%@10s or 'block 3@10s'; repeatable",
     parse: parseStorm,
     repeat: true,
   },
