@@ -1,8 +1,9 @@
-// npm run bench:peers [-- --small] [-- --json] [-- --peers=ring,mosquitto] [-- --rounds=N] [-- --idle=N]: `wsar serve`
-// (engines ring, epoll and net) beside every MQTT broker that Debian and npm have: mosquitto, RabbitMQ with its MQTT
-// plugin, ejabberd with mod_mqtt, aedes. One run, interleaved, the same client and the same work for all as in
-// bench:server, and besides: the most QoS 1 messages a second that each holds, found by search, and the latency at
-// half of its own limit. Versions and settings are printed; docs/peers.md has a run, docs/decisions the settings.
+// npm run bench:peers [-- --small] [-- --json] [-- --peers=ring,mosquitto] [-- --rounds=N] [-- --only=idle,fan]
+// [-- --idle=N]: `wsar serve` (engines ring, epoll and net) beside every MQTT broker that Debian and npm have:
+// mosquitto, RabbitMQ with its MQTT plugin, ejabberd with mod_mqtt, aedes. One run, interleaved, the same client
+// and the same work for all as in bench:server, and besides: the most QoS 1 messages a second that each holds, found
+// by search, and the latency at half of its own limit. Versions and settings are printed; docs/peers.md has a run,
+// docs/decisions the settings.
 
 import {
   argument,

@@ -41,7 +41,8 @@ export function printTable(figures: Map<PeerName, PeerFigures>, plan: TablePlan)
   const { rates, fans, searchSteps } = plan.size;
   const lines = [...plan.head, '', title('', names)];
   const add = (label: string, value: (of: PeerFigures) => number, digits: number): void => {
-    lines.push(line(label, figures, value, digits));
+    const isMeasured = [...figures.values()].some((of) => !Number.isNaN(value(of)));
+    if (isMeasured) lines.push(line(label, figures, value, digits));
   };
   const loads = [...rates.map(String), 'saturated'];
   for (const qos of [0, 1]) {
@@ -100,7 +101,7 @@ const SETTINGS: Record<PeerName, string> = {
 export function aimLines(figures: Map<PeerName, PeerFigures>): string[] {
   return AIMS.flatMap(({ what, value, of, ratio }) => {
     const base = figures.get(of);
-    if (base === undefined) return [];
+    if (base === undefined || Number.isNaN(value(base))) return [];
     return OURS.filter((name) => figures.has(name)).map((name) => {
       const own = value(figures.get(name)!) / value(base);
       const verdict = own <= ratio ? 'reached' : 'not reached';

@@ -1,6 +1,7 @@
-// npm run bench:server [-- --small] [-- --json] [-- --peers=ring,mosquitto] [-- --rounds=N]: `wsar serve` (engines
-// ring and net) beside mosquitto and aedes in one run, interleaved, the same client for all (mqtt-client.ts), plain
-// MQTT 3.1.1. Server on one core, client on the other. What is measured of the whole server process:
+// npm run bench:server [-- --small] [-- --json] [-- --peers=ring,mosquitto] [-- --rounds=N] [-- --only=idle,fan]:
+// `wsar serve` (engines ring and net) beside mosquitto and aedes in one run, interleaved, the same client for all
+// (mqtt-client.ts), plain MQTT 3.1.1. Server on one core, client on the other. What is measured of the whole server
+// process:
 //
 //   CPU of a delivered message, QoS 0 and 1, at several rates (open loop) and saturated (closed loop)
 //   logins a second; memory of an idle session with one subscription; fan-out; drain of offline users
