@@ -175,8 +175,10 @@ async function withPeer(
   use: (pair: Pair) => Promise<void>,
 ): Promise<void> {
   const capacity = size.idle + 4000;
+  // Tables for those who come: a table of users is touched all over by the first ones.
   const peer = await startPeer(name, freePort, scratch, [
-    ...[...purpose, '--connections', String(capacity), '--mailbox', '100000'],
+    ...[...purpose, '--connections', String(capacity), '--users', String(capacity * 2)],
+    ...['--mailbox', '100000'],
   ]);
   const client = startPinned(CLIENT_CORE, process.execPath, [
     join(dirname(fileURLToPath(import.meta.url)), 'mqtt-client.ts'),

@@ -87,10 +87,10 @@ export function versionLines(names: PeerName[]): string[] {
 
 /** How each differs from what its package brings; docs/decisions has the reasons. */
 const SETTINGS: Record<PeerName, string> = {
-  ring: 'serve --engine ring --workers 1 --mailbox 100000',
-  'ring-1ms': 'serve --engine ring --gather 1000 --workers 1 --mailbox 100000',
-  epoll: 'serve --engine epoll --workers 1 --mailbox 100000',
-  net: 'serve --engine net --workers 1 --mailbox 100000',
+  ring: 'serve --engine ring --workers 1 --users 2N --mailbox 100000',
+  'ring-1ms': 'serve --engine ring --gather 1000 --workers 1 --users 2N --mailbox 100000',
+  epoll: 'serve --engine epoll --workers 1 --users 2N --mailbox 100000',
+  net: 'serve --engine net --workers 1 --users 2N --mailbox 100000',
   mosquitto: 'persistence false, set_tcp_nodelay true, max_queued_messages 100000, log_type none',
   rabbitmq: 'MQTT plugin alone, mqtt.prefetch 20, +S 1:1 +sbwt none, no log',
   ejabberd: 'mod_mqtt alone, max_queue 100000, one account, +S 1:1 +sbwt none, loglevel 1',
