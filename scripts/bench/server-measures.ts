@@ -98,6 +98,13 @@ export async function measureAll(
   const parts = new Set(PARTS.filter((part) => only?.includes(part) ?? true));
   const figures = new Map(names.map((name) => [name, newFigures()]));
   const scratch = mkdtempSync(join(tmpdir(), 'wsar-bench-server-'));
+  const remove = (): void => rmSync(scratch, { recursive: true, force: true });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      remove();
+      process.kill(process.pid, signal); // Its servers and clients die with it.
+    });
+  }
   try {
     for (let round = 0; round < size.rounds; round++) {
       // Rotated, so that no server always runs first.
@@ -107,7 +114,7 @@ export async function measureAll(
       }
     }
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    remove();
   }
   return figures;
 }
