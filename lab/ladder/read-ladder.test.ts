@@ -88,6 +88,15 @@ test('the ladder of the project is right, and an experiment is none', () => {
   assert.equal(isLadder(file('first-loop.yaml')), false);
 });
 
+test('the ladder of the reference host is right, and has time for its logins', () => {
+  const url = new URL('../experiments/reference-host.yaml', import.meta.url);
+  const { steps, maxDurationMs, server } = parseLadder(readFileSync(url, 'utf8'), 'r.yaml');
+  assert.equal(server.workers, 12);
+  assert.ok(steps.some(({ phase, users }) => phase === 'kernel' && users === 2_800_000));
+  const neededMs = steps.reduce((sum, { holdMs, users }) => sum + holdMs + users / 10, 0);
+  assert.ok(neededMs < maxDurationMs, 'at 10,000 logins/s');
+});
+
 test('a mistake is told with its line and remedy', () => {
   const wrong: [string, string, string, RegExp][] = [
     [LADDER, '1000 for 5m', '400', /small.yaml:6: steps: 400 comes after 500/],
