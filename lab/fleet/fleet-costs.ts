@@ -1,5 +1,6 @@
-// What one connection, login and message cost, from the record of a ladder: the largest step that was held and has
-// all figures. A figure that a run cannot have is not made up: without it there is no plan. Pure.
+// What one connection, login and message cost, from the record of a ladder: the largest step that was held, was not
+// disturbed on purpose, and has all figures. A figure that a run cannot have is not made up: without it there is no
+// plan. Pure.
 
 import { WsarError } from '#core/errors.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
@@ -53,12 +54,13 @@ export function costsOf(record: LadderRecord, given: GivenCosts = {}): CostsOfRu
       'WSAR_ERR_FILE',
       held === 0
         ? `the ladder ${record.runId} has no step that was held: there is nothing to compute from`
-        : `the ladder ${record.runId} has no held step with the figures of memory and CPU`,
+        : `the ladder ${record.runId} has no undisturbed step with the figures of memory and CPU`,
       'name a ladder that held a step: run `npm run ladder`, or a smaller one (docs/tools/run.md)',
     );
   }
+  // A step may have had fewer users than planned; what they do is the same in a phase.
   const planned = (record.plan as Partial<Ladder>).steps?.find(
-    ({ phase, users }) => phase === step.phase && users === step.connections,
+    ({ phase }) => phase === step.phase,
   )?.clients;
   const isOneEnd = step.engine === 'stack';
   const where = [step.phase, 'step', numberText(step.connections)].join(' ').trim();
@@ -137,10 +139,12 @@ function largest(steps: LadderStep[]): LadderStep | undefined {
 }
 
 function isTelling(step: LadderStep): boolean {
-  const { outcome, serverBytesPerUser, kernelBytesPerUser } = step;
+  const { outcome, disturbance, serverBytesPerUser, kernelBytesPerUser } = step;
   const { serverCpuUsPerLogin, serverCpuUsPerMessage, deliveredPerS } = step;
   return (
     outcome === 'held' &&
+    // Records of before there were any lack it.
+    (disturbance ?? null) === null &&
     [
       ...[serverBytesPerUser, kernelBytesPerUser, deliveredPerS],
       ...[serverCpuUsPerLogin, serverCpuUsPerMessage],

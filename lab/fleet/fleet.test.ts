@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { WsarError } from '#core/errors.ts';
-import type { LadderRecord } from '#dashboards/report/ladder-record.ts';
+import type { LadderDisturbance, LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { ASSUMPTIONS, type Assumptions, readAssumptions } from '#lab/fleet/assumption.ts';
 import { costsOf, type FleetCosts } from '#lab/fleet/fleet-costs.ts';
 import { type Fleet, planFleet } from '#lab/fleet/fleet-plan.ts';
@@ -29,6 +29,12 @@ const QUIET: Assumptions = {
     packetUs: 1e-9,
   },
 };
+const STORM: LadderDisturbance = {
+  text: 'storm 10%@20s, back by backoff:1s',
+  ...{ cutOff: 100_000, loginsPerSMost: 20_000, refused: 0 },
+  ...{ queuedBefore: 0, queuedWorst: 1000, recoveredS: 5 },
+  ...{ p99UsBefore: 1000, p99UsWorst: 100_000, loggedInLeast: 900_000, sentPerSMost: 10_000 },
+};
 const COSTS: FleetCosts = {
   provenConnections: 1_000_000,
   ...{ serverBytes: 200, kernelBytes: 4000, loginUs: 20, messageUs: 50, messagePackets: 8 },
@@ -39,6 +45,7 @@ test('costs: the largest held step counts; half of the kernel when both ends wer
   const steps = [
     madeStep(),
     madeStep({ connections: 500_000, serverBytesPerUser: 300 }),
+    madeStep({ connections: 1_500_000, disturbance: STORM }),
     madeStep({ connections: 2_000_000, outcome: 'failed', serverBytesPerUser: 1 }),
   ];
   const { costs, notes } = costsOf(madeLadder({ steps }));
@@ -69,7 +76,7 @@ test('costs: a ladder without a held step, or without its figures, is refused', 
   };
   refused([], /has no step that was held/);
   refused([madeStep({ outcome: 'stopped' })], /has no step that was held/);
-  refused([madeStep({ kernelBytesPerUser: null })], /no held step with the figures/);
+  refused([madeStep({ kernelBytesPerUser: null })], /no undisturbed step with the figures/);
 });
 
 test('a small step is said to tell little', () => {

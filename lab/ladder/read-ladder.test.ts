@@ -90,10 +90,10 @@ test('the ladder of the project is right, and an experiment is none', () => {
 
 test('the ladder of the reference host is right, and has time for its logins', () => {
   const url = new URL('../experiments/reference-host.yaml', import.meta.url);
-  const { steps, maxDurationMs, server } = parseLadder(readFileSync(url, 'utf8'), 'r.yaml');
-  assert.equal(server.workers, 12);
+  const { steps, maxDurationMs } = parseLadder(readFileSync(url, 'utf8'), 'r.yaml');
+  assert.ok(steps.every(({ server }) => server.workers === 12));
   assert.ok(steps.some(({ phase, users }) => phase === 'kernel' && users === 2_800_000));
-  const neededMs = steps.reduce((sum, { holdMs, users }) => sum + holdMs + users / 10, 0);
+  const neededMs = steps.reduce((sum, { holdMs, users }) => sum + holdMs + Number(users) / 10, 0);
   assert.ok(neededMs < maxDurationMs, 'at 10,000 logins/s');
 });
 
