@@ -15,7 +15,7 @@ const MIB = 1024 * KIB;
 export interface ServerLimits {
   /** Connections at a time. */
   connectionsMax: number;
-  /** Connections that may be open; more are reset as they come, where beyond `connectionsMax` they wait. */
+  /** Connections that may be open; more are reset when they speak, where beyond `connectionsMax` they wait. */
   acceptedMax: number;
   /** Known users: logged in, away with a session, or with a mailbox that somebody wrote to. */
   usersMax: number;

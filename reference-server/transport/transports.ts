@@ -38,12 +38,12 @@ const STAGE = {
   handshake: 3,
   framed: 4,
   ended: 5,
-  refused: 6,
+  doubtful: 6,
 } as const;
 
 export interface TransportsOptions {
   connections: number;
-  /** Connections beyond this are reset as they come. */
+  /** Connections beyond this are reset when they speak. */
   acceptedMax: number;
   /** Most bytes of one send of the edge. */
   outputBytesMax: number;
@@ -105,15 +105,9 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   // The reactor's calls.
 
   onAccept(conn: Conn, listener: number): void {
-    if (this.#reactor.connections - this.#leaving > this.#acceptedMax) {
-      this.#stats[STAT.acceptsRefused]!++;
-      this.#stage[conn] = STAGE.refused;
-      this.#leave(conn);
-      this.#reactor.abort(conn);
-      return;
-    }
     this.#listener[conn] = listener;
-    this.#stage[conn] = firstStage(this.#preludes[listener]!);
+    // Who left a moment ago may not be noticed yet: it is judged when it speaks.
+    this.#stage[conn] = this.#isOverMax ? STAGE.doubtful : firstStage(this.#preludes[listener]!);
     this.#edge.onAccept(conn, listener);
   }
 
@@ -124,6 +118,10 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     if (this.#stage[conn] === STAGE.open) {
       this.#edge.onData(conn, bytes, start, end);
+      return;
+    }
+    if (this.#stage[conn] === STAGE.doubtful) {
+      this.#judge(conn, bytes, start, end);
       return;
     }
     let at = start;
@@ -140,20 +138,16 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   }
 
   onEnd(conn: Conn): void {
-    if (this.#stage[conn] !== STAGE.refused) this.#edge.onEnd(conn);
+    this.#edge.onEnd(conn);
   }
 
   onDrain(conn: Conn): void {
-    if (this.#stage[conn] !== STAGE.refused) this.#edge.onDrain(conn);
+    this.#edge.onDrain(conn);
   }
 
   onClose(conn: Conn, reason: CloseReason, errno: number): void {
     this.#leaving -= this.#leaves[conn]!;
     this.#leaves[conn] = 0;
-    if (this.#stage[conn] === STAGE.refused) {
-      this.#stage[conn] = STAGE.open;
-      return;
-    }
     this.#edge.onClose(conn, reason, errno);
     this.#stage[conn] = STAGE.open;
     this.#held.delete(conn);
@@ -171,6 +165,21 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
 
   onTurn(nowUs: number): number {
     return this.#edge.onTurn(nowUs);
+  }
+
+  get #isOverMax(): boolean {
+    return this.#reactor.connections - this.#leaving > this.#acceptedMax;
+  }
+
+  /** A connection that found the server full speaks: are there still as many? */
+  #judge(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isOverMax) {
+      this.#stats[STAT.acceptsRefused]!++;
+      this.abort(conn);
+      return;
+    }
+    this.#stage[conn] = firstStage(this.#preludes[this.#listener[conn]!]!);
+    this.onData(conn, bytes, start, end);
   }
 
   /** It counts no more among those that are open. */
