@@ -1,6 +1,8 @@
 // The only place that reads the clocks of the machine. Everything with a timer takes a Clock, so that
 // tests run on virtual time.
 
+import { performance } from 'node:perf_hooks';
+
 /** Two clocks and one timer. Monotonic time never steps; wall time labels rows for people. */
 export interface Clock {
   /** Monotonic microseconds since an arbitrary start (CLOCK_MONOTONIC), as a double. */
@@ -11,6 +13,7 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
 }
 
+// The one of the module: the global of the same name is looked up through a getter at every call.
 export const systemClock: Clock = {
   monoUs: () => performance.now() * 1000,
   wallMs: () => Date.now(),

@@ -46,7 +46,7 @@ export interface EdgeOptions {
   /** Called on every wake of the reactor: somebody outside changed something. */
   onWake: () => void;
   /** Called at the end of every turn; returns whole us until something waits to be done, 0 = nothing. */
-  onTurn: () => number;
+  onTurn: (nowUs: number) => number;
 }
 
 /** What the edge asks of the reactor, or of what stands before it (transport/transports.ts). */
@@ -64,7 +64,7 @@ export class Edge implements ReactorHandler {
   readonly #clock: Clock;
   readonly #packets: ClientPackets;
   readonly #wakeCall: () => void;
-  readonly #turnCall: () => number;
+  readonly #turnCall: (nowUs: number) => number;
   #reactor!: EdgeReactor;
   /** Connections that are behind with their output or feed a link that is; see `CONN_FLAG.listed`. */
   readonly #throttled: Int32Array;
@@ -177,7 +177,7 @@ export class Edge implements ReactorHandler {
     this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
     // A whole number: one that is not would be an object on the heap.
-    const wantedUs = this.#turnCall();
+    const wantedUs = this.#turnCall(nowUs);
     if (behindBytes > 0) return LINK_RETRY_US;
     if (this.#throttledCount > 0 && (wantedUs === 0 || wantedUs > THROTTLE_PERIOD_US)) {
       return THROTTLE_PERIOD_US;

@@ -21,6 +21,7 @@
 // Cost: tens of nanoseconds a step; 40 bytes a user, 35 bytes and a block a message.
 
 import { assert } from '#core/assert.ts';
+import { ByteCopier } from '#core/byte-copier.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
 import { SlabArena } from '#reference-server/memory/slab-arena.ts';
@@ -111,6 +112,7 @@ export class Mailboxes {
   readonly acceptedProperties = new Uint8Array(ACCEPTED_PROPERTIES_MAX);
   acceptedPropertiesLength = 0;
 
+  readonly #copier = new ByteCopier();
   readonly #head: Int32Array;
   readonly #tail: Int32Array;
   readonly #unsent: Int32Array;
@@ -204,7 +206,7 @@ export class Mailboxes {
     if (this.messages >= messagesMax) return REFUSAL.messages;
     const block = this.arena.alloc(size);
     if (block < 0) return REFUSAL.bytes;
-    copyBytes(this.arena.bytes, this.arena.offset(block), payload, start, end);
+    this.#copier.copy(this.arena.bytes, this.arena.offset(block), payload, start, end);
     const node = this.#freeHead === NONE ? this.#nodesTouched++ : this.#freeHead;
     if (node === this.#freeHead) this.#freeHead = this.#next[node]!;
     this.#block[node] = block;

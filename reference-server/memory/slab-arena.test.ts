@@ -72,3 +72,27 @@ test('freeing into an unused chunk is a programmer error', () => {
   arena.free(handle, 10);
   assert.throws(() => arena.free(handle, 10), /freed once/);
 });
+
+test('blocks beyond 4 GiB have words of their own', () => {
+  const chunkBytes = 64 * KIB;
+  const chunks = 2 ** 16 + 1;
+  // Pages that are not touched are not there.
+  const arena = new SlabArena(chunks * chunkBytes);
+  const first = arena.alloc(chunkBytes / 2);
+  const second = arena.alloc(chunkBytes / 2);
+  for (let chunk = 1; chunk < chunks - 1; chunk++) assert.ok(arena.alloc(chunkBytes) >= 0);
+  const high = arena.alloc(chunkBytes / 2);
+  const higher = arena.alloc(chunkBytes / 2);
+  assert.equal(arena.offset(high), 2 ** 32, 'the handle says where the block is');
+  for (const handle of [first, second, high, higher]) {
+    arena.bytes.fill(0xaa, arena.offset(handle), arena.offset(handle) + 64);
+  }
+  arena.free(high, 64);
+  assert.equal(arena.alloc(chunkBytes / 2), high, 'the free block is found again');
+  arena.free(higher, 64);
+  assert.ok(arena.bytes.subarray(2 ** 32 + 4, 2 ** 32 + 64).every((byte) => byte === 0));
+  for (const handle of [first, second]) {
+    const at = arena.offset(handle);
+    assert.ok(arena.bytes.subarray(at, at + 64).every((byte) => byte === 0xaa));
+  }
+});

@@ -18,6 +18,8 @@ const CHUNK_BYTES = 1 << CHUNK_SHIFT;
 const BLOCK_SHIFT_MIN = 4;
 const CLASS_COUNT = CHUNK_SHIFT - BLOCK_SHIFT_MIN + 1;
 const HANDLES_PER_CHUNK_SHIFT = CHUNK_SHIFT - BLOCK_SHIFT_MIN;
+/** Offsets go beyond 32 bits, so shifts are for handles only. */
+const WORDS_PER_HANDLE = 4;
 const NONE = -1;
 /** Class of a chunk that serves no size now. */
 const UNUSED = 255;
@@ -72,19 +74,15 @@ export class SlabArena {
       this.refused++;
       return NONE;
     }
-    const blockShift = sizeClass + BLOCK_SHIFT_MIN;
-    let offset = this.#chunkFree[chunk]!;
-    if (offset === NONE) {
-      offset = chunk * CHUNK_BYTES + (this.#chunkTouched[chunk]! << blockShift);
+    let handle = this.#chunkFree[chunk]!;
+    if (handle === NONE) {
+      handle = (chunk << HANDLES_PER_CHUNK_SHIFT) + (this.#chunkTouched[chunk]! << sizeClass);
       this.#chunkTouched[chunk]!++;
-    } else {
-      offset *= 1 << BLOCK_SHIFT_MIN;
-      this.#chunkFree[chunk] = this.#words[offset >>> 2]!;
-    }
+    } else this.#chunkFree[chunk] = this.#words[handle * WORDS_PER_HANDLE]!;
     this.#chunkUsed[chunk]!++;
     if (this.#isFull(chunk, sizeClass)) this.#unlink(chunk, sizeClass);
-    this.usedBytes += 1 << blockShift;
-    return offset >>> BLOCK_SHIFT_MIN;
+    this.usedBytes += 1 << (sizeClass + BLOCK_SHIFT_MIN);
+    return handle;
   }
 
   /** Gives a block back and overwrites its first `length` bytes, all that was written to it. */
@@ -92,11 +90,10 @@ export class SlabArena {
     const chunk = handle >>> HANDLES_PER_CHUNK_SHIFT;
     const sizeClass = this.#chunkClass[chunk]!;
     assert(sizeClass !== UNUSED && this.#chunkUsed[chunk]! > 0, 'a block is freed once');
-    const offset = this.offset(handle);
-    this.#wipe(offset, length);
+    this.#wipe(handle, length);
     if (this.#isFull(chunk, sizeClass)) this.#link(chunk, sizeClass);
     this.usedBytes -= 1 << (sizeClass + BLOCK_SHIFT_MIN);
-    this.#words[offset >>> 2] = this.#chunkFree[chunk]!;
+    this.#words[handle * WORDS_PER_HANDLE] = this.#chunkFree[chunk]!;
     this.#chunkFree[chunk] = handle;
     this.#chunkUsed[chunk]!--;
     if (this.#chunkUsed[chunk] === 0) this.#release(chunk, sizeClass);
@@ -153,10 +150,12 @@ export class SlabArena {
     else this.#chunkNext[previous] = next;
   }
 
-  /** A loop beats TypedArray.fill, a call into the engine, for what a chat message has. */
-  #wipe(offset: number, length: number): void {
-    if (length > 256) this.bytes.fill(0, offset, offset + length);
-    else for (let at = offset; at < offset + length; at++) this.bytes[at] = 0;
+  /** Whole words (a block begins and ends with one); a loop beats TypedArray.fill for what a chat message has. */
+  #wipe(handle: number, length: number): void {
+    const start = handle * WORDS_PER_HANDLE;
+    const end = start + ((length + 3) >>> 2);
+    if (length > 256) this.#words.fill(0, start, end);
+    else for (let at = start; at < end; at++) this.#words[at] = 0;
   }
 }
 

@@ -50,9 +50,9 @@ async function work(birth: WorkerBirth): Promise<void> {
       readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
       obey(self, control, home, exchange, injectors, reactor);
     },
-    onTurn: () => {
+    onTurn: (nowUs) => {
       injectors.onTurn();
-      heap.onTurn(systemClock.monoUs());
+      heap.onTurn(nowUs);
       return home.endTurn();
     },
   });

@@ -53,6 +53,8 @@ export class EpollReactor implements Reactor {
   readonly #wheel: TimerWheel;
   readonly #eventFd: number;
   readonly #wakerEnd: WakerEnd;
+  readonly #onDeadline = (conn: Conn): void => this.#connections.onDeadline(conn);
+  readonly #attend = (conn: Conn): void => this.#connections.tend(conn);
   readonly #tend = (conn: Conn): void => this.#table.listToTend(conn);
   #wasRun = false;
   #isClosed = false;
@@ -204,7 +206,7 @@ export class EpollReactor implements Reactor {
     const nowUs = systemClock.monoUs();
     const sleptUs = maySleep && this.#sleepUs > 0 ? nowUs - beforeUs : 0;
     for (let index = 0; index < taken; index++) this.#dispatch(index, nowUs);
-    this.#table.tend((conn) => this.#connections.tend(conn));
+    this.#table.tend(this.#attend);
     if (this.#isStopping) this.#continueStop();
     else this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
     output.feedStarved(this.#tend);
@@ -239,7 +241,7 @@ export class EpollReactor implements Reactor {
   #fireHandlers(nowUs: number): number {
     const { handler } = this.#settings;
     const nowMs = nowUs / 1000;
-    this.#wheel.advance(nowMs, (conn) => this.#connections.onDeadline(conn));
+    this.#wheel.advance(nowMs, this.#onDeadline);
     if (this.#wakerEnd.take()) {
       this.stats[STAT.wakes]!++;
       handler.onWake();
@@ -260,7 +262,8 @@ export class EpollReactor implements Reactor {
 
   #assertLive(conn: Conn): void {
     const live = FLAG.open | FLAG.connecting;
-    assert((this.#table.flags[conn]! & live) !== 0, `connection ${conn} is open`);
+    // No number in the sentence: it would be made, and thrown away, at every call.
+    assert((this.#table.flags[conn]! & live) !== 0, 'the connection is open');
   }
 
   /** Ends sockets and memory; no call may reach what is unmapped here. */

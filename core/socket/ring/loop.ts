@@ -51,6 +51,10 @@ export class Loop {
   #spunUs = 0;
   /** The last turn took completions. */
   #wasBusy = true;
+  // Made once: a turn makes no closure.
+  readonly #settle = (conn: number): void => this.#parts.connections.settle(conn);
+  readonly #onDeadline = (conn: number): void => this.#parts.connections.onDeadline(conn);
+  readonly #onStarvedFed = (conn: number): void => this.#parts.connections.onStarvedFed(conn);
 
   constructor(parts: RingParts) {
     this.#parts = parts;
@@ -88,7 +92,7 @@ export class Loop {
 
   /** Returns when it was, us. */
   #turn(maySleep: boolean): number {
-    const { stats, output, connections, settings } = this.#parts;
+    const { stats, output, settings } = this.#parts;
     const sleptUs = this.#serve(maySleep && !this.#isStopping ? this.#sleepUs : 0);
     const nowUs = systemClock.monoUs();
     if (this.#isStopping) {
@@ -97,8 +101,8 @@ export class Loop {
     } else {
       this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
     }
-    output.releaseStarved((conn) => connections.settle(conn));
-    output.flush((conn) => connections.settle(conn));
+    output.releaseStarved(this.#settle);
+    output.flush(this.#settle);
     const workUs = nowUs - this.#turnEndUs - sleptUs - this.#spunUs;
     this.#spunUs = 0;
     this.#turnEndUs = nowUs;
@@ -111,15 +115,15 @@ export class Loop {
 
   /** Deadlines, wakes, freed senders, `onTurn`, accepting. Returns how long the next turn may sleep, us. */
   #fireHandlers(nowUs: number): number {
-    const { stats, wheel, wakerEnd, output, connections } = this.#parts;
+    const { stats, wheel, wakerEnd, output } = this.#parts;
     const { handler } = this.#parts.settings;
     const nowMs = nowUs / 1000;
-    wheel.advance(nowMs, (conn) => connections.onDeadline(conn));
+    wheel.advance(nowMs, this.#onDeadline);
     if (wakerEnd.take()) {
       stats[STAT.wakes]!++;
       handler.onWake();
     }
-    output.feedStarved((conn) => connections.onStarvedFed(conn));
+    output.feedStarved(this.#onStarvedFed);
     this.reception.admit();
     const wishUs = handler.onTurn(nowUs);
     this.reception.regulate(nowMs);

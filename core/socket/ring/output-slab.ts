@@ -6,7 +6,7 @@
 // chunk. Virtual from the start, real as chunks are first used; freed chunks are reused last-in first-out, so
 // it stays at the high-water mark. Allocates nothing after construction.
 
-import { copyBytes } from '#core/socket/copy-bytes.ts';
+import { ByteCopier } from '#core/byte-copier.ts';
 import type { Libc, Mapping } from '#core/socket/ring/libc.ts';
 
 /** One page holds four; a typical turn's output of one connection fits into one chunk. */
@@ -19,6 +19,7 @@ export class OutputSlab {
   readonly address: number;
   readonly #mapping: Mapping;
   readonly #memory: Buffer;
+  readonly #copier = new ByteCopier();
   /** First chunk of each connection, plus one; 0 = none. */
   readonly #first: Int32Array;
   /** By the first chunk of a queue: its last one, and all bytes of the queue. */
@@ -65,7 +66,7 @@ export class OutputSlab {
       if (chunk === NONE || this.#end[chunk] === CHUNK_BYTES) chunk = this.#appendChunk(conn);
       const at = this.#end[chunk]!;
       const piece = Math.min(end - from, CHUNK_BYTES - at);
-      copyBytes(source, from, piece, this.#memory, chunk * CHUNK_BYTES + at);
+      this.#copier.copy(this.#memory, chunk * CHUNK_BYTES + at, source, from, from + piece);
       this.#end[chunk] = at + piece;
       from += piece;
     }

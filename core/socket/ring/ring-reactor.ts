@@ -156,7 +156,8 @@ export class RingReactor implements Reactor {
 
   #assertLive(conn: Conn): void {
     const live = FLAG.open | FLAG.connecting;
-    assert((this.#parts.table.flags[conn]! & live) !== 0, `connection ${conn} is open`);
+    // No number in the sentence: it would be made, and thrown away, at every call.
+    assert((this.#parts.table.flags[conn]! & live) !== 0, 'the connection is open');
   }
 
   /** Ends rings and memory. What is still open (a handler threw) is closed by the kernel with the rings. */

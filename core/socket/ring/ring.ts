@@ -92,6 +92,8 @@ export class Ring {
   readonly #sqFlagsIndex: number;
   readonly #cqFlagsIndex: number;
   #sqes: Int32Array;
+  /** How far the kernel had taken entries when that was looked at last. */
+  #headSeen: number;
 
   /** `stats` are the reactor's: enters are counted there. Throws WSAR_ERR_ENGINE when the kernel refuses. */
   constructor(libc: Libc, sqEntries: number, cqEntries: number, stats: Float64Array) {
@@ -131,6 +133,7 @@ export class Ring {
     this.#minWait = new Int32Array(this.#argument.buffer, MIN_WAIT_WORD * 4, 1);
     new BigUint64Array(this.#argument.buffer)[2] = BigInt(this.#argument.address + TIMEOUT_OFFSET);
     this.tail = this.words[this.#sqTailIndex]!;
+    this.#headSeen = this.words[this.#sqHeadIndex]!;
   }
 
   /** A table of `slots` direct descriptors, empty. Each ring's table is checked against RLIMIT_NOFILE by itself. */
@@ -177,7 +180,8 @@ export class Ring {
     dataHigh: number,
     fileIndex: number,
   ): number {
-    if (this.unsubmitted >= this.sqEntries) this.submit();
+    // The kernel's word is read only when what was seen of it last leaves no room.
+    if (((this.tail - this.#headSeen) | 0) >= this.sqEntries) this.#makeRoom();
     const sqes = this.#sqes;
     const at = (this.tail & this.#sqMask) * SQE_WORDS;
     sqes[at] = head;
@@ -203,6 +207,11 @@ export class Ring {
   /** Overwrites one word of an entry that `push` just wrote. */
   patch(entry: number, word: number, value: number): void {
     this.#sqes[entry + word] = value;
+  }
+
+  #makeRoom(): void {
+    if (this.unsubmitted >= this.sqEntries) this.submit();
+    this.#headSeen = this.words[this.#sqHeadIndex]!;
   }
 
   /** True when `count` entries fit without a submission in between (a linked chain must not be cut). */

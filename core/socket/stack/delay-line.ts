@@ -15,7 +15,7 @@
 // counted, like the queue of a router.
 
 import { assert } from '#core/assert.ts';
-import { copyBytes } from '#core/socket/copy-bytes.ts';
+import { ByteCopier } from '#core/byte-copier.ts';
 import {
   type NetworkClass,
   type NetworkClasses,
@@ -65,6 +65,9 @@ export class DelayLine implements PacketLink {
   /** Last step in which a packet of a connection is due; when its link is free (ms); by direction. */
   readonly #lastDue: readonly [Int32Array, Int32Array];
   readonly #freeMs: readonly [Float64Array, Float64Array];
+  /** By direction, to and from what is kept. */
+  readonly #keepers: readonly [ByteCopier, ByteCopier] = [new ByteCopier(), new ByteCopier()];
+  readonly #givers: readonly [ByteCopier, ByteCopier] = [new ByteCopier(), new ByteCopier()];
   #received: Uint8Array = this.#own;
   #freeSmall = 0;
   #freshSmall = 0;
@@ -133,7 +136,7 @@ export class DelayLine implements PacketLink {
     this.#readyFirst = this.#next[slot]!;
     const length = this.#length[slot]!;
     this.#received = this.#own;
-    copyBytes(this.#memory, this.#address(slot), length, this.#own, 0);
+    this.#give(slot, IN, this.#own);
     this.#free(slot);
     return length;
   }
@@ -180,7 +183,7 @@ export class DelayLine implements PacketLink {
       this.#counters[COUNT.queueRefused]!++;
       return;
     }
-    copyBytes(bytes, 0, length, this.#memory, this.#address(slot));
+    this.#keepers[direction].copy(this.#memory, this.#address(slot), bytes, 0, length);
     this.#length[slot] = length;
     this.#isOut[slot] = direction === OUT ? 1 : 0;
     this.#next[slot] = 0;
@@ -236,7 +239,7 @@ export class DelayLine implements PacketLink {
       node = this.#next[slot]!;
       this.#held--;
       if (this.#isOut[slot] === 1) {
-        copyBytes(this.#memory, this.#address(slot), this.#length[slot]!, this.#link.out, 0);
+        this.#give(slot, OUT, this.#link.out);
         if (!this.#link.send(this.#length[slot]!)) this.#counters[COUNT.linkRefused]!++;
         this.#free(slot);
       } else {
@@ -264,6 +267,11 @@ export class DelayLine implements PacketLink {
       return slot;
     }
     return this.#freshLarge < SLOTS ? this.#freshLarge++ : -1;
+  }
+
+  #give(slot: number, direction: 0 | 1, target: Uint8Array): void {
+    const start = this.#address(slot);
+    this.#givers[direction].copy(target, 0, this.#memory, start, start + this.#length[slot]!);
   }
 
   #free(slot: number): void {

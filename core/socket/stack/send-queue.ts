@@ -3,7 +3,7 @@
 //
 // Memory: virtual from the start, real as chunks are first used; bounded by the chunks there are.
 
-import { copyBytes } from '#core/socket/copy-bytes.ts';
+import { ByteCopier } from '#core/byte-copier.ts';
 import type { Flights } from '#core/socket/stack/flights.ts';
 
 const CHUNK_BYTES = 512;
@@ -13,6 +13,8 @@ const SPARE_CHUNKS_MAX = 131_072;
 export class SendQueue {
   readonly #flights: Flights;
   readonly #memory: Uint8Array;
+  readonly #copierIn = new ByteCopier();
+  readonly #copierOut = new ByteCopier();
   /** Next chunk, plus one; free chunks are linked the same way. */
   readonly #next: Int32Array;
   #free = 0;
@@ -40,7 +42,8 @@ export class SendQueue {
       if (filled === 0) this.#appendChunk(flight);
       const chunk = this.#flights.lastChunk[flight]! - 1;
       const piece = Math.min(end - from, CHUNK_BYTES - filled);
-      copyBytes(source, from, piece, this.#memory, chunk * CHUNK_BYTES + filled);
+      const at = chunk * CHUNK_BYTES + filled;
+      this.#copierIn.copy(this.#memory, at, source, from, from + piece);
       from += piece;
       filled = (filled + piece) % CHUNK_BYTES;
     }
@@ -55,7 +58,8 @@ export class SendQueue {
     for (; position >= CHUNK_BYTES; position -= CHUNK_BYTES) chunk = this.#next[chunk]! - 1;
     for (let done = 0; done < count; ) {
       const piece = Math.min(count - done, CHUNK_BYTES - position);
-      copyBytes(this.#memory, chunk * CHUNK_BYTES + position, piece, target, at + done);
+      const start = chunk * CHUNK_BYTES + position;
+      this.#copierOut.copy(target, at + done, this.#memory, start, start + piece);
       done += piece;
       position = 0;
       chunk = this.#next[chunk]! - 1;

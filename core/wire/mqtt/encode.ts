@@ -3,9 +3,13 @@
 // for a payload above COPY_LOOP_BYTES_MAX.
 
 import { assert } from '#core/assert.ts';
+import { ByteCopier } from '#core/byte-copier.ts';
 import { headerLength, writeHeader } from '#core/wire/mqtt/frame.ts';
 import { PACKET, PROTOCOL_LEVEL_3_1_1 } from '#core/wire/mqtt/packet.ts';
 import { textLength, writeText } from '#core/wire/mqtt/text.ts';
+
+/** A sender's payloads come from one array mostly, and go to one. */
+const payloads = new ByteCopier();
 
 /** What a CONNECT says. One object may be used again for many packets. */
 export interface ConnectPacket {
@@ -99,7 +103,7 @@ export function encodePublish(
     assert(packetId > 0, 'QoS 1 and 2 carry a packet id');
     at = writeUint16(out, at, packetId);
   }
-  return copyBytes(out, at, payload, payloadStart, payloadEnd);
+  return payloads.copy(out, at, payload, payloadStart, payloadEnd);
 }
 
 /** PUBACK (3.4). */
