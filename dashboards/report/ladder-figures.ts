@@ -95,14 +95,16 @@ function memory(steps: readonly LadderStep[]): FigureTable {
     title: 'Memory',
     note:
       "B/user: growth of the resident memory of server and clients while all logged in, of the kernel's slabs, and " +
-      'fall of MemFree, which is everything together. Sockets left over: after the step, beyond those before it.',
+      'fall of MemFree, which is everything together. Away: users who are registered and not here, and what one ' +
+      'of them costs the server. Sockets left over: after the step, beyond those before it.',
     columns: [
-      ...['users', 'clients', 'server B/user', 'client B/user', 'kernel B/user', 'all B/user'],
+      ...['users', 'clients', 'server B/user', 'away at server B', 'client B/user'],
+      ...['kernel B/user', 'all B/user'],
       ...['server RSS, MB', 'client RSS, MB', 'least free, GiB', 'sockets left over'],
     ],
     rows: steps.map((step) => [
       ...[numberText(step.connections), step.engine],
-      ...[rounded(step.serverBytesPerUser), rounded(step.loadBytesPerUser)],
+      ...[rounded(step.serverBytesPerUser), awayText(step), rounded(step.loadBytesPerUser)],
       ...[rounded(step.kernelBytesPerUser), rounded(step.freeBytesPerUser)],
       ...[megabytes(step.serverRssBytes), megabytes(step.loadRssBytes)],
       step.freeBytesMin === null ? '-' : (step.freeBytesMin / 1024 ** 3).toFixed(2),
@@ -166,6 +168,11 @@ function queues(steps: readonly LadderStep[]): FigureTable {
       missedTicks(step),
     ]),
   };
+}
+
+/** '645,000 at 91' */
+function awayText({ away }: LadderStep): string {
+  return away === null ? '-' : `${numberText(away.users)} at ${rounded(away.serverBytesPerUser)}`;
 }
 
 /** '0 of 85 (0 %)' */

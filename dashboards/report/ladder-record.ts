@@ -79,6 +79,8 @@ export interface LadderStep {
   serverBytesPerUser: number | null;
   loadBytesPerUser: number | null;
   kernelBytesPerUser: number | null;
+  /** Users who are registered and away, and the growth of the server's resident memory for one of them. */
+  away: { users: number; serverBytesPerUser: number | null } | null;
   /** Of which the largest, largest first; empty where /proc/slabinfo is not ours to read. */
   slabs: SlabGrowth[];
   /** Fall of MemFree for one user: everything together. */

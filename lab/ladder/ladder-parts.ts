@@ -12,11 +12,16 @@ const LOAD_DURATION_S = 86_400;
 /** The kernel spreads connections over workers unevenly. */
 const ROOM_RATIO = 1.25;
 
-export function ladderServer(place: PartPlace, server: ServerChoice, users: number): PartOptions {
-  const room = (usual: number): string => String(Math.max(usual, Math.ceil(users * ROOM_RATIO)));
+export function ladderServer(
+  place: PartPlace,
+  server: ServerChoice,
+  { users, clients }: SizedStep,
+): PartOptions {
+  const room = (usual: number, wanted = users): string =>
+    String(Math.max(usual, Math.ceil(wanted * ROOM_RATIO)));
   const size = [
     ...['--connections', room(DEFAULT_LIMITS.connectionsMax)],
-    ...['--users', room(DEFAULT_LIMITS.usersMax)],
+    ...['--users', room(DEFAULT_LIMITS.usersMax, users * (1 + clients.awayRatio))],
   ];
   const { workers, engine, flush, arming, gatherUs } = server;
   const how = [
@@ -24,6 +29,21 @@ export function ladderServer(place: PartPlace, server: ServerChoice, users: numb
     ...['--flush', flush, '--arming', arming, '--gather', String(gatherUs)],
   ];
   return part(place, 'server', ['serve', '--port', '0', '--lab', ...how, ...size]);
+}
+
+/** Logs `count` users in, from number `first` on, and out again: the server then knows them as away. */
+export function awayLoad(
+  place: PartPlace,
+  engine: EngineName,
+  target: string,
+  { first, count }: { first: number; count: number },
+): PartOptions {
+  const who = ['--connections', String(count), '--first-user', String(first)];
+  const how = ['--sessions', 'kept', '--duration', '1s', '--engine', engine, '--workers', '1'];
+  return part(place, 'load', [
+    ...['load', '--target', target, ...who, ...how],
+    ...['--keepalive', '20m', '--memory', 'watched', '--json'],
+  ]);
 }
 
 export function ladderLoad(

@@ -16,7 +16,7 @@ import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
 import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
-import { ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
+import { awayLoad, ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
 import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
 import { type Ended, judgeStep, stormOf, summaryOf } from '#lab/ladder/step-judge.ts';
@@ -42,6 +42,8 @@ const SERVER_GRACE_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 /** Of the memory that was free before, this must be free again. */
 const FREE_AGAIN_RATIO = 0.95;
+/** Users who are registered at a time: 2 GB while they are here. */
+const AWAY_CROWD = 500_000;
 
 export interface StepContext {
   state: LabState;
@@ -102,9 +104,10 @@ class Step {
     const { supervisor, signal } = state;
     // A part that dies fails its step, and the next phase begins.
     const mayFail = { mayFail: true };
-    const server = await supervisor.start(ladderServer(state, choice, this.#users), mayFail);
+    const server = await supervisor.start(ladderServer(state, choice, this.#planned), mayFail);
     offerToKernel(server.pid);
     const target = await untilCut(serverUrl(server), signal);
+    const away = await this.#registerAway(server, target);
     const serverBytes = readResidentBytes(server.pid);
     const loadStartMs = this.#nowMs();
     const load = await supervisor.start(
@@ -134,6 +137,7 @@ class Step {
       counts,
       ...login,
       ...memory,
+      away,
       holdS: held === null ? 0 : this.#planned.holdMs / 1000,
       ...holdFigures(held?.rows ?? { server: [], load: [], host: [] }),
       packetsPerS: held?.packetsPerS ?? null,
@@ -150,6 +154,25 @@ class Step {
       socketsAfter: readSocketsInUse(),
     };
     return ended.outcome === 'held' ? { ...step, ...judgeStep(step, ladder.stop) } : step;
+  }
+
+  /** Lets those who are away log in and out, in crowds that fit. */
+  async #registerAway(server: Part, target: string): Promise<LadderStep['away']> {
+    const { state, engine } = this.#context;
+    const users = Math.round(this.#users * this.#planned.clients.awayRatio);
+    if (users === 0) return null;
+    const before = readResidentBytes(server.pid);
+    for (let done = 0; done < users && !this.#isMemoryShort(); done += AWAY_CROWD) {
+      this.#onText(`${numberText(done)} of ${numberText(users)} away`);
+      const crowd = { first: this.#users + done, count: Math.min(AWAY_CROWD, users - done) };
+      const options = awayLoad(state, engine, target, crowd);
+      const load = await state.supervisor.start(options, { mayFail: true });
+      offerToKernel(load.pid);
+      await untilCut(load.exited, state.signal);
+    }
+    const after = readResidentBytes(server.pid);
+    const isKnown = before !== null && after !== null;
+    return { users, serverBytesPerUser: isKnown ? (after - before) / users : null };
   }
 
   /** Wall time of the row in which everybody was in; null when that was not reached. */

@@ -28,7 +28,7 @@ stop:
 `;
 const PHASES = `phases:
   kernel: { engine: ring, steps: [400, 500 for 3s] }
-  clients: { engine: auto, rate: 200/s, steps: [200] }`;
+  clients: { engine: auto, rate: 200/s, away: 2.15, steps: [200] }`;
 const whyNoRing = chooseEngine('auto').engine === 'ring' ? [] : ['io_uring'];
 
 test('a small ladder holds its steps, writes record and report, and leaves nothing', {
@@ -55,6 +55,10 @@ test('a small ladder holds its steps, writes record and report, and leaves nothi
     ],
   );
   for (const step of record.steps) requireFigures(step);
+  assert.deepEqual(
+    record.steps.map(({ away }) => away?.users),
+    [430, undefined, undefined],
+  );
   assert.equal(record.command, `wsar run ${file} --steps '${wanted}'`);
   assert.deepEqual(
     record.phases.map(({ name, reached }) => [name, reached]),

@@ -29,6 +29,8 @@ export interface LadderClients {
   slowReaders: string;
   /** kept: the server holds messages for who is cut off. */
   sessions: 'clean' | 'kept';
+  /** Users who are registered and away, for each one who is logged in. */
+  awayRatio: number;
   /** What is done to the step on purpose. */
   disturbance: Disturbance;
 }

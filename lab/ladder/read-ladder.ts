@@ -32,9 +32,10 @@ const KEYS = [
   ...['connectionBuckets', 'steps', 'phases', 'settle', 'hold', 'stop', 'maxDuration'],
 ];
 const PHASE_KEYS = ['server', 'steps', 'hold', 'against'];
+const AWAY_RATIO_MAX = 20;
 const CLIENT_KEYS = [
   ...['engine', 'workers', 'virtualHosts', 'rate', 'payload', 'ramp', 'keepAlive', 'network'],
-  ...['slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
+  ...['away', 'slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
 ];
 const ENGINES = ['ring', 'epoll', 'net'] as const;
 const LOAD_ENGINES = ['stack', ...ENGINES] as const;
@@ -160,6 +161,7 @@ function readClients(load: Section, base: LadderClients | undefined): LadderClie
     network: readText(load, 'network', parseNetworkMix, base?.network),
     slowReaders: readText(load, 'slowReaders', parseSlowReaders, base?.slowReaders),
     sessions: load.word('sessions', ['clean', 'kept'], base?.sessions ?? 'clean'),
+    awayRatio: load.ratio('away', { min: 0, max: AWAY_RATIO_MAX }, base?.awayRatio ?? 0),
     disturbance: readDisturbance(load, base?.disturbance),
   };
   refuseTogether(load, read);

@@ -24,6 +24,7 @@ export function madeStep(changes: Partial<LadderStep> = {}): LadderStep {
     serverBytesPerUser: 200,
     loadBytesPerUser: 180,
     kernelBytesPerUser: 4000,
+    away: null,
     slabs: [],
     freeBytesPerUser: 4500,
     holdS: 60,
