@@ -62,7 +62,7 @@ function logins(steps: readonly LadderStep[]): FigureTable {
     rows: steps.map((step) => {
       const { slowestPerS, slowedBy } = loginPace(step);
       return [
-        ...[numberText(step.connections), step.engine],
+        ...[numberText(step.connections), clientsOf(step)],
         step.outcome === 'held' ? 'held' : step.sentence,
         rounded(step.loginsPerS),
         tenth(step.loginsPerS === null ? null : 1e6 / step.loginsPerS),
@@ -103,7 +103,7 @@ function memory(steps: readonly LadderStep[]): FigureTable {
       ...['server RSS, MB', 'client RSS, MB', 'least free, GiB', 'sockets left over'],
     ],
     rows: steps.map((step) => [
-      ...[numberText(step.connections), step.engine],
+      ...[numberText(step.connections), clientsOf(step)],
       ...[rounded(step.serverBytesPerUser), awayText(step), rounded(step.loadBytesPerUser)],
       ...[rounded(step.kernelBytesPerUser), rounded(step.freeBytesPerUser)],
       ...[megabytes(step.serverRssBytes), megabytes(step.loadRssBytes)],
@@ -122,7 +122,7 @@ function slabs(steps: readonly LadderStep[]): FigureTable {
     note: 'Bytes a user, as /proc/slabinfo counts them: whole slabs, used or not.',
     columns: ['users', 'clients', ...top],
     rows: steps.map((step) => [
-      ...[numberText(step.connections), step.engine],
+      ...[numberText(step.connections), clientsOf(step)],
       ...top.map((name) =>
         rounded(step.slabs.find((slab) => slab.name === name)?.bytesPerUser ?? null),
       ),
@@ -141,7 +141,7 @@ function messages(steps: readonly LadderStep[]): FigureTable {
       ...['client us/message', 'p50, ms', 'p99, ms', 'p99.9, ms', 'max, ms', 'lateness p99, ms'],
     ],
     rows: steps.map(({ latencyUs, ...step }) => [
-      ...[numberText(step.connections), step.engine, numberText(step.holdS)],
+      ...[numberText(step.connections), clientsOf(step), numberText(step.holdS)],
       ...[rounded(step.deliveredPerS), rounded(step.packetsPerS)],
       ...[tenth(step.serverCpuUsPerMessage), tenth(step.loadCpuUsPerMessage)],
       ...[latencyUs.p50, latencyUs.p99, latencyUs.p999, latencyUs.max, step.latenessUsP99].map(ms),
@@ -160,7 +160,7 @@ function queues(steps: readonly LadderStep[]): FigureTable {
       ...['drain seen, s', 'sent', 'lost', 'twice', 'not sent', 'missed ticks'],
     ],
     rows: steps.map(({ drain, messages: told, ...step }) => [
-      ...[numberText(step.connections), step.engine, rounded(step.queueLengthMax)],
+      ...[numberText(step.connections), clientsOf(step), rounded(step.queueLengthMax)],
       ...[rounded(drain?.queued ?? null), numberText(drain?.predictedS ?? null)],
       drain === null ? '-' : drain.seenS === null ? 'not in time' : numberText(drain.seenS),
       ...[numberText(told?.sent ?? null), numberText(told?.lost ?? null)],
@@ -168,6 +168,11 @@ function queues(steps: readonly LadderStep[]): FigureTable {
       missedTicks(step),
     ]),
   };
+}
+
+/** 'phones: stack' */
+function clientsOf({ phase, engine }: Pick<LadderStep, 'phase' | 'engine'>): string {
+  return phase === '' ? engine : `${phase}: ${engine}`;
 }
 
 /** '645,000 at 91' */
