@@ -48,10 +48,10 @@ test('spike, fan-out, payload, pings, slow readers and a block of users are turn
   const spiked = await perSecond();
   assert.ok(spiked > plain * 1.6 && spiked < plain * 2.5, `${plain} to ${spiked}`);
   await turn('load.spike', 0);
-  await turn('load.fan_out', 4);
+  await turn('load.fanout', 4);
   const fanned = await perSecond();
   assert.ok(fanned > plain * 3.2 && fanned < plain * 5, `${plain} to ${fanned}`);
-  await turn('load.fan_out', 1);
+  await turn('load.fanout', 1);
 
   await turn('load.payload', 2000);
   await perSecond();
@@ -62,31 +62,31 @@ test('spike, fan-out, payload, pings, slow readers and a block of users are turn
   await turn('load.media', 0);
   await turn('load.payload', 64);
 
-  assert.match((await turn('load.ping_interval', 31)) ?? '', /told at his login/);
+  assert.match((await turn('load.ping', 31)) ?? '', /told at his login/);
   assert.equal(broker.pings, 0, 'who sends something does not ping');
-  await turn('load.ping_interval', 0.2);
+  await turn('load.ping', 0.2);
   await perSecond();
   assert.ok(broker.pings > 30, `${broker.pings} pings`);
-  await turn('load.ping_interval', 30);
+  await turn('load.ping', 30);
 
   const { logins } = broker;
-  await turn('load.down_block', 3);
+  await turn('load.block.down', 3);
   await watcher.until(() => watcher.last(HELD) === 58);
   await perSecond();
   assert.equal(watcher.last(HELD), 58, 'they stay away');
-  await turn('load.down_block', 0);
+  await turn('load.block.down', 0);
   await watcher.until(() => watcher.last(HELD) === 60);
   assert.equal(broker.logins, logins + 2);
 
-  await turn('load.read_rate', 16);
-  await turn('load.slow_readers', 50);
+  await turn('load.slow.rate', 16);
+  await turn('load.slow.share', 50);
   await watcher.until(() => watcher.last('wsar.load.latency_us.max') > 1_500_000);
-  await turn('load.slow_readers', 0);
+  await turn('load.slow.share', 0);
 
-  assert.match((await turn('load.slow_readers', 101)) ?? '', /is not from 0 to 100 %/);
+  assert.match((await turn('load.slow.share', 101)) ?? '', /is not from 0 to 100 %/);
   const turned = watcher.events.filter(({ kind }) => kind === 'knob');
   assert.ok(turned.length >= 16, 'each turn is an event');
-  assert.match(turned.at(-2)!.text, /load.slow_readers turned from 50 to 0 by test/);
+  assert.match(turned.at(-2)!.text, /load.slow.share turned from 50 to 0 by test/);
   run.child.kill('SIGTERM');
   assert.equal(await run.exit(), 143, run.stderr());
   const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;

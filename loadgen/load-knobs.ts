@@ -24,13 +24,13 @@ const PING_S_MAX = 65_535;
 type KnobName =
   | 'load.rate'
   | 'load.spike'
-  | 'load.fan_out'
+  | 'load.fanout'
   | 'load.payload'
   | 'load.media'
-  | 'load.ping_interval'
-  | 'load.slow_readers'
-  | 'load.read_rate'
-  | 'load.down_block';
+  | 'load.ping'
+  | 'load.slow.share'
+  | 'load.slow.rate'
+  | 'load.block.down';
 
 const float = (max: number): KnobDef['type'] => ({ kind: 'float', min: 0, max });
 const int = (min: number, max: number): KnobDef['type'] => ({ kind: 'int', min, max });
@@ -52,7 +52,7 @@ export const LOAD_KNOBS: readonly (KnobDef & { name: KnobName })[] = [
     help: 'how much more than the planned rate, whatever the plan is',
   },
   {
-    name: 'load.fan_out',
+    name: 'load.fanout',
     type: int(1, FAN_OUT_MAX),
     unit: '{receiver}',
     default: 1,
@@ -73,28 +73,28 @@ export const LOAD_KNOBS: readonly (KnobDef & { name: KnobName })[] = [
     help: 'messages that carry the link and thumbnail of a picture',
   },
   {
-    name: 'load.ping_interval',
+    name: 'load.ping',
     type: float(PING_S_MAX),
     unit: 's',
     default: 60,
     help: 'nobody is silent for longer: he pings before; 0 = no pings',
   },
   {
-    name: 'load.slow_readers',
+    name: 'load.slow.share',
     type: float(100),
     unit: '%',
     default: 0,
     help: 'users who read slowly',
   },
   {
-    name: 'load.read_rate',
+    name: 'load.slow.rate',
     type: int(READ_BYTES_PER_S_MIN, READ_BYTES_PER_S_MAX),
     unit: 'By/s',
     default: 1024,
     help: 'what a slow reader reads',
   },
   {
-    name: 'load.down_block',
+    name: 'load.block.down',
     type: int(0, BLOCKS),
     unit: '',
     default: 0,
@@ -123,16 +123,12 @@ export interface TurnableLoad {
 const LIVE: Partial<Record<KnobName, LiveField>> = {
   'load.payload': 'payloadBytes',
   'load.media': 'mediaPercent',
-  'load.ping_interval': 'pingS',
-  'load.slow_readers': 'slowPercent',
-  'load.read_rate': 'slowBytesPerS',
-  'load.down_block': 'downBlock',
+  'load.ping': 'pingS',
+  'load.slow.share': 'slowPercent',
+  'load.slow.rate': 'slowBytesPerS',
+  'load.block.down': 'downBlock',
 };
-const NOT_FOR_ECHO: ReadonlySet<string> = new Set([
-  'load.payload',
-  'load.media',
-  'load.ping_interval',
-]);
+const NOT_FOR_ECHO: ReadonlySet<string> = new Set(['load.payload', 'load.media', 'load.ping']);
 
 /** The knobs of a load, with its own values as defaults. */
 export function knobsOf(load: TurnableLoad): OfferedKnob[] {
@@ -149,7 +145,7 @@ function read(load: TurnableLoad, name: KnobName): KnobValue {
       return load.ratePerS();
     case 'load.spike':
       return last(load.spike, 0);
-    case 'load.fan_out':
+    case 'load.fanout':
       return last(load.fanOut, 1);
     default:
       return load.live[LIVE[name]!];
@@ -164,12 +160,12 @@ function turn(load: TurnableLoad, name: KnobName, value: number): void {
       'turn load.spike, or start another load without such a plan',
     );
   }
-  if (name === 'load.spike' || name === 'load.fan_out') {
+  if (name === 'load.spike' || name === 'load.fanout') {
     if (load.append(name === 'load.spike' ? load.spike : load.fanOut, value)) return;
     throw refused(`${name} was turned too often to remember`, 'start another load');
   }
   const { keepAliveS } = load;
-  if (name === 'load.ping_interval' && keepAliveS > 0 && (value === 0 || value > keepAliveS)) {
+  if (name === 'load.ping' && keepAliveS > 0 && (value === 0 || value > keepAliveS)) {
     throw refused(
       `who is silent for longer than the ${keepAliveS} s that he told at his login is cut off`,
       `take up to ${keepAliveS} s, or start with a longer --keepalive`,

@@ -1,5 +1,5 @@
 // Users come in blocks of neighbours: the users of one host of the seed's thirty, or of one country. A block
-// can be cut off and stay away (knob load.down_block), or be cut off once (--storm 'block 3@10s'). With
+// can be cut off and stay away (knob load.block.down), or be cut off once (--storm 'block 3@10s'). With
 // --virtual-hosts 30 or 30 agents a block is exactly one of them. Pure.
 
 /** As many hosts as made the first million of connections. */

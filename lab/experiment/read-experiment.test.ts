@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
 import { editDistance, nearestWord } from '#core/yaml/nearest-word.ts';
 import { parseExperiment, readExperiment } from '#lab/experiment/read-experiment.ts';
+import { LOAD_KNOBS } from '#loadgen/load-knobs.ts';
 import { ROOT, temporaryFolder } from '#test/command.ts';
 
 const GOOD = `version: 1
@@ -307,4 +308,18 @@ test('nearest word: insertions, swaps, parts, and nothing for a stranger', () =>
   assert.equal(nearestWord('conections', ['connections', 'rate']), 'connections');
   assert.equal(nearestWord('p99', ['latency.p99', 'x']), 'latency.p99');
   assert.equal(nearestWord('banana', ['connections', 'rate']), undefined);
+});
+
+test('every knob of the load may be turned by an experiment, within its bounds', () => {
+  const turning = (name: string, a: number, b: number): string =>
+    GOOD.replace('owner: server', 'owner: load')
+      .replace('name: write.flush', `name: ${name}`)
+      .replace('a: turn', `a: ${a}`)
+      .replace('b: immediate', `b: ${b}`);
+  for (const { name, type } of LOAD_KNOBS) {
+    assert.ok(type.kind !== 'enum', name);
+    const { experiment } = parseExperiment(turning(name, type.min, type.max), 'x.yaml');
+    assert.deepEqual(experiment.knob, { owner: 'load', name, a: type.min, b: type.max });
+    assert.match(sentenceOf(turning(name, type.min, type.max + 1)), /knob.b: .* cannot be set/);
+  }
 });
