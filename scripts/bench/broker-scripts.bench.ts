@@ -123,5 +123,6 @@ try {
   process.stdout.write(`${scripts.length - failures} of ${scripts.length}\n`);
   process.exitCode = failures === 0 ? 0 : 10;
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  // A broker that is still ending may write there.
+  rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
 }
