@@ -52,6 +52,9 @@ export class ReceiptDesk {
   accepted(row: number, mailboxes: Mailboxes): void {
     const { users, exchange } = this.#options;
     const { accepted, acceptedProperties, acceptedPropertiesLength } = mailboxes;
+    // A sender of this worker can be asked before the text is made: most want no receipts.
+    const isHere = accepted.worker === exchange.self && acceptedPropertiesLength === 0;
+    if (isHere && !this.#isWanted(accepted.row)) return;
     const text = this.#text;
     let end = writeReceipt(text, users, row, accepted.packetId);
     if (acceptedPropertiesLength > 0) {
@@ -86,6 +89,11 @@ export class ReceiptDesk {
     this.#batches.flush(nowMs);
   }
 
+  #isWanted(row: number): boolean {
+    const wanted = USER.online | USER.receipts;
+    return (this.#options.state.flags[row]! & wanted) === wanted;
+  }
+
   #send(
     row: number,
     text: Uint8Array,
@@ -94,9 +102,8 @@ export class ReceiptDesk {
     properties: PropertyWriter | undefined,
   ): void {
     const { users, state, exchange } = this.#options;
-    const wanted = USER.online | USER.receipts;
+    if (!this.#isWanted(row)) return;
     const flags = state.flags[row]!;
-    if ((flags & wanted) !== wanted) return;
     const topic = this.#topic;
     const size = writeUserTopic(topic, RECEIPT_PREFIX, users, row);
     const out = this.#out;
