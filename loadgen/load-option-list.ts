@@ -223,9 +223,9 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     parse: parseOneOf('clean', 'kept'),
   },
   {
-    flags: '--receipts <on|off>',
-    help: 'subscribe to r/<uid> for second check marks too (default on)',
-    parse: parseOneOf('on', 'off'),
+    flags: '--receipts <by>',
+    help: 'who makes second check marks, r/<uid>: server (default), client: the receivers; none (on, off: the same)',
+    parse: parseOneOf('server', 'client', 'none', 'on', 'off'),
   },
   {
     flags: '--drain <time>',

@@ -62,6 +62,8 @@ export interface LoadOptions {
   /** Whether sessions end with their connections; else the server keeps them, and messages for them. */
   isCleanSession: boolean;
   receipts: boolean;
+  /** Receivers make the receipts, by publishing to r/<uid of the sender>. */
+  clientReceipts: boolean;
   /** Whether the host must have the memory before anything starts; false = whoever started this watches it. */
   isRoomChecked: boolean;
   /** How long to wait at the end for what is on its way. */

@@ -127,7 +127,18 @@ function populate(
   const parts = { ...shared, plan: plan.plan, flights, timings };
   let population: Population | undefined;
   const loop = loopOf(plan, parts, () => population!);
-  const receiver = new MessageReceiver(clock, reactor, flights, timings, board, run, level, loop);
+  const receipts = plan.clientReceipts ? packets : undefined;
+  const receiver = new MessageReceiver(
+    clock,
+    reactor,
+    flights,
+    timings,
+    board,
+    run,
+    level,
+    receipts,
+    loop,
+  );
   population = new Population({
     ...shared,
     route,

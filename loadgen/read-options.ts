@@ -73,7 +73,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     slow: (given['slowReaders'] as LoadOptions['slow'] | undefined) ?? NO_SLOW_READERS,
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
     isCleanSession: readSessions(given) === 'clean',
-    receipts: given['receipts'] !== 'off',
+    ...readReceipts(given['receipts'] as string | undefined),
     drainMs: (given['drain'] as number | undefined) ?? 10_000,
     failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
     findMax,
@@ -85,6 +85,10 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     hosts: readHosts(given, connections),
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
+}
+
+function readReceipts(by = 'server'): Pick<LoadOptions, 'receipts' | 'clientReceipts'> {
+  return { receipts: by !== 'off' && by !== 'none', clientReceipts: by === 'client' };
 }
 
 /** Throws WSAR_ERR_USAGE for numbers that make no load. */

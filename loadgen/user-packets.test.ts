@@ -46,7 +46,7 @@ test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and rece
         subscribe.subscriptions.map(({ topic, qos }) => [topic, qos]),
         [
           [`m/${uid}`, 1],
-          [`r/${uid}`, 1],
+          [`r/${uid}`, 0],
         ],
       );
     }),

@@ -78,10 +78,13 @@ export class UserPackets {
    * (3.1.4).
    */
   readonly login: Uint8Array;
+  /** A second check mark that the receiver makes itself, QoS 0, to r/<uid of the sender>. */
+  readonly receipt: Uint8Array;
   readonly ping: Uint8Array;
   readonly disconnect: Uint8Array;
   readonly #uidOffset: number;
   readonly #loginUids: number[];
+  readonly #receiptUid: number;
   readonly #options: UserPacketOptions;
   /** By size of the payload; the oldest gives way. */
   readonly #templates = new Map<number, PublishTemplate>();
@@ -94,6 +97,8 @@ export class UserPackets {
     this.#options = options;
     this.#template = createTemplate(options, options.payloadBytes);
     this.#templates.set(options.payloadBytes, this.#template);
+    this.receipt = receiptTemplate(options.level);
+    this.#receiptUid = placeholders(this.receipt)[0]!;
     this.ping = new Uint8Array(2);
     encodePingreq(this.ping, 0);
     this.disconnect = new Uint8Array(2);
@@ -124,6 +129,11 @@ export class UserPackets {
     for (let i = 0; i < this.#loginUids.length; i++) {
       writeUid(this.login, this.#loginUids[i]!, this.#uidOffset + user);
     }
+  }
+
+  /** Fills `receipt` for the sender of a message. */
+  writeReceipt(sender: number): void {
+    writeUid(this.receipt, this.#receiptUid, this.#uidOffset + sender);
   }
 
   /** Fills `publish` with message `index` of `sender` to `receiver`. */
@@ -190,11 +200,25 @@ function loginTemplate(options: UserPacketOptions): Uint8Array {
   const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession };
   const filters = receipts ? [`m/${PLACEHOLDER}`, `r/${PLACEHOLDER}`] : [`m/${PLACEHOLDER}`];
   const id = SUBSCRIBE_PACKET_ID;
+  let end: number;
   if (level === PROTOCOL_LEVEL_5) {
     const wanted = filters.map((filter) => ({ filter, qos: 1 }));
-    return out.slice(0, encodeSubscribe5(out, encodeConnect5(out, 0, login), id, wanted));
-  }
-  return out.slice(0, encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1));
+    end = encodeSubscribe5(out, encodeConnect5(out, 0, login), id, wanted);
+  } else end = encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1);
+  // Receipts come with QoS 0: what the last filter asks for is the last byte of the packet.
+  if (receipts) out[end - 1] = 0;
+  return out.slice(0, end);
+}
+
+function receiptTemplate(level: number): Uint8Array {
+  const topic = new TextEncoder().encode(`r/${PLACEHOLDER}`);
+  const body = new TextEncoder().encode('delivered');
+  const [size, end] = [topic.length, body.length];
+  const is5 = level === PROTOCOL_LEVEL_5;
+  const out = new Uint8Array(is5 ? publishLength5(size, 0, 0, end) : publishLength(size, 0, end));
+  if (is5) encodePublish5(out, 0, topic, size, 0, 0, false, false, undefined, body, 0, end);
+  else encodePublish(out, 0, topic, size, 0, 0, false, false, body, 0, end);
+  return out;
 }
 
 function publishTemplate(level: number, topic: Uint8Array, payload: Uint8Array): Uint8Array {

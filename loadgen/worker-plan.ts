@@ -42,6 +42,8 @@ export interface WorkerPlan {
   /** Number of the population's first user, see LoadOptions. */
   uidOffset: number;
   receipts: boolean;
+  /** Receivers make the receipts. */
+  clientReceipts: boolean;
   payloadBytes: number;
   keepAliveMs: number;
   isCleanSession: boolean;
@@ -127,6 +129,7 @@ export function planWorkers(
       run,
       uidOffset: options.firstUser,
       receipts: options.receipts,
+      clientReceipts: options.clientReceipts,
       payloadBytes: options.payloadBytes,
       keepAliveMs: options.keepAliveMs,
       isCleanSession: options.isCleanSession,

@@ -7,7 +7,7 @@ import {
   DEFAULT_BROKER_LIMITS,
   workerBrokerLimits,
 } from '#reference-server/broker/broker-limits.ts';
-import type { MailboxLimits } from '#reference-server/mailbox/mailboxes.ts';
+import type { MailboxLimits } from '#reference-server/mailbox/mailbox-limits.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -59,14 +59,39 @@ export interface ServerLimits {
   linkBacklogBytesMax: number;
   /** Longest keep-alive; MQTT 5 clients that ask for more or for none are told so. 0 = as they like. */
   keepAliveMaxS: number;
-  /** How long receipts of MQTT 5 senders are gathered, ms. */
-  receiptCoalesceMs: number;
+  /** Groups with members at one worker, and memberships of all. */
+  groupsMax: number;
+  membershipsMax: number;
+  /** Messages to groups that their senders still hear of. */
+  groupMessagesMax: number;
+  receipts: ReceiptLimits;
+  /** Budget of messages, output and parts of packets, bytes; 0 = only the bounds of each. */
+  memoryBytesMax: number;
+  /** Messages that one connection may publish in a second, 0 = any number. */
+  publishPerS: number;
   /** How long a user is away before who watches hears of it, ms. */
   presenceDelayMs: number;
   /** Of the general lane. */
   broker: BrokerLimits;
 }
 
+/** Who makes receipts: the server, the clients (by publishing to r/<uid>), or nobody. */
+export type ReceiptMode = 'server' | 'client' | 'none';
+
+export interface ReceiptLimits {
+  mode: ReceiptMode;
+  /** How long they are gathered, ms; see home/receipt-desk.ts for which. */
+  coalesceMs: number;
+  /** How long they wait for a sender who is away, s. */
+  expiryS: number;
+  /** Senders whose receipts gather at a time, receipts of all, and their text, bytes. */
+  batchesMax: number;
+  receiptsMax: number;
+  bytesMax: number;
+}
+
+/** An arena is one buffer. */
+const MESSAGE_BYTES_MOST = 16 * 1024 * MIB;
 const PACKET_BYTES_MAX = 64 * KIB;
 const OUTPUT_BYTES_SOFT_MAX = 32 * KIB;
 const WINDOW_BYTES_MAX = 32 * KIB;
@@ -100,10 +125,40 @@ export const DEFAULT_LIMITS: ServerLimits = {
   linkBacklogBytesSoftMax: MIB,
   linkBacklogBytesMax: 16 * MIB,
   keepAliveMaxS: 1200,
-  receiptCoalesceMs: 5,
+  groupsMax: 30_000,
+  membershipsMax: 500_000,
+  groupMessagesMax: 65_536,
+  receipts: {
+    mode: 'server',
+    coalesceMs: 5,
+    expiryS: 24 * 3600,
+    batchesMax: 65_536,
+    receiptsMax: 250_000,
+    bytesMax: 16 * MIB,
+  },
+  memoryBytesMax: 0,
+  publishPerS: 0,
   presenceDelayMs: 10_000,
   broker: DEFAULT_BROKER_LIMITS,
 };
+
+/**
+ * `limits` within a budget of `bytes` in all: payloads 62 % of it, of which new messages may take 60 % with what
+ * they cost beside (the rest is for receipts and for what drains), other queues 10 %, output 20 %, parts of packets
+ * 5 %, receipts that gather 2 %.
+ */
+export function memoryLimits(limits: ServerLimits, bytes: number): ServerLimits {
+  const part = (ratio: number): number => Math.floor(bytes * ratio);
+  return {
+    ...limits,
+    memoryBytesMax: bytes,
+    messageBytesMax: Math.min(MESSAGE_BYTES_MOST, part(0.62)),
+    outputBytesTotalMax: part(0.2),
+    partialBytesMax: part(0.05),
+    receipts: { ...limits.receipts, bytesMax: part(0.02) },
+    broker: { ...limits.broker, queuedBytesMax: part(0.08), retainedBytesMax: part(0.02) },
+  };
+}
 
 /** The share of one of `workers` workers: a quarter more than even where the hash decides. */
 export function workerLimits(limits: ServerLimits, workers: number): ServerLimits {
@@ -118,6 +173,15 @@ export function workerLimits(limits: ServerLimits, workers: number): ServerLimit
     messageBytesMax: Math.ceil(limits.messageBytesMax / workers),
     partialBytesMax: Math.ceil(limits.partialBytesMax / workers),
     broker: workerBrokerLimits(limits.broker, workers),
+    memoryBytesMax: Math.floor(limits.memoryBytesMax / workers),
+    membershipsMax: Math.ceil(limits.membershipsMax / workers),
+    groupMessagesMax: Math.ceil(limits.groupMessagesMax / workers),
+    receipts: {
+      ...limits.receipts,
+      batchesMax: Math.ceil(limits.receipts.batchesMax / workers),
+      receiptsMax: Math.ceil(limits.receipts.receiptsMax / workers),
+      bytesMax: Math.ceil(limits.receipts.bytesMax / workers),
+    },
     outputBytesTotalMax: Math.max(
       limits.outputBytesMax,
       Math.floor(limits.outputBytesTotalMax / workers),

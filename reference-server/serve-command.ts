@@ -4,7 +4,7 @@
 import { availableParallelism } from 'node:os';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
-import { parseCount, parseOneOf } from '#core/cli/quantity.ts';
+import { parseCount, parseOneOf, parseSizeBytes } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
@@ -24,7 +24,12 @@ import {
   type MosquittoConf,
   readMosquittoConf,
 } from '#reference-server/conf-file/mosquitto-conf.ts';
-import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
+import {
+  DEFAULT_LIMITS,
+  memoryLimits,
+  type ReceiptMode,
+  type ServerLimits,
+} from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
 import { SYS_INTERVAL_S_MAX, WORKERS_MAX } from '#reference-server/server-knobs.ts';
@@ -75,6 +80,16 @@ const OPTIONS: OptionSpec[] = [
     flags: '--mailbox <n>',
     help: `messages stored for one user (default ${DEFAULT_LIMITS.mailboxMessagesMax})`,
     parse: parseCount(1, MAILBOX_MESSAGES_MAX),
+  },
+  {
+    flags: '--memory <bytes>',
+    help: 'what messages, output and parts of packets may take, like 2GiB; new messages are refused from 60 % on',
+    parse: parseMemory,
+  },
+  {
+    flags: '--receipts <by>',
+    help: "first value of knob receipts: 'server' (default), 'client' or 'none'",
+    parse: parseOneOf('server', 'client', 'none'),
   },
   {
     flags: '--flush <when>',
@@ -195,6 +210,19 @@ function readConfPlaces(given: Record<string, unknown>, conf: MosquittoConf): Pl
   return { access, listening };
 }
 
+/** Less would refuse the first messages of a window of large packets. */
+const MEMORY_BYTES_MIN = 16 * 1024 * 1024;
+
+function parseMemory(text: string): number {
+  const bytes = parseSizeBytes(text);
+  if (bytes >= MEMORY_BYTES_MIN) return bytes;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `--memory ${text} is less than the server needs`,
+    'give at least 16MiB',
+  );
+}
+
 function workerCount(given: Record<string, unknown>): number {
   return (given['workers'] as number | undefined) ?? Math.min(WORKERS_MAX, availableParallelism());
 }
@@ -203,7 +231,7 @@ function readLimits(given: Record<string, unknown>, purpose: Access['purpose']):
   const count = (name: string, otherwise: number): number =>
     (given[name] as number | undefined) ?? otherwise;
   const connectionsMax = count('connections', DEFAULT_LIMITS.connectionsMax);
-  return {
+  const limits: ServerLimits = {
     ...DEFAULT_LIMITS,
     // Paho's suite wants to see the server shorten a keep-alive of 120 s to this.
     ...(purpose === 'conformance' ? { keepAliveMaxS: 60 } : {}),
@@ -211,5 +239,11 @@ function readLimits(given: Record<string, unknown>, purpose: Access['purpose']):
     usersMax: count('users', Math.max(DEFAULT_LIMITS.usersMax, 2 * connectionsMax)),
     messagesMax: count('messages', DEFAULT_LIMITS.messagesMax),
     mailboxMessagesMax: count('mailbox', DEFAULT_LIMITS.mailboxMessagesMax),
+    receipts: {
+      ...DEFAULT_LIMITS.receipts,
+      mode: (given['receipts'] as ReceiptMode | undefined) ?? DEFAULT_LIMITS.receipts.mode,
+    },
   };
+  const memory = given['memory'] as number | undefined;
+  return memory === undefined ? limits : memoryLimits(limits, memory);
 }

@@ -10,6 +10,8 @@ import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/
 export const INJECTED_US_MAX = 1000;
 /** A PUBACK is looked for by walking the window. */
 const WINDOW_MAX = 1000;
+/** Counted in a byte. */
+const REDELIVERIES_MAX = 254;
 const INJECTED_BYTES_MAX = 1024 * 1024;
 const INJECTED_CALLS_MAX = 1000;
 /** Most that `--workers` takes. */
@@ -98,6 +100,58 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     default: DEFAULT_SETTINGS.windowMessages,
     help: 'messages sent to one receiver and not accepted',
   },
+  bound(
+    'queue.redeliveries',
+    0,
+    REDELIVERIES_MAX,
+    '{connection}',
+    'redeliveries',
+    'lost connections that may leave the same message first; with the next it is parked',
+  ),
+  {
+    name: 'receipts',
+    type: { kind: 'enum', values: ['server', 'client', 'none'] },
+    unit: '',
+    default: DEFAULT_SETTINGS.receipts,
+    help: 'who makes second check marks: the server, clients by publishing to r/<uid>, nobody',
+  },
+  bound('receipt.coalesce', 0, 1000, 'ms', 'receiptCoalesceMs', 'how long receipts gather'),
+  bound(
+    'presence.delay',
+    0,
+    600_000,
+    'ms',
+    'presenceDelayMs',
+    'how long a user is away before who watches hears of it',
+  ),
+  bound(
+    'quota.packet',
+    128,
+    DEFAULT_SETTINGS.packetBytes,
+    'By',
+    'packetBytes',
+    'largest packet of a client; a larger one ends its connection (0x95)',
+  ),
+  bound(
+    'quota.output',
+    1024,
+    DEFAULT_SETTINGS.outputBytes,
+    'By',
+    'outputBytes',
+    'output that waits for a client before QoS 0 is dropped; twice as much, and it is not read',
+  ),
+  bound(
+    'quota.publish',
+    0,
+    100_000,
+    '{message}/s',
+    'publishPerS',
+    'messages of one connection in a second, 0 = any number; more are refused (0x97)',
+  ),
+  bound('quota.topic', 8, 65_535, 'By', 'topicBytes', 'longest topic and filter'),
+  bound('quota.levels', 1, 65_535, '{level}', 'topicLevels', 'levels of a topic and filter'),
+  bound('quota.subscriptions', 1, 100_000, '1', 'subscriptions', 'subscriptions of one user'),
+  bound('quota.group', 1, 65_535, '{member}', 'groupMembers', 'members of a group'),
   {
     name: 'statistics',
     type: { kind: 'enum', values: ['on', 'off'] },
@@ -136,6 +190,18 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
   number('inject.queue', INJECTED_SLEEP_US_MAX, 'us', 'sleep after a turn that had messages'),
 ];
 
+/** A whole number whose default is that of the setting. */
+function bound(
+  name: string,
+  min: number,
+  max: number,
+  unit: string,
+  setting: keyof WorkerSettings,
+  help: string,
+): KnobDef {
+  return { name, type: { kind: 'int', min, max }, unit, default: DEFAULT_SETTINGS[setting], help };
+}
+
 /** A whole number from 0, which is its default and means off. */
 function number(name: string, max: number, unit: string, help: string): KnobDef {
   return { name, type: { kind: 'int', min: 0, max }, unit, default: 0, help };
@@ -158,6 +224,17 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'queue.window': 'windowMessages',
   statistics: 'statistics',
   'slow.threshold': 'slowMs',
+  'queue.redeliveries': 'redeliveries',
+  receipts: 'receipts',
+  'receipt.coalesce': 'receiptCoalesceMs',
+  'presence.delay': 'presenceDelayMs',
+  'quota.packet': 'packetBytes',
+  'quota.output': 'outputBytes',
+  'quota.publish': 'publishPerS',
+  'quota.topic': 'topicBytes',
+  'quota.levels': 'topicLevels',
+  'quota.subscriptions': 'subscriptions',
+  'quota.group': 'groupMembers',
   'sys.interval': 'sysIntervalS',
   'inject.cpu': 'injectedUs',
   'inject.alloc': 'injectAllocBytes',

@@ -29,6 +29,7 @@ import type { Front } from '#reference-server/transport/front.ts';
 import type { ListenerPlan, Prelude } from '#reference-server/transport/listener.ts';
 import { openListeners } from '#reference-server/transport/open-listeners.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
+import { settingsOf } from '#reference-server/worker/apply-limits.ts';
 import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
 import { type News, NewsDesk } from '#reference-server/worker/worker-news.ts';
@@ -61,7 +62,7 @@ export interface WorkerFigures {
   stats: WorkerStats;
   reactorStats: Float64Array<SharedArrayBuffer>;
   mailboxFlow: Uint32Array<SharedArrayBuffer>;
-  userFlags: Uint8Array<SharedArrayBuffer>;
+  userFlags: Uint16Array<SharedArrayBuffer>;
   slowCells: Float64Array<SharedArrayBuffer>;
 }
 
@@ -131,10 +132,7 @@ export class Server {
     }
     const control = WorkerControl.create(workers, {
       ...options.settings,
-      mailboxMessages: options.limits.mailboxMessagesMax,
-      windowMessages: options.limits.windowMessagesMax,
-      mailboxBytes: options.limits.mailboxBytesMax,
-      sessionMessages: options.limits.broker.queueMessagesMax,
+      ...settingsOf(options.limits),
     });
     const { passwords } = options.access;
     const service = passwords && new PasswordService(passwords);

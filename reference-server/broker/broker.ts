@@ -38,6 +38,8 @@ import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 /** What the broker needs of the home that it belongs to. */
 export interface SessionHost {
   isOnline(row: number): boolean;
+  /** Whether new messages are refused for want of memory. */
+  isPressed(): boolean;
   /** Sends a packet to the user's connection; `kind` is one of OUTPUT. */
   send(row: number, kind: number, bytes: Uint8Array, end: number): void;
   /** Ends the user's connection for a CLOSE_CAUSE. */
@@ -349,7 +351,13 @@ export class Broker {
   #published(session: Session, bytes: Uint8Array): void {
     const { qos, packetId } = this.#publish;
     const message = messageOf(bytes, this.#publish, this.#nowMs());
-    const refusal = this.#refusalOf(session, message);
+    const isPressed = qos > 0 && this.#options.host.isPressed();
+    if (isPressed && session.level < PROTOCOL_LEVEL_5) {
+      // MQTT 3 has no word for it: its client sends the message again after a reconnect.
+      this.#options.host.expel(session.row, CLOSE_CAUSE.withheld);
+      return;
+    }
+    const refusal = isPressed ? REASON.quotaExceeded : this.#refusalOf(session, message);
     if (refusal !== 0) {
       this.#options.stats[STAT.foreign]!++;
       // MQTT 3 has no word for it: acknowledged and forgotten, as brokers do.

@@ -7,6 +7,7 @@
 //   words 0..1      version of the last retained message, 64 bits
 //   word 2          subscriptions to p/..., of all workers
 //   then, for each worker: 1 slot for all topics, SLOTS for whole filters, SLOTS for first levels
+//   then the directory of groups (home/group-directory.ts)
 
 import type { Clock } from '#core/clock/clock.ts';
 import { PublishFields } from '#core/wire/mqtt/decode-publish.ts';
@@ -15,6 +16,7 @@ import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
 import type { BrokerPeers } from '#reference-server/broker/broker.ts';
 import { type Message, messageOfPacket } from '#reference-server/broker/message.ts';
+import { GroupDirectory, groupDirectoryBytes } from '#reference-server/home/group-directory.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const SLOTS = 4096;
@@ -26,7 +28,8 @@ const EXPIRY_BYTES = 5;
 /** The memory that the workers share. */
 export function createInterest(workers: number): SharedArrayBuffer {
   const words = HEAD_WORDS + workers * SLOTS_PER_WORKER;
-  return new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT);
+  const bytes = words * Int32Array.BYTES_PER_ELEMENT;
+  return new SharedArrayBuffer(bytes + groupDirectoryBytes(workers));
 }
 
 export interface PeersOptions {
@@ -42,6 +45,7 @@ export class Peers implements BrokerPeers {
   readonly #version: BigInt64Array;
   readonly #head: Int32Array;
   readonly #counts: Int32Array;
+  readonly #interest: SharedArrayBuffer;
   readonly #fields = new PublishFields();
   readonly #properties: PropertyWriter;
   #out: Uint8Array;
@@ -51,9 +55,17 @@ export class Peers implements BrokerPeers {
     this.#clock = clock;
     this.#version = new BigInt64Array(interest, 0, 1);
     this.#head = new Int32Array(interest, 0, HEAD_WORDS);
-    this.#counts = new Int32Array(interest, HEAD_WORDS * 4);
+    this.#counts = new Int32Array(interest, HEAD_WORDS * 4, exchange.workers * SLOTS_PER_WORKER);
+    this.#interest = interest;
     this.#properties = new PropertyWriter(limits.packetBytesMax + EXPIRY_BYTES);
     this.#out = new Uint8Array(limits.packetBytesMax + 64);
+  }
+
+  /** The directory of groups, which lies behind the counters. */
+  groups(hashSeed: number): GroupDirectory {
+    const { workers, self } = this.#exchange;
+    const offset = this.#counts.byteOffset + this.#counts.byteLength;
+    return new GroupDirectory(this.#interest, offset, workers, self, hashSeed);
   }
 
   nextVersion(): number {

@@ -95,6 +95,8 @@ export class Session {
   readonly incoming = new Map<number, Received>();
   /** Subscription Identifier of m/<own uid>. */
   mailboxId = 0;
+  /** Subscription Identifier of r/<own uid>. */
+  receiptsId = 0;
   #lastPacketId = 0;
 
   constructor(row: number, generation: number) {

@@ -36,12 +36,13 @@ import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import type { SenderReference } from '#reference-server/mailbox/mailboxes.ts';
+import type { SenderReference } from '#reference-server/mailbox/bodies.ts';
 import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const INBOX_PREFIX = 0x6d;
+const RECEIPT_PREFIX = 0x72;
 const GROUP_PREFIX = 0x67;
 const SLASH = 0x2f;
 
@@ -80,6 +81,7 @@ export class ClientPackets {
     this.#exchange = options.exchange;
     this.#stats = options.stats;
     this.#hashSeed = options.hashSeed;
+    this.#limits = options.limits;
     this.#isOwnOnly = options.access.topics === 'own';
     this.#limits = options.limits;
     this.#answer = options.answer;
@@ -128,6 +130,11 @@ export class ClientPackets {
     this.login.forget(conn);
   }
 
+  /** Whether clients make the receipts. */
+  get #takesReceipts(): boolean {
+    return this.#limits.receipts.mode === 'client';
+  }
+
   #levelOf(conn: number): number {
     return (this.#connections.flags[conn]! & CONN_FLAG.v5) === 0
       ? PROTOCOL_LEVEL_3_1_1
@@ -160,8 +167,15 @@ export class ClientPackets {
       this.#discard(conn, level, REASON.quotaExceeded);
       return 0;
     }
+    const { publishPerS } = this.#limits;
+    if (publishPerS > 0 && !this.#connections.mayPublish(conn, publishPerS)) {
+      this.#refuseRate(conn);
+      return 0;
+    }
     if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
-      this.#send(conn, bytes, topicStart + 2);
+      this.#send(conn, bytes, topicStart + 2, 0);
+    else if (prefix === RECEIPT_PREFIX && isShort && fields.qos < 2 && this.#takesReceipts)
+      this.#send(conn, bytes, topicStart + 2, PUBLISH_IS_RECEIPT);
     else if (!this.#isOwnOnly || prefix === GROUP_PREFIX) {
       this.#hand(conn, bytes, start, end);
     } else {
@@ -181,6 +195,30 @@ export class ClientPackets {
     return this.#handlePublish(conn, this.#aliases.bytes.slice(0, length), 0, length);
   }
 
+  /** More than the client may publish in this time. */
+  #refuseRate(conn: number): void {
+    const { qos, packetId } = this.#publish;
+    this.#stats[STAT.rateRefused]!++;
+    if (qos === 0) return;
+    if (qos === 1) {
+      this.#exchange.withhold(
+        this.#exchange.self,
+        conn,
+        this.#connections.generation[conn]!,
+        packetId,
+      );
+      return;
+    }
+    // MQTT 3 has no word for it, and asks again after a reconnect.
+    if (this.#levelOf(conn) < PROTOCOL_LEVEL_5) return;
+    const { quotaExceeded } = REASON;
+    this.#answer(
+      conn,
+      this.#out,
+      encodeAcknowledge5(this.#out, 0, PACKET.pubrec, packetId, quotaExceeded),
+    );
+  }
+
   /** Answers a message that goes nowhere: MQTT 5 hears why, MQTT 3 knows no such word. */
   #discard(conn: number, level: number, reason: number): void {
     const { qos, packetId } = this.#publish;
@@ -192,7 +230,7 @@ export class ClientPackets {
   }
 
   /** Hands the message in `#publish` to its receiver's home. */
-  #send(conn: number, bytes: Uint8Array, uidStart: number): void {
+  #send(conn: number, bytes: Uint8Array, uidStart: number, kind: number): void {
     const { topicEnd, qos, packetId, propertiesStart, payloadEnd, properties } = this.#publish;
     const connections = this.#connections;
     const sender = this.#sender;
@@ -219,7 +257,7 @@ export class ClientPackets {
       conn,
       generation,
       sender,
-      qos | (hasProperties ? PUBLISH_HAS_PROPERTIES : 0),
+      qos | kind | (hasProperties ? PUBLISH_HAS_PROPERTIES : 0),
       hash,
       bytes,
       uidStart,
@@ -281,6 +319,9 @@ export class ClientPackets {
 
 /** Beside the QoS of a publish frame: the body begins with the properties of MQTT 5. */
 export const PUBLISH_HAS_PROPERTIES = 4;
+
+/** Also beside it: the topic is r/<uid>, a receipt that a client makes. */
+export const PUBLISH_IS_RECEIPT = 8;
 
 /** The result of a packet that ends its connection. */
 export function ends(cause: number): number {

@@ -1,4 +1,4 @@
-// What the server knows of each connection of one reactor: 24 bytes in typed arrays, indexed by the
+// What the server knows of each connection of one reactor: 28 bytes in typed arrays, indexed by the
 // reactor's connection number. No object, closure or buffer per connection.
 
 /** Where a connection stands. */
@@ -34,6 +34,10 @@ export const CONN_FLAG = {
 
 export const NO_CAUSE = 255;
 
+const UNITS_PER_S = 10_000;
+const UNITS_PER_TENTH = 1000;
+const AHEAD_MAX = 5 * UNITS_PER_S;
+
 export class Connections {
   readonly state: Uint8Array;
   readonly flags: Uint8Array;
@@ -51,6 +55,8 @@ export class Connections {
   readonly lastHeard: Uint32Array;
   /** Deliveries without packet id that wait for room before they count as written. */
   readonly unwritten: Uint16Array;
+  /** Until when what it published is paid for, units of 100 us, modulo 2^32; see `mayPublish`. */
+  readonly paidUntil: Uint32Array;
 
   constructor(capacity: number) {
     this.state = new Uint8Array(capacity);
@@ -63,6 +69,7 @@ export class Connections {
     this.keepAliveS = new Uint16Array(capacity);
     this.lastHeard = new Uint32Array(capacity);
     this.unwritten = new Uint16Array(capacity);
+    this.paidUntil = new Uint32Array(capacity);
   }
 
   open(conn: number): void {
@@ -73,6 +80,22 @@ export class Connections {
     this.row[conn] = -1;
     this.keepAliveS[conn] = 0;
     this.unwritten[conn] = 0;
+    this.paidUntil[conn] = 0;
+  }
+
+  /**
+   * Whether one more message is within `perS` in a second, five times as many at once. Each pays a span of
+   * 1/perS seconds, and they may be five seconds ahead of the clock, which is when the client was last heard.
+   */
+  mayPublish(conn: number, perS: number): boolean {
+    const now = Math.imul(this.lastHeard[conn]!, UNITS_PER_TENTH);
+    const price = Math.ceil(UNITS_PER_S / perS);
+    let ahead = (this.paidUntil[conn]! - now) | 0;
+    // Behind the clock; or so far from it that the counter has come round.
+    if (ahead < 0 || ahead > AHEAD_MAX) ahead = 0;
+    if (ahead + price > AHEAD_MAX) return false;
+    this.paidUntil[conn] = now + ahead + price;
+    return true;
   }
 
   /** Whether a reference from elsewhere still means a connection that is logged in. */

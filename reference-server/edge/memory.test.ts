@@ -18,8 +18,10 @@ import { OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
 import { createInterest } from '#reference-server/broker/peers.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
-import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
-import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailboxes.ts';
+import { DEFAULT_LIMITS, mailboxLimits, type ServerLimits } from '#reference-server/limits.ts';
+import { Bodies } from '#reference-server/mailbox/bodies.ts';
+import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
+import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
 import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
@@ -31,11 +33,18 @@ const BASE: ServerLimits = {
   partialBytesMax: 1 << 20,
 };
 
+const SMALL: ServerLimits = { ...BASE, usersMax: 64 };
+
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-function build(connectionsMax: number, usersMax: number, clock: Clock = systemClock) {
-  const limits = { ...BASE, connectionsMax, usersMax };
+function build(
+  connectionsMax: number,
+  usersMax: number,
+  clock: Clock = systemClock,
+  more: Partial<ServerLimits> = {},
+) {
+  const limits = { ...BASE, connectionsMax, usersMax, ...more };
   const stats = createWorkerStats();
   const exchange = new Exchange({
     self: 0,
@@ -160,6 +169,58 @@ test('20,000 logged-in sessions leave nothing on the heap', () => {
   assert.ok(grown < 20_000 * 16, `${grown} bytes`);
 });
 
+test('a copy of a message to a group takes at most 24 bytes beside its one body', (t) => {
+  const rows = 100_000;
+  const copies = (count: number): unknown =>
+    new Mailboxes(mailboxLimits({ ...SMALL, messagesMax: count }));
+  const bodies = (count: number): unknown => new Bodies(count, 1 << 20);
+  const bytesOf = (make: (count: number) => unknown): number => {
+    const before = arrayBufferBytes();
+    built.push(make(rows), make(2 * rows));
+    const first = arrayBufferBytes() - before;
+    built.push(make(rows), make(rows));
+    const second = arrayBufferBytes() - before - first;
+    return (first - second) / rows;
+  };
+  // A mailbox has a node for each message and, in case all are different, a body for each.
+  const bodyBytes = bytesOf(bodies);
+  const copyBytes = bytesOf(copies) - bodyBytes;
+  t.diagnostic(`${copyBytes} bytes a copy, ${bodyBytes} bytes and a block a body`);
+  assert.ok(copyBytes >= 8 && copyBytes <= 24, `${copyBytes} bytes a copy`);
+  assert.ok(bodyBytes >= 8 && bodyBytes <= 40, `${bodyBytes} bytes a body`);
+});
+
+test('250,000 copies of 1,000 messages to a group leave nothing on the heap, and 1,000 payloads', (t) => {
+  const members = 250;
+  const { edge, home, stats } = build(512, 512, systemClock, { messagesMax: 300_000 });
+  const packet = new Uint8Array(400);
+  for (let conn = 0; conn < members; conn++) {
+    edge.onAccept(conn);
+    const clientId = `member-${conn}`;
+    const end = encodeConnect(packet, 0, { clientId, keepAliveS: 60, cleanSession: false });
+    edge.onData(conn, packet, 0, end);
+    edge.onData(conn, packet, 0, encodeSubscribe(packet, 0, 1, ['g/all'], 1));
+  }
+  const topic = Buffer.from('g/all');
+  const payload = new Uint8Array(100).fill(65);
+  const publish = (id: number): void => {
+    const end = encodePublish(packet, 0, topic, topic.length, 1, id, false, false, payload, 0, 100);
+    edge.onData(0, packet, 0, end);
+  };
+  for (let id = 1; id <= 100; id++) publish(id);
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let id = 101; id <= 1000; id++) publish(id);
+  collectGarbage();
+  const grown = process.memoryUsage().heapUsed - before;
+  edge.onTurn(0);
+  t.diagnostic(`${grown} bytes of heap for ${stats[STAT.queued]} copies`);
+  assert.equal(stats[STAT.queued], 1000 * members);
+  assert.equal(home.mailboxes.arena.usedBytes, 1000 * 128);
+  // An object for each copy would be 225,000 times 16 bytes at the very least.
+  assert.ok(grown < 200_000, `${grown} bytes`);
+});
+
 /** Two users; `exchangeOne` is one message from the first to the second, with both check marks. */
 function twoUsers(clock?: Clock) {
   const built = build(64, 64, clock);
@@ -170,8 +231,8 @@ function twoUsers(clock?: Clock) {
     const clientId = `user-${conn}`;
     const end = encodeConnect(packet, 0, { clientId, keepAliveS: 60, cleanSession: false });
     edge.onData(conn, packet, 0, end);
-    const filters = [`m/${clientId}`, `r/${clientId}`];
-    edge.onData(conn, packet, 0, encodeSubscribe(packet, 0, 1, filters, 1));
+    edge.onData(conn, packet, 0, encodeSubscribe(packet, 0, 1, [`m/${clientId}`], 1));
+    edge.onData(conn, packet, 0, encodeSubscribe(packet, 0, 2, [`r/${clientId}`], 0));
   }
   const topic = Buffer.from('m/user-1');
   const payload = new Uint8Array(80).fill(65);

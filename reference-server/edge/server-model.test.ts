@@ -126,7 +126,8 @@ class Ledger {
     }
     for (const { topic, text, packetId, dup, qos } of client.deliveries.splice(0)) {
       if (topic === `r/${person.name}`) {
-        person.receipts.push(text);
+        for (const receipt of text.split('\n')) person.receipts.push(receipt);
+        client.puback(packetId);
         continue;
       }
       assert.equal(topic, `m/${person.name}`);

@@ -16,7 +16,7 @@
 // No call allocates. Memory: 75 bytes a user with a short uid, 36 bytes a connection (edge/memory.test.ts).
 
 import type { Clock } from '#core/clock/clock.ts';
-import { encodePuback, encodePublish } from '#core/wire/mqtt/encode.ts';
+import { copyBytes, encodePuback } from '#core/wire/mqtt/encode.ts';
 import {
   CONNACK,
   PACKET,
@@ -24,13 +24,17 @@ import {
   PROTOCOL_LEVEL_5,
   REASON,
 } from '#core/wire/mqtt/packet.ts';
-import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { Broker, type SessionHost } from '#reference-server/broker/broker.ts';
 import type { Message } from '#reference-server/broker/message.ts';
 import { Peers } from '#reference-server/broker/peers.ts';
 import { GENERAL_PACKET_ID_MAX, type Session } from '#reference-server/broker/session.ts';
-import { PUBLISH_HAS_PROPERTIES } from '#reference-server/edge/client-packets.ts';
+import {
+  PUBLISH_HAS_PROPERTIES,
+  PUBLISH_IS_RECEIPT,
+} from '#reference-server/edge/client-packets.ts';
+import { GroupDesk } from '#reference-server/home/group-desk.ts';
+import { MailDelivery } from '#reference-server/home/mail-delivery.ts';
 import { MailPackets } from '#reference-server/home/mail-packets.ts';
 import { Presence } from '#reference-server/home/presence.ts';
 import { ReceiptDesk } from '#reference-server/home/receipt-desk.ts';
@@ -38,21 +42,21 @@ import { SubscriptionDesk } from '#reference-server/home/subscription-desk.ts';
 import { homeOf } from '#reference-server/home/uid-hash.ts';
 import { USER, UserState } from '#reference-server/home/user-state.ts';
 import { UID_BYTES_MAX, UserTable } from '#reference-server/home/user-table.ts';
-import { writeUserTopic } from '#reference-server/home/user-topic.ts';
 import { mailboxLimits, type ServerLimits } from '#reference-server/limits.ts';
-import { Mailboxes, type SenderReference } from '#reference-server/mailbox/mailboxes.ts';
+import { BODY, type SenderReference } from '#reference-server/mailbox/bodies.ts';
+import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
 import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { LOGIN, LOGOUT, OUTPUT } from '#reference-server/worker/frame-type.ts';
 
-const INBOX_PREFIX = 0x6d;
+const SPACE = 0x20;
+/** Parts of the memory budget at which messages are refused, and are taken again. */
+const MEMORY_HIGH = 0.6;
+const MEMORY_LOW = 0.5;
 /** How often wills and sessions that wait for their time are looked at, and receipts that gather, us. */
 const TIMER_PERIOD_US = 100_000;
 const RECEIPT_PERIOD_US = 2000;
-/** 'm/' or 'r/' before the uid. */
-const PREFIX_BYTES = 2;
-const PUBLISH_OVERHEAD_MAX = 5 + 2 + PREFIX_BYTES + UID_BYTES_MAX + 2;
 
 export interface HomeOptions {
   limits: ServerLimits;
@@ -71,6 +75,8 @@ export class Home implements SessionHost {
   readonly mailboxes: Mailboxes;
   readonly broker: Broker;
   readonly presence: Presence;
+  readonly groups: GroupDesk;
+  readonly delivery: MailDelivery;
   /** Knob inject.cpu: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
   readonly #exchange: Exchange;
@@ -79,17 +85,18 @@ export class Home implements SessionHost {
   readonly #strangersMax: number;
   #strangers = 0;
   #online = 0;
-  readonly userFlags: Uint8Array<SharedArrayBuffer>;
+  readonly userFlags: Uint16Array<SharedArrayBuffer>;
   readonly #state: UserState;
   readonly #out: Uint8Array;
-  readonly #inboxTopic = new Uint8Array(PREFIX_BYTES + UID_BYTES_MAX);
   readonly #desk: SubscriptionDesk;
   readonly #receipts: ReceiptDesk;
   readonly #nowMs: () => number;
+  /** Of topics beside mailboxes only groups and presence are open. */
+  readonly #isOwnOnly: boolean;
+  readonly #limits: Readonly<ServerLimits>;
+  #isPressed = false;
   readonly #mail: MailPackets;
   readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
-  /** Row that `pump` works on: what it causes in this thread must not start it again. */
-  #pumping = -1;
 
   constructor(options: HomeOptions) {
     const { limits } = options;
@@ -101,7 +108,9 @@ export class Home implements SessionHost {
     this.mailboxes = new Mailboxes(mailboxLimits(limits), () => options.clock.wallMs());
     this.#state = new UserState(limits.usersMax);
     this.userFlags = this.#state.flags;
-    this.#out = new Uint8Array(limits.packetBytesMax + PUBLISH_OVERHEAD_MAX);
+    this.#out = new Uint8Array(1 + UID_BYTES_MAX);
+    this.#limits = limits;
+    this.#isOwnOnly = options.access.topics === 'own';
     this.#nowMs = () => options.clock.monoUs() / 1000;
     this.#mail = new MailPackets(limits.packetBytesMax);
     const peers = new Peers(options);
@@ -122,12 +131,30 @@ export class Home implements SessionHost {
       clock: options.clock,
       exchange: options.exchange,
       isAnyoneWatching: () => peers.isAnyoneWatching,
+      isShed: () => this.#isPressed,
+      stats: options.stats,
     });
+    const { users, mailboxes } = this;
+    const shared = { ...options, users, mailboxes, state: this.#state, mail: this.#mail };
+    this.delivery = new MailDelivery({
+      ...shared,
+      packetBytesMax: limits.packetBytesMax,
+      sessionOf: (row) => this.#sessionOf(row),
+      groupIdOf: (row, bytes, start, end) => this.groups.idOf(row, bytes, start, end),
+      send: (row, kind, bytes, end) => this.send(row, kind, bytes, end),
+    });
+    const { delivery } = this;
     this.#receipts = new ReceiptDesk({
-      coalesceMs: limits.receiptCoalesceMs,
-      users: this.users,
-      state: this.#state,
-      exchange: options.exchange,
+      ...shared,
+      ...limits.receipts,
+      pump: (row) => delivery.pump(row),
+    });
+    this.groups = new GroupDesk({
+      ...shared,
+      delivery,
+      receipts: this.#receipts,
+      isPressed: () => this.isPressed(),
+      directory: peers.groups(options.hashSeed),
     });
     this.#desk = new SubscriptionDesk({
       limits,
@@ -137,6 +164,7 @@ export class Home implements SessionHost {
       users: this.users,
       state: this.#state,
       broker: this.broker,
+      groups: this.groups,
       stats: options.stats,
       obtain: (row) => this.#obtain(row),
     });
@@ -199,7 +227,7 @@ export class Home implements SessionHost {
     this.#exchange.loginAnswer(worker, conn, connGeneration, row, generation, accepted, isPresent);
     if (hasSession && users.isCurrent(row, generation)) broker.resume(row);
     if (users.isCurrent(row, generation)) this.presence.cameOnline(row);
-    this.#pump(row);
+    this.delivery.pump(row);
   }
 
   /** The connection that the user was logged in with is gone. Another one may have taken over already. */
@@ -216,7 +244,7 @@ export class Home implements SessionHost {
       return;
     if (!this.#state.isAt(row, worker, conn, connGeneration)) return;
     if (expiryS > 0) this.#obtain(row);
-    if (this.#leave(row, (how & LOGOUT.dropWill) !== 0, expiryS)) return;
+    if (this.#leave(row, (how & LOGOUT.dropWill) !== 0, expiryS, true)) return;
     this.#endUser(row);
   }
 
@@ -226,6 +254,10 @@ export class Home implements SessionHost {
     const type = bytes[start]! >>> 4;
     if (type === PACKET.subscribe || type === PACKET.unsubscribe) {
       this.#subscription(row, bytes, start, end);
+      return;
+    }
+    if (type === PACKET.publish && this.#isOwnOnly) {
+      this.groups.publish(row, bytes, start, end);
       return;
     }
     const session = this.#obtain(row);
@@ -253,8 +285,16 @@ export class Home implements SessionHost {
   ): void {
     let row = this.users.find(bytes, uidStart, uidEnd, hash);
     const hasProperties = (qos & PUBLISH_HAS_PROPERTIES) !== 0;
+    const kind = (qos & PUBLISH_IS_RECEIPT) === 0 ? BODY.mail : BODY.receipt;
     if ((qos & 3) === 0) {
-      this.#publishUnstored(row, bytes, bodyStart, bodyEnd, hasProperties);
+      this.delivery.sendUnstored(row, kind, bytes, 0, 0, bodyStart, bodyEnd, hasProperties);
+      return;
+    }
+    const { mailboxes } = this;
+    if (kind === BODY.receipt && !this.#storesReceipts(row)) {
+      // Its user is not subscribed, or takes what comes while it is there.
+      this.delivery.sendUnstored(row, kind, bytes, 0, 0, bodyStart, bodyEnd, hasProperties);
+      this.#acknowledge(worker, conn, connGeneration, sender.packetId);
       return;
     }
     if (row < 0 && this.#strangers < this.#strangersMax) {
@@ -264,21 +304,38 @@ export class Home implements SessionHost {
     const expiresS = hasProperties
       ? this.#mail.expiresS(bytes, bodyStart, bodyEnd, this.#nowMs())
       : 0;
-    const { mailboxes } = this;
     const isStored =
       row >= 0 &&
-      mailboxes.put(row, bytes, bodyStart, bodyEnd, sender, hasProperties, expiresS) >= 0;
+      !this.isPressed() &&
+      mailboxes.put(row, bytes, bodyStart, bodyEnd, sender, hasProperties, expiresS, kind) >= 0;
     if (!isStored) {
       this.#stats[STAT.withheld]!++;
       if (conn >= 0) this.#exchange.withhold(worker, conn, connGeneration, sender.packetId);
       return;
     }
     this.#stats[STAT.enqueued]!++;
-    if (conn >= 0) {
-      const length = encodePuback(this.#out, 0, sender.packetId);
-      this.#exchange.output(worker, conn, connGeneration, OUTPUT.answer, this.#out, 0, length);
-    }
-    this.#pump(row);
+    if (conn >= 0) this.#acknowledge(worker, conn, connGeneration, sender.packetId);
+    this.delivery.pump(row);
+  }
+
+  /** Whether new messages are refused for want of memory: from 60 % of the budget on, until it is 50 %. */
+  isPressed(): boolean {
+    const { memoryBytesMax } = this.#limits;
+    if (memoryBytesMax === 0) return false;
+    const used = this.mailboxes.memoryBytes + this.broker.queues.bytes;
+    this.#isPressed = used >= memoryBytesMax * (this.#isPressed ? MEMORY_LOW : MEMORY_HIGH);
+    if (this.#isPressed) this.#stats[STAT.memoryRefused]!++;
+    return this.#isPressed;
+  }
+
+  #storesReceipts(row: number): boolean {
+    const wanted = USER.receipts | USER.receiptsQos1;
+    return row >= 0 && (this.#state.flags[row]! & wanted) === wanted;
+  }
+
+  #acknowledge(worker: number, conn: number, connGeneration: number, packetId: number): void {
+    const length = encodePuback(this.#out, 0, packetId);
+    this.#exchange.output(worker, conn, connGeneration, OUTPUT.answer, this.#out, 0, length);
   }
 
   /** The receiver accepted the delivery with this packet id. */
@@ -294,7 +351,7 @@ export class Home implements SessionHost {
     // A receiver that refuses a message has it off its list all the same (5: 4.3.2).
     if (reason >= REASON.unspecified) this.#stats[STAT.rejected]!++;
     this.#accepted(row);
-    this.#pump(row);
+    this.delivery.pump(row);
     const session = this.#sessionOf(row);
     if (session !== undefined) this.broker.queues.pump(session, this.#nowMs());
   }
@@ -303,13 +360,13 @@ export class Home implements SessionHost {
   written(row: number, generation: number, count: number): void {
     if (!this.users.isCurrent(row, generation)) return;
     for (let i = 0; i < count && this.mailboxes.acceptWritten(row); i++) this.#accepted(row);
-    this.#pump(row);
+    this.delivery.pump(row);
   }
 
   /** A message of this user was accepted; [start, end) says by whom and which. */
   receipt(row: number, generation: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.users.isCurrent(row, generation)) {
-      this.#receipts.arrived(row, generation, bytes, start, end, this.#nowMs);
+      this.#receipts.arrived(row, generation, bytes, start, end);
     }
   }
 
@@ -320,10 +377,15 @@ export class Home implements SessionHost {
     const receipts = this.#receipts;
     const { presence } = this;
     if (presence.isWaiting) presence.tick();
-    if (receipts.isWaiting) receipts.flush(this.#nowMs());
+    if (receipts.isWaiting) receipts.flush();
     this.publishGauges();
     if (receipts.isWaiting) return RECEIPT_PERIOD_US;
     return hasTimers || presence.isWaiting ? TIMER_PERIOD_US : 0;
+  }
+
+  /** Knob receipt.coalesce. */
+  set receiptCoalesceMs(ms: number) {
+    this.#receipts.batches.coalesceMs = ms;
   }
 
   publishGauges(): void {
@@ -334,6 +396,12 @@ export class Home implements SessionHost {
     stats[STAT.queuedBytes] = mailboxes.arena.usedBytes;
     stats[STAT.rowsTouched] = this.users.rowsTouched;
     stats[STAT.parked] = mailboxes.parked;
+    stats[STAT.receiptsDropped] = mailboxes.receiptsDropped + this.#receipts.batches.dropped;
+    stats[STAT.groupReceiptsLost] = this.groups.ledger.evicted;
+    stats[STAT.memoryBytes] = mailboxes.memoryBytes + broker.queues.bytes;
+    stats[STAT.memberships] = this.groups.table.count;
+    // Of mailboxes that needed the room.
+    stats[STAT.dequeued]! += mailboxes.takeMadeRoom();
     stats[STAT.brokerSessions] = broker.sessionCount;
     stats[STAT.subscriptions] = broker.subscriptions.count;
     stats[STAT.retained] = broker.retained.count;
@@ -407,14 +475,14 @@ export class Home implements SessionHost {
   /** The same user logs in again: the older connection ends [MQTT-3.1.4-3]. */
   #takeOver(row: number): void {
     this.expel(row, CLOSE_CAUSE.takenOver);
-    if (!this.#leave(row, false, -1)) this.#discard(row);
+    if (!this.#leave(row, false, -1, false)) this.#discard(row);
   }
 
-  /** The user is away now; true when the session stays. */
-  #leave(row: number, dropsWill: boolean, expiryS: number): boolean {
+  /** The user is away now; true when the session stays. `isLost`: its connection ended by itself. */
+  #leave(row: number, dropsWill: boolean, expiryS: number, isLost: boolean): boolean {
     this.#state.flags[row]! &= ~USER.online;
     this.#online--;
-    this.mailboxes.rewind(row);
+    if (this.mailboxes.rewind(row, isLost)) this.#parked(row);
     this.broker.disconnected(row, dropsWill, expiryS);
     this.presence.wentOffline(row);
     const isKept = expiryS !== 0 && (this.#state.flags[row]! & USER.persistent) !== 0;
@@ -435,6 +503,7 @@ export class Home implements SessionHost {
     this.#stats[STAT.discarded]! += count;
     this.#stats[STAT.dequeued]! += count;
     this.broker.discard(row);
+    this.groups.leaveAll(row);
     this.#state.flags[row]! &= ~USER.general;
   }
 
@@ -459,7 +528,7 @@ export class Home implements SessionHost {
       return;
     }
     this.broker.acknowledge(session, PACKET.puback, packetId, reason);
-    this.#pump(row);
+    this.delivery.pump(row);
   }
 
   /** A SUBSCRIBE or UNSUBSCRIBE of the user, already found sound. */
@@ -472,123 +541,41 @@ export class Home implements SessionHost {
       for (const filter of desk.wantsRetained) this.broker.sendRetained(session, filter);
     }
     for (const filter of desk.wantsPresence) this.presence.ask(filter);
-    this.#pump(row);
-  }
-
-  #publishUnstored(
-    row: number,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    hasProperties: boolean,
-  ): void {
-    const wanted = USER.online | USER.inbox;
-    if (row < 0 || (this.#state.flags[row]! & wanted) !== wanted) {
-      this.#stats[STAT.dropped]!++;
-      return;
-    }
-    const length = this.#writeMail(row, 0, 0, false, bytes, start, end, hasProperties, 0);
-    if (length > 0) this.#output(row, OUTPUT.message, length);
-    else this.#stats[STAT.dropped]!++;
-  }
-
-  /** Sends what the window allows. */
-  #pump(row: number): void {
-    const wanted = USER.online | USER.inbox;
-    if ((this.#state.flags[row]! & wanted) !== wanted || this.#pumping === row) return;
-    this.#pumping = row;
-    const { mailboxes } = this;
-    const qos = (this.#state.flags[row]! & USER.inboxQos1) === 0 ? 0 : 1;
-    const kind = qos === 0 ? OUTPUT.deliveryWithoutId : OUTPUT.delivery;
-    const session = this.#sessionOf(row);
-    // A send may find its connection dead and log the user out: then there is nobody to send to.
-    while ((this.#state.flags[row]! & wanted) === wanted) {
-      const windowMax =
-        session === undefined ? undefined : session.receiveMaximum - session.inflight.size;
-      const node = mailboxes.take(row, qos === 0, windowMax);
-      if (node < 0) break;
-      const expiresS = mailboxes.expiresS(node);
-      const isDup = mailboxes.isDup(node);
-      const packetId = mailboxes.packetId(node);
-      const length =
-        expiresS > 0 && expiresS * 1000 < this.#nowMs()
-          ? 0
-          : this.#writeMail(
-              row,
-              qos,
-              packetId,
-              isDup,
-              mailboxes.arena.bytes,
-              mailboxes.payloadStart(node),
-              mailboxes.payloadEnd(node),
-              mailboxes.hasProperties(node),
-              expiresS,
-            );
-      if (length === 0) this.#dropTaken(row, packetId, qos === 0);
-      else {
-        if (isDup) this.#stats[STAT.redelivered]!++;
-        this.#output(row, kind, length);
-      }
-    }
-    this.#pumping = -1;
-  }
-
-  /** What was just taken is worth nothing any more, or larger than the client takes: off the list. */
-  #dropTaken(row: number, packetId: number, isWithoutId: boolean): void {
-    const { mailboxes } = this;
-    if (isWithoutId) mailboxes.acceptWritten(row);
-    else mailboxes.accept(row, packetId);
-    this.#stats[STAT.expired]!++;
-    this.#stats[STAT.dequeued]!++;
-  }
-
-  /** Writes a PUBLISH to m/<uid> of this user into `#out`; 0 when it is larger than the client takes. */
-  #writeMail(
-    row: number,
-    qos: number,
-    packetId: number,
-    isDup: boolean,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    hasProperties: boolean,
-    expiresS: number,
-  ): number {
-    const topic = this.#inboxTopic;
-    const length = writeUserTopic(topic, INBOX_PREFIX, this.users, row);
-    const out = this.#out;
-    if ((this.#state.flags[row]! & USER.v5) === 0) {
-      if (hasProperties) start += variableLength(bytes, start) + readVariable(bytes, start, end);
-      return encodePublish(out, 0, topic, length, qos, packetId, isDup, false, bytes, start, end);
-    }
-    const session = this.#sessionOf(row);
-    const size = this.#mail.write(
-      out,
-      topic,
-      length,
-      qos,
-      packetId,
-      isDup,
-      bytes,
-      start,
-      end,
-      hasProperties,
-      expiresS === 0 ? -1 : Math.max(0, expiresS - Math.floor(this.#nowMs() / 1000)),
-      session?.mailboxId ?? 0,
-    );
-    return session !== undefined && size > session.packetBytesMax ? 0 : size;
+    this.delivery.pump(row);
   }
 
   /** Counts the message that the mailbox has just removed, and tells its sender's home. */
   #accepted(row: number): void {
-    this.#stats[STAT.delivered]!++;
+    const { mailboxes } = this;
+    const { accepted, acceptedKind } = mailboxes;
     this.#stats[STAT.dequeued]!++;
+    if (acceptedKind === BODY.receipt) {
+      this.#stats[STAT.receipts]!++;
+      return;
+    }
+    this.#stats[STAT.delivered]!++;
     if (this.injectedUs > 0) this.#burn();
-    if (this.mailboxes.accepted.row >= 0) this.#receipts.accepted(row, this.mailboxes);
+    if (accepted.row < 0) return;
+    if (acceptedKind === BODY.group) {
+      this.#exchange.groups.accepted(accepted.worker, accepted.row, accepted.generation);
+    } else if (this.#limits.receipts.mode === 'server') this.#receipts.accepted(row);
   }
 
-  #output(row: number, kind: number, length: number): void {
-    this.send(row, kind, this.#out, length);
+  /** The mailbox has just put a message aside: its sender is told. */
+  #parked(row: number): void {
+    const { accepted, acceptedKind } = this.mailboxes;
+    this.#stats[STAT.dequeued]!++;
+    if (accepted.row < 0) return;
+    if (acceptedKind === BODY.mail) {
+      if (this.#limits.receipts.mode === 'server') this.#receipts.accepted(row, true);
+      return;
+    }
+    const name = this.#out;
+    const { uidBytes } = this.users;
+    name[0] = SPACE;
+    const end = copyBytes(name, 1, uidBytes, this.users.uidStart(row), this.users.uidEnd(row));
+    const { worker, row: entry, generation } = accepted;
+    this.#exchange.groups.parked(worker, entry, generation, name, 0, end);
   }
 
   #burn(): void {

@@ -179,14 +179,21 @@ for (const workers of [1, 3]) {
       const [ann, bob, cid] = members as [PacketClient, PacketClient, PacketClient];
       cid.hangUp();
       ann.publish('g/7', 'hello all', 1);
-      assert.deepEqual(accept(bob), ['hello all']);
       assert.deepEqual(accept(ann), ['hello all']);
+      assert.deepEqual(accept(bob), ['hello all']);
+      // Of the two others one has it: the first is the half too.
+      assert.deepEqual(accept(ann), ['g/7 7 1/2']);
       eve.publish('g/7', 'let me in', 1);
       assert.equal(eve.take('puback')['reasonCode'], 0x87);
       assert.deepEqual(accept(bob), []);
       const back = new PacketClient(all, 0);
       assert.equal(back.connect('cid', KEPT)['sessionPresent'], true);
       assert.deepEqual(accept(back), ['hello all']);
+      assert.deepEqual(accept(ann), ['g/7 7 2/2']);
+      all.turn();
+      assert.equal(all.stat(STAT.queued), 0);
+      assert.equal(all.stat(STAT.enqueued), all.stat(STAT.dequeued));
+      for (const { home } of all.workers) assert.equal(home.mailboxes.arena.usedBytes, 0);
     });
 
     test('presence: told at once to who asks, then when it changes, and not for a short absence', () => {

@@ -13,6 +13,7 @@ import { homeOf } from '#reference-server/home/uid-hash.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import { USER_TOPIC_BYTES_MAX, writeUserTopic } from '#reference-server/home/user-topic.ts';
+import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const PRESENCE_PREFIX = 0x70;
@@ -34,9 +35,14 @@ export interface PresenceOptions {
   exchange: Exchange;
   /** Whether anybody of any worker watches anybody. */
   isAnyoneWatching: () => boolean;
+  /** Whether presence is not told for now, because there is no memory for messages. */
+  isShed: () => boolean;
+  stats: WorkerStats;
 }
 
 export class Presence {
+  /** How long a user is away before others hear of it, ms. */
+  delayMs: number;
   readonly #options: PresenceOptions;
   readonly #topic = new Uint8Array(USER_TOPIC_BYTES_MAX);
   /** Topics of users who have left. */
@@ -44,6 +50,7 @@ export class Presence {
 
   constructor(options: PresenceOptions) {
     this.#options = options;
+    this.delayMs = options.delayMs;
   }
 
   /** True while somebody's leaving is still to be told. */
@@ -56,7 +63,8 @@ export class Presence {
   }
 
   wentOffline(row: number): void {
-    const { isAnyoneWatching, clock, delayMs } = this.#options;
+    const { isAnyoneWatching, clock } = this.#options;
+    const { delayMs } = this;
     if (isAnyoneWatching() && this.#leaving.size < LEAVING_MAX) {
       this.#leaving.push(clock.monoUs() / 1000 + delayMs, this.#topicOf(row));
     }
@@ -101,6 +109,11 @@ export class Presence {
   }
 
   #publish(topic: Uint8Array, payload: Uint8Array): void {
+    const { isShed, stats } = this.#options;
+    if (isShed()) {
+      stats[STAT.presenceShed]!++;
+      return;
+    }
     const never = Number.POSITIVE_INFINITY;
     this.#options.broker.publish(new Message(topic, NOTHING, payload, 0, false, never));
   }

@@ -1,60 +1,109 @@
-// Receipts of senders that asked for them in MQTT 5, by a Response Topic that is their own r/<uid>: gathered for
-// a few milliseconds and sent as one PUBLISH, so that a burst of deliveries is not doubled by its receipts.
+// Receipts that wait to leave together: gathered for a few milliseconds and sent as one PUBLISH, so that a burst
+// of deliveries is not doubled by its receipts.
 //
-//   payload   one line each: '<uid of the receiver> <packet id> <Correlation Data, base64url>'
-//   a single receipt carries its Correlation Data as that property too, as a plain response has it
+//   payload   one line each: '<uid of the receiver> <packet id>[ <Correlation Data, base64url>]'
+//   of a single receipt its Correlation Data is told too, as a plain response has it
 //
-// Senders of MQTT 3, or without a Response Topic, get '<uid> <packet id>' at once, one message each.
+// One open batch a user at most, a row of typed arrays; its receipts are a list of blocks in an arena of their
+// own, each '<text>' then the Correlation Data. Batches stand in a list, oldest first, so a flush looks at
+// what is due and nothing else. A batch leaves early when it is full, or when memory for receipts is.
+//
+// Cost: 70 bytes a batch, 12 and a block a receipt. Nothing is allocated for a receipt.
 
-import {
-  nextProperty,
-  PROPERTY,
-  PropertyCursor,
-  readVariable,
-  variableLength,
-} from '#core/wire/mqtt/properties.ts';
-import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
+import { copyBytes } from '#core/wire/mqtt/encode.ts';
+import { SlabArena } from '#reference-server/memory/slab-arena.ts';
 
+const NONE = -1;
 const LINE_FEED = 0x0a;
-const RECEIPT_PREFIX = 0x72;
-const SLASH = 0x2f;
+const SPACE = 0x20;
 /** Longer Correlation Data comes back as none. */
 export const CORRELATION_BYTES_MAX = 256;
 /** Receipts in one message. */
 const BATCH_MAX = 100;
+/** Bytes of their text. */
+const BATCH_BYTES_MAX = 32 * 1024;
+const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
-interface Batch {
-  generation: number;
-  sinceMs: number;
-  lines: string[];
-  correlation: Uint8Array;
+export interface ReceiptBatchLimits {
+  /** Users with receipts that gather, and receipts of all. */
+  batchesMax: number;
+  receiptsMax: number;
+  bytesMax: number;
 }
 
-/** Sends a batch: payload and, of a single receipt, properties. */
+/**
+ * Sends the `count` receipts in [1, end) of `text`, behind a line feed, and of a single one the Correlation
+ * Data.
+ */
 export type SendReceipts = (
   row: number,
   generation: number,
-  payload: Uint8Array,
-  properties: PropertyWriter,
+  text: Uint8Array,
+  end: number,
+  count: number,
+  correlation: Uint8Array,
+  correlationBytes: number,
 ) => void;
 
 export class ReceiptBatches {
-  readonly #batches = new Map<number, Batch>();
-  readonly #coalesceMs: number;
-  readonly #send: SendReceipts;
-  readonly #properties = new PropertyWriter(CORRELATION_BYTES_MAX + 8);
-
-  constructor(coalesceMs: number, send: SendReceipts) {
-    this.#coalesceMs = coalesceMs;
-    this.#send = send;
-  }
-
+  /** How long receipts gather, ms; 0 = not at all. */
+  coalesceMs: number;
   /** Batches that wait. */
-  get size(): number {
-    return this.#batches.size;
+  size = 0;
+  /** Receipts that found no memory, ever. */
+  dropped = 0;
+  readonly #limits: ReceiptBatchLimits;
+  readonly #send: SendReceipts;
+  readonly #arena: SlabArena;
+  readonly #text = new Uint8Array(1 + BATCH_BYTES_MAX);
+  readonly #correlation = new Uint8Array(CORRELATION_BYTES_MAX);
+
+  /** Of a user its open batch: few have one, so no array of all users. */
+  readonly #batchOf = new Map<number, number>();
+  readonly #row: Int32Array;
+  readonly #generation: Uint32Array;
+  readonly #first: Int32Array;
+  readonly #last: Int32Array;
+  readonly #count: Uint8Array;
+  readonly #textBytes: Uint16Array;
+  readonly #sinceMs: Float64Array;
+  /** Older and younger batch; of a free one the next free. */
+  readonly #previous: Int32Array;
+  readonly #next: Int32Array;
+  #oldest = NONE;
+  #youngest = NONE;
+  #freeBatch = NONE;
+  #batchesTouched = 0;
+
+  readonly #block: Int32Array;
+  readonly #blockBytes: Uint16Array;
+  readonly #entryText: Uint16Array;
+  readonly #nextEntry: Int32Array;
+  #freeEntry = NONE;
+  #entriesTouched = 0;
+
+  constructor(limits: ReceiptBatchLimits, coalesceMs: number, send: SendReceipts) {
+    const { batchesMax, receiptsMax } = limits;
+    this.#limits = limits;
+    this.coalesceMs = coalesceMs;
+    this.#send = send;
+    this.#arena = new SlabArena(limits.bytesMax);
+    this.#row = new Int32Array(batchesMax);
+    this.#generation = new Uint32Array(batchesMax);
+    this.#first = new Int32Array(batchesMax);
+    this.#last = new Int32Array(batchesMax);
+    this.#count = new Uint8Array(batchesMax);
+    this.#textBytes = new Uint16Array(batchesMax);
+    this.#sinceMs = new Float64Array(batchesMax);
+    this.#previous = new Int32Array(batchesMax);
+    this.#next = new Int32Array(batchesMax);
+    this.#block = new Int32Array(receiptsMax);
+    this.#blockBytes = new Uint16Array(receiptsMax);
+    this.#entryText = new Uint16Array(receiptsMax);
+    this.#nextEntry = new Int32Array(receiptsMax);
   }
 
-  /** Adds a receipt for the user in `row`: [start, end) is its text, the rest its Correlation Data. */
+  /** Adds a receipt for the user in `row`: [start, textEnd) is its text, [correlationStart, end) the rest. */
   add(
     row: number,
     generation: number,
@@ -65,70 +114,148 @@ export class ReceiptBatches {
     end: number,
     nowMs: number,
   ): void {
-    let batch = this.#batches.get(row);
-    if (batch === undefined || batch.generation !== generation) {
-      batch = { generation, sinceMs: nowMs, lines: [], correlation: new Uint8Array(0) };
-      this.#batches.set(row, batch);
+    const lineBytes = 2 + textEnd - start + base64Bytes(end - correlationStart);
+    let batch = this.#batchOf.get(row) ?? NONE;
+    // What is left of a user who is gone, and a batch that takes no more.
+    if (batch >= 0) {
+      const isOther = this.#generation[batch] !== generation;
+      if (isOther || this.#textBytes[batch]! + lineBytes > BATCH_BYTES_MAX) {
+        this.#flush(batch);
+        batch = NONE;
+      }
     }
-    const correlation = Buffer.from(bytes.subarray(correlationStart, end));
-    const text = Buffer.from(bytes.subarray(start, textEnd)).toString('utf8');
-    batch.lines.push(`${text} ${correlation.toString('base64url')}`);
-    batch.correlation = correlation;
-    if (batch.lines.length >= BATCH_MAX || this.#coalesceMs === 0) this.#flush(row, batch);
+    if (batch < 0) batch = this.#open(row, generation, nowMs);
+    if (!this.#append(batch, bytes, start, textEnd, correlationStart, end)) {
+      this.dropped++;
+      return;
+    }
+    this.#textBytes[batch]! += lineBytes;
+    if (this.#count[batch] === BATCH_MAX || this.coalesceMs === 0) this.#flush(batch);
   }
 
   /** Sends what has waited long enough. */
   flush(nowMs: number): void {
-    for (const [row, batch] of this.#batches) {
-      if (nowMs - batch.sinceMs >= this.#coalesceMs) this.#flush(row, batch);
+    while (this.#oldest !== NONE && nowMs - this.#sinceMs[this.#oldest]! >= this.coalesceMs) {
+      this.#flush(this.#oldest);
     }
   }
 
-  #flush(row: number, { generation, lines, correlation }: Batch): void {
-    this.#batches.delete(row);
-    const properties = this.#properties.clear();
-    const isSingle = lines.length === 1 && correlation.length > 0;
-    if (isSingle) properties.binary(PROPERTY.correlationData, correlation);
-    this.#send(row, generation, Buffer.from(lines.join('\n')), properties);
+  #open(row: number, generation: number, nowMs: number): number {
+    if (this.size === this.#limits.batchesMax) this.#flush(this.#oldest);
+    const batch = this.#freeBatch === NONE ? this.#batchesTouched++ : this.#freeBatch;
+    if (batch === this.#freeBatch) this.#freeBatch = this.#next[batch]!;
+    this.#batchOf.set(row, batch);
+    this.#row[batch] = row;
+    this.#generation[batch] = generation;
+    this.#first[batch] = this.#last[batch] = NONE;
+    this.#count[batch] = this.#textBytes[batch] = 0;
+    this.#sinceMs[batch] = nowMs;
+    this.#previous[batch] = this.#youngest;
+    this.#next[batch] = NONE;
+    if (this.#youngest === NONE) this.#oldest = batch;
+    else this.#next[this.#youngest] = batch;
+    this.#youngest = batch;
+    this.size++;
+    return batch;
+  }
+
+  #append(
+    batch: number,
+    bytes: Uint8Array,
+    start: number,
+    textEnd: number,
+    correlationStart: number,
+    end: number,
+  ): boolean {
+    const isFull = this.#freeEntry === NONE && this.#entriesTouched === this.#limits.receiptsMax;
+    const textBytes = textEnd - start;
+    const size = textBytes + end - correlationStart;
+    const block = isFull ? NONE : this.#arena.alloc(size);
+    if (block < 0) return false;
+    const at = this.#arena.offset(block);
+    copyBytes(this.#arena.bytes, at, bytes, start, textEnd);
+    copyBytes(this.#arena.bytes, at + textBytes, bytes, correlationStart, end);
+    const entry = this.#freeEntry === NONE ? this.#entriesTouched++ : this.#freeEntry;
+    if (entry === this.#freeEntry) this.#freeEntry = this.#nextEntry[entry]!;
+    this.#block[entry] = block;
+    this.#blockBytes[entry] = size;
+    this.#entryText[entry] = textBytes;
+    this.#nextEntry[entry] = NONE;
+    if (this.#first[batch] === NONE) this.#first[batch] = entry;
+    else this.#nextEntry[this.#last[batch]!] = entry;
+    this.#last[batch] = entry;
+    this.#count[batch]!++;
+    return true;
+  }
+
+  #flush(batch: number): void {
+    const row = this.#row[batch]!;
+    const count = this.#count[batch]!;
+    let at = 1;
+    let correlationBytes = 0;
+    this.#text[0] = LINE_FEED;
+    for (let entry = this.#first[batch]!; entry !== NONE; ) {
+      if (at > 1) this.#text[at++] = LINE_FEED;
+      const from = this.#arena.offset(this.#block[entry]!);
+      const size = this.#blockBytes[entry]!;
+      const textEnd = from + this.#entryText[entry]!;
+      const { bytes } = this.#arena;
+      at = copyBytes(this.#text, at, bytes, from, textEnd);
+      correlationBytes = from + size - textEnd;
+      if (correlationBytes > 0) {
+        this.#text[at++] = SPACE;
+        at = writeBase64(this.#text, at, bytes, textEnd, from + size);
+        if (count === 1) copyBytes(this.#correlation, 0, bytes, textEnd, from + size);
+      }
+      this.#arena.free(this.#block[entry]!, size);
+      const next = this.#nextEntry[entry]!;
+      this.#nextEntry[entry] = this.#freeEntry;
+      this.#freeEntry = entry;
+      entry = next;
+    }
+    const generation = this.#generation[batch]!;
+    this.#close(batch);
+    if (count === 0) return;
+    const told = count === 1 ? correlationBytes : 0;
+    this.#send(row, generation, this.#text, at, count, this.#correlation, told);
+  }
+
+  #close(batch: number): void {
+    const previous = this.#previous[batch]!;
+    const next = this.#next[batch]!;
+    if (previous === NONE) this.#oldest = next;
+    else this.#next[previous] = next;
+    if (next === NONE) this.#youngest = previous;
+    else this.#previous[next] = previous;
+    this.#batchOf.delete(this.#row[batch]!);
+    this.#next[batch] = this.#freeBatch;
+    this.#freeBatch = batch;
+    this.size--;
   }
 }
 
-const cursor = new PropertyCursor();
+/** Bytes that base64url without padding takes. */
+function base64Bytes(length: number): number {
+  return Math.ceil((length * 4) / 3);
+}
 
-/**
- * Appends '\n<uid>\n<Correlation Data>' to a receipt in [0, at) of `out` when the properties of the message
- * in [0, length) of `body` name a Response Topic r/<uid>; returns the new end, or -1 when they name another
- * topic: then its receiver answers, and not the server.
- */
-export function appendResponse(
+function writeBase64(
   out: Uint8Array,
   at: number,
-  body: Uint8Array,
-  length: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
 ): number {
-  let topicStart = -1;
-  let topicEnd = -1;
-  let correlationStart = 0;
-  let correlationEnd = 0;
-  cursor.next = variableLength(body, 0);
-  const blockEnd = cursor.next + readVariable(body, 0, length);
-  while (nextProperty(body, blockEnd, cursor) > 0) {
-    if (cursor.id === PROPERTY.responseTopic) {
-      topicStart = cursor.start;
-      topicEnd = cursor.end;
-    } else if (cursor.id === PROPERTY.correlationData) {
-      correlationStart = cursor.start;
-      correlationEnd = cursor.end;
-    }
+  for (let from = start; from < end; from += 3) {
+    const left = end - from;
+    const bits =
+      (bytes[from]! << 16) |
+      ((left > 1 ? bytes[from + 1]! : 0) << 8) |
+      (left > 2 ? bytes[from + 2]! : 0);
+    out[at++] = ALPHABET[bits >>> 18]!;
+    out[at++] = ALPHABET[(bits >>> 12) & 63]!;
+    if (left > 1) out[at++] = ALPHABET[(bits >>> 6) & 63]!;
+    if (left > 2) out[at++] = ALPHABET[bits & 63]!;
   }
-  if (topicStart < 0) return at;
-  if (body[topicStart] !== RECEIPT_PREFIX || body[topicStart + 1] !== SLASH) return -1;
-  if (correlationEnd - correlationStart > CORRELATION_BYTES_MAX) correlationEnd = correlationStart;
-  const size = topicEnd - topicStart + correlationEnd - correlationStart;
-  if (at + size > out.length) return -1;
-  out[at++] = LINE_FEED;
-  for (let from = topicStart + 2; from < topicEnd; from++) out[at++] = body[from]!;
-  out[at++] = LINE_FEED;
-  for (let from = correlationStart; from < correlationEnd; from++) out[at++] = body[from]!;
   return at;
 }

@@ -21,6 +21,7 @@ import type { Broker } from '#reference-server/broker/broker.ts';
 import type { Session } from '#reference-server/broker/session.ts';
 import { isSystemFilter } from '#reference-server/broker/system-topics.ts';
 import { levelsOf } from '#reference-server/broker/topic-tree.ts';
+import type { GroupDesk } from '#reference-server/home/group-desk.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
@@ -28,6 +29,7 @@ import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts'
 
 const INBOX_PREFIX = 0x6d;
 const RECEIPT_PREFIX = 0x72;
+const GROUP_PREFIX = 0x67;
 const SLASH = 0x2f;
 /** 'm/' or 'r/' before the uid. */
 const PREFIX_BYTES = 2;
@@ -43,6 +45,7 @@ export interface SubscriptionDeskOptions {
   users: UserTable;
   state: UserState;
   broker: Broker;
+  groups: GroupDesk;
   stats: WorkerStats;
   /** The user's session, made when there is none; undefined when there are too many. */
   obtain: (row: number) => Session | undefined;
@@ -105,16 +108,34 @@ export class SubscriptionDesk {
     const { state, obtain } = this.#options;
     const kind = this.#filterKind(row, bytes, filterStart, filterEnd);
     const id = properties.number(PROPERTY.subscriptionId, 0);
+    if (kind === 0 && this.#isGroup(bytes)) return this.#join(row, bytes, id);
     if (kind === 0) return this.#subscribeGeneral(row, bytes, id);
     state.flags[row]! |= kind;
-    if (kind === USER.receipts) return 0;
     if (id > 0 || state.has(row, USER.general)) {
       const session = obtain(row);
-      if (session !== undefined) session.mailboxId = id;
+      if (session !== undefined && kind === USER.inbox) session.mailboxId = id;
+      else if (session !== undefined) session.receiptsId = id;
     }
-    if (qos === 0) state.flags[row]! &= ~USER.inboxQos1;
-    else state.flags[row]! |= USER.inboxQos1;
+    const flag = kind === USER.inbox ? USER.inboxQos1 : USER.receiptsQos1;
+    if (qos === 0) state.flags[row]! &= ~flag;
+    else state.flags[row]! |= flag;
     return qos === 0 ? 0 : 1;
+  }
+
+  /** A filter g/<gid>, which makes the user a member. */
+  #join(row: number, bytes: Uint8Array, id: number): number {
+    const { filterStart, filterEnd, qos, noLocal } = this.#fields;
+    const { groups, stats } = this.#options;
+    const code = groups.subscribe(row, bytes, filterStart, filterEnd, qos, noLocal, id);
+    if (code >= REASON.unspecified) stats[STAT.subscriptionsRefused]!++;
+    return code;
+  }
+
+  /** Whether a filter is for the groups, which a general broker has as any other topic. */
+  #isGroup(bytes: Uint8Array): boolean {
+    const { filterStart, filterEnd } = this.#fields;
+    const hasPrefix = bytes[filterStart] === GROUP_PREFIX && bytes[filterStart + 1] === SLASH;
+    return this.#options.isOwnOnly && hasPrefix && filterEnd - filterStart > PREFIX_BYTES;
   }
 
   #subscribeGeneral(row: number, bytes: Uint8Array, id: number): number {
@@ -153,7 +174,7 @@ export class SubscriptionDesk {
     if (denied.includes(filter)) return REASON.unspecified;
     if (/^[mr]\//.test(filter)) return REASON.notAuthorized;
     if (isSystemFilter(filter)) return this.#mayReadSystem(row) ? 0 : REASON.notAuthorized;
-    if (isOwnOnly && !/^[gp]\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
+    if (isOwnOnly && !/^p\/[^+#]+$/.test(filter)) return REASON.notAuthorized;
     const { levelsMax, topicLengthMax } = limits.broker;
     const isLarge = filter.length > topicLengthMax || levelsOf(filter) > levelsMax;
     return isLarge ? REASON.topicFilterInvalid : 0;
@@ -175,6 +196,10 @@ export class SubscriptionDesk {
       const had = state.has(row, kind);
       state.flags[row]! &= ~kind;
       return had ? REASON.success : REASON.noSubscriptionExisted;
+    }
+    if (this.#isGroup(bytes)) {
+      const wasMember = this.#options.groups.unsubscribe(row, bytes, filterStart, filterEnd);
+      return wasMember ? REASON.success : REASON.noSubscriptionExisted;
     }
     const session = state.has(row, USER.general) ? broker.session(row) : undefined;
     const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');

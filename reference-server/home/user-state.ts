@@ -1,4 +1,4 @@
-// What a home keeps of each user beside its name and mailbox: ten bytes in typed arrays, by row.
+// What a home keeps of each user beside its name and mailbox: eleven bytes in typed arrays, by row.
 
 /** Bits of `UserState.flags`. */
 export const USER = {
@@ -17,18 +17,21 @@ export const USER = {
   v5: 64,
   /** Has a session of the broker. */
   general: 128,
+  /** The subscription to r/<own uid> has QoS 1: receipts wait for who is away. */
+  receiptsQos1: 256,
 } as const;
 
 export class UserState {
   /** In shared memory: another thread looks who is online. */
-  readonly flags: Uint8Array<SharedArrayBuffer>;
+  readonly flags: Uint16Array<SharedArrayBuffer>;
   /** Where the user is online: edge, connection and its generation. */
   readonly worker: Uint8Array;
   readonly conn: Int32Array;
   readonly connGeneration: Uint32Array;
 
   constructor(users: number) {
-    this.flags = new Uint8Array(new SharedArrayBuffer(users));
+    const { BYTES_PER_ELEMENT } = Uint16Array;
+    this.flags = new Uint16Array(new SharedArrayBuffer(users * BYTES_PER_ELEMENT));
     this.worker = new Uint8Array(users);
     this.conn = new Int32Array(users);
     this.connGeneration = new Uint32Array(users);

@@ -3,12 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  MAILBOX_PACKET_ID_MIN,
-  Mailboxes,
-  type MailboxLimits,
-  REFUSAL,
-} from '#reference-server/mailbox/mailboxes.ts';
+import { type MailboxLimits, REFUSAL } from '#reference-server/mailbox/mailbox-limits.ts';
+import { MAILBOX_PACKET_ID_MIN, Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
 
 const LIMITS: MailboxLimits = {
   users: 4,
@@ -61,8 +57,10 @@ const step = fc.oneof(
 );
 
 function textOf(boxes: Mailboxes, node: number): string {
+  const body = boxes.body(node);
+  const { bodies } = boxes;
   return Buffer.from(
-    boxes.arena.bytes.slice(boxes.payloadStart(node), boxes.payloadEnd(node)),
+    bodies.arena.bytes.slice(bodies.contentStart(body), bodies.end(body)),
   ).toString();
 }
 

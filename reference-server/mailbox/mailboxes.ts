@@ -1,8 +1,8 @@
 // The mailboxes of one worker's users: a bounded first-in first-out queue each, of messages that the
 // server has stored and the receiver has not accepted. Pure state: no sockets, no clock, no packets.
 //
-// A message is a node (one index into typed arrays) and a block of the arena (its payload). A mailbox
-// is a list of nodes, oldest first:
+// A message is a node (one index into typed arrays) that refers to a body (bodies.ts: payload and sender); the
+// copies of a message to a group share one. A mailbox is a list of nodes, oldest first:
 //
 //   head -> sent -> sent -> unsent -> ... -> tail
 //           |-- window --|  ^ #unsent: the next one to send
@@ -17,14 +17,24 @@
 //
 // Packet ids are 32768 to 65535; those below belong to the general lane (broker/session.ts).
 //
-// Bounds: messages and bytes a mailbox, nodes and arena in all; each refusal is told by its cause.
-// Cost: tens of nanoseconds a step; 40 bytes a user, 35 bytes and a block a message.
+// Receipts (BODY.receipt) stand in the same queue, gathered in as few nodes as can be. They take at most a
+// quarter of a mailbox, and are the first to go when a message needs the room.
+//
+// Bounds: mailbox-limits.ts; each refusal is told by its cause. Cost: tens of nanoseconds a step; 45 bytes
+// a user, 16 bytes a copy, 31 bytes and a block a body.
 
 import { assert } from '#core/assert.ts';
-import { ByteCopier } from '#core/byte-copier.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
-import { SlabArena } from '#reference-server/memory/slab-arena.ts';
+import { BODY, Bodies, type SenderReference } from '#reference-server/mailbox/bodies.ts';
+import {
+  FLOW,
+  FLOW_WORDS,
+  type MailboxLimits,
+  RECEIPT_BOUNDS,
+  REFUSAL,
+} from '#reference-server/mailbox/mailbox-limits.ts';
+import type { SlabArena } from '#reference-server/memory/slab-arena.ts';
 import { SlowReceivers } from '#reference-server/statistics/slow-receivers.ts';
 
 const NONE = -1;
@@ -33,8 +43,8 @@ const SENT = 1;
 const DUP = 2;
 /** Was sent without packet id: accepted when it is written, by no PUBACK. */
 const WITHOUT_ID = 4;
-/** The body begins with the properties of MQTT 5. */
-const PROPERTIES = 8;
+/** Its acceptance is nobody's news: a sender's own copy of a message to a group. */
+const SILENT = 8;
 
 /** Lowest packet id of a delivery. */
 export const MAILBOX_PACKET_ID_MIN = 0x8000;
@@ -42,59 +52,13 @@ export const MAILBOX_PACKET_ID_MIN = 0x8000;
 const PARKED_MAX = 256;
 /** Properties of an accepted message that its receipt may need: topic and Correlation Data. */
 const ACCEPTED_PROPERTIES_MAX = 1024;
-
-/** Words of a mailbox's figures in `flow`. */
-export const FLOW = {
-  /** Counters, modulo 2^32. */
-  enqueued: 0,
-  dequeued: 1,
-  /** When its oldest message was stored; 0 = it is empty. */
-  oldestS: 2,
-  /** Messages in it. Beside the others, in one line of the cache: whoever counts it has the others at hand. */
-  length: 3,
-} as const;
-export const FLOW_WORDS = 4;
-
-/** Why `put` refused. */
-export const REFUSAL = {
-  /** The mailbox has its most messages. */
-  mailboxMessages: -1,
-  /** The mailbox has its most bytes. */
-  mailboxBytes: -2,
-  /** The worker has its most messages. */
-  messages: -3,
-  /** The worker has its most bytes. */
-  bytes: -4,
-} as const;
-
-export interface MailboxLimits {
-  /** Rows of the user table. */
-  users: number;
-  /** Most messages of all mailboxes. */
-  messagesMax: number;
-  /** Most payload bytes of all mailboxes (in blocks of powers of two). */
-  bytesMax: number;
-  mailboxMessagesMax: number;
-  mailboxBytesMax: number;
-  /** Most messages that are sent and not accepted, a receiver. */
-  windowMessagesMax: number;
-  /** Most of their bytes; a single larger message may still go alone. */
-  windowBytesMax: number;
-  /** How often a message may be the first of a window that a connection left behind. */
-  redeliveriesMax: number;
-}
-
-/** Who sent a message: a row of the home `worker`, valid while its generation holds; row -1 = nobody. */
-export interface SenderReference {
-  worker: number;
-  row: number;
-  generation: number;
-  packetId: number;
-}
+/** Of a node and a body; a little too much where many share one. */
+const MESSAGE_BYTES = 47;
+const NOBODY: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
 
 export class Mailboxes {
   readonly limits: MailboxLimits;
-  readonly arena: SlabArena;
+  readonly bodies: Bodies;
   /** Figures of each mailbox, in shared memory, where other threads sweep them: FLOW_WORDS words, see FLOW. */
   readonly flow: Uint32Array<SharedArrayBuffer>;
   /** Who accepts slowly. */
@@ -105,14 +69,17 @@ export class Mailboxes {
   messages = 0;
   /** Messages that were parked, ever. */
   parked = 0;
-  /** The sender of the message that `accept` or `acceptWritten` removed last. */
-  readonly accepted: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
+  /** Receipts that found no room, or gave it to a message, ever. */
+  receiptsDropped = 0;
+  /** The sender of the message that `accept`, `acceptWritten` or `rewind` took off last; row -1 = nobody. */
+  readonly accepted: SenderReference = { ...NOBODY };
+  /** What kind it was, one of BODY. */
+  acceptedKind: number = BODY.mail;
 
   /** Of the same message: the properties that its body began with; nothing when they were long. */
   readonly acceptedProperties = new Uint8Array(ACCEPTED_PROPERTIES_MAX);
   acceptedPropertiesLength = 0;
 
-  readonly #copier = new ByteCopier();
   readonly #head: Int32Array;
   readonly #tail: Int32Array;
   readonly #unsent: Int32Array;
@@ -120,21 +87,16 @@ export class Mailboxes {
   readonly #windowBytes: Uint32Array;
   readonly #window: Uint16Array;
   readonly #lastPacketId: Uint16Array;
+  /** Nodes with receipts. */
+  readonly #receiptNodes: Uint8Array;
 
   readonly #next: Int32Array;
-  readonly #block: Int32Array;
-  readonly #size: Uint32Array;
-  readonly #senderRow: Int32Array;
-  readonly #senderGeneration: Uint32Array;
-  readonly #senderWorker: Uint8Array;
-  readonly #senderPacketId: Uint16Array;
+  readonly #body: Int32Array;
   readonly #packetId: Uint16Array;
   readonly #flags: Uint8Array;
   /** Connections that left this message behind as their first. */
   readonly #left: Uint8Array;
-  readonly #expiresS: Uint32Array;
-  /** When it was stored, and sent last, ms of the clock modulo 2^32: longer than a session lives. */
-  readonly #storedMs: Uint32Array;
+  /** When it was sent last, ms of the clock modulo 2^32: longer than a session lives. */
   readonly #sentMs: Uint32Array;
   readonly #wallMs: () => number;
   /** The clock as it was read in this turn; 0 = it was not. */
@@ -142,6 +104,8 @@ export class Mailboxes {
   #parkedHead = NONE;
   #parkedTail = NONE;
   #parkedKept = 0;
+  /** Nodes with receipts that made room since `takeMadeRoom`. */
+  #madeRoom = 0;
   #freeHead = NONE;
   #nodesTouched = 0;
 
@@ -149,8 +113,10 @@ export class Mailboxes {
   constructor(limits: MailboxLimits, wallMs: () => number = () => 1000) {
     this.limits = limits;
     this.#wallMs = wallMs;
-    this.arena = new SlabArena(limits.bytesMax);
-    const { users, messagesMax } = limits;
+    const { users } = limits;
+    // What is parked is no message any more, but has its node still; one more is there before another goes.
+    const nodes = limits.messagesMax + PARKED_MAX + 1;
+    this.bodies = new Bodies(nodes + 1, limits.bytesMax);
     const flowBytes = users * FLOW_WORDS * Uint32Array.BYTES_PER_ELEMENT;
     this.flow = new Uint32Array(new SharedArrayBuffer(flowBytes));
     this.#head = new Int32Array(users);
@@ -160,19 +126,23 @@ export class Mailboxes {
     this.#windowBytes = new Uint32Array(users);
     this.#window = new Uint16Array(users);
     this.#lastPacketId = new Uint16Array(users);
-    this.#next = new Int32Array(messagesMax);
-    this.#block = new Int32Array(messagesMax);
-    this.#size = new Uint32Array(messagesMax);
-    this.#senderRow = new Int32Array(messagesMax);
-    this.#senderGeneration = new Uint32Array(messagesMax);
-    this.#senderWorker = new Uint8Array(messagesMax);
-    this.#senderPacketId = new Uint16Array(messagesMax);
-    this.#packetId = new Uint16Array(messagesMax);
-    this.#flags = new Uint8Array(messagesMax);
-    this.#left = new Uint8Array(messagesMax);
-    this.#expiresS = new Uint32Array(messagesMax);
-    this.#storedMs = new Uint32Array(messagesMax);
-    this.#sentMs = new Uint32Array(messagesMax);
+    this.#receiptNodes = new Uint8Array(users);
+    this.#next = new Int32Array(nodes);
+    this.#body = new Int32Array(nodes);
+    this.#packetId = new Uint16Array(nodes);
+    this.#flags = new Uint8Array(nodes);
+    this.#left = new Uint8Array(nodes);
+    this.#sentMs = new Uint32Array(nodes);
+  }
+
+  /** Memory of all messages, parked ones too. */
+  get memoryBytes(): number {
+    return this.arena.usedBytes + this.messages * MESSAGE_BYTES;
+  }
+
+  /** Where payloads lie. */
+  get arena(): SlabArena {
+    return this.bodies.arena;
   }
 
   /** A new user's mailbox is empty. */
@@ -183,7 +153,7 @@ export class Mailboxes {
     this.flow[user * FLOW_WORDS + FLOW.oldestS] = 0;
     this.slow.forget(user);
     this.#window[user] = this.#windowBytes[user] = 0;
-    this.#lastPacketId[user] = 0;
+    this.#lastPacketId[user] = this.#receiptNodes[user] = 0;
   }
 
   /**
@@ -198,56 +168,115 @@ export class Mailboxes {
     sender: Readonly<SenderReference>,
     hasProperties = false,
     expiresS = 0,
+    kind: number = BODY.mail,
   ): number {
-    const size = end - start;
-    const { mailboxMessagesMax, mailboxBytesMax, messagesMax } = this.limits;
-    if (this.length(user) >= mailboxMessagesMax) return REFUSAL.mailboxMessages;
-    if (this.#bytes[user]! + size > mailboxBytesMax) return REFUSAL.mailboxBytes;
-    if (this.messages >= messagesMax) return REFUSAL.messages;
-    const block = this.arena.alloc(size);
-    if (block < 0) return REFUSAL.bytes;
-    this.#copier.copy(this.arena.bytes, this.arena.offset(block), payload, start, end);
-    const node = this.#freeHead === NONE ? this.#nodesTouched++ : this.#freeHead;
-    if (node === this.#freeHead) this.#freeHead = this.#next[node]!;
-    this.#block[node] = block;
-    this.#size[node] = size;
-    this.#senderRow[node] = sender.row;
-    this.#senderGeneration[node] = sender.generation;
-    this.#senderWorker[node] = sender.worker;
-    this.#senderPacketId[node] = sender.packetId;
-    this.#packetId[node] = 0;
-    this.#flags[node] = hasProperties ? PROPERTIES : 0;
-    this.#left[node] = 0;
-    this.#expiresS[node] = expiresS;
-    this.#append(user, node, size);
-    return node;
+    const refusal = this.#refusal(user, end - start, kind === BODY.receipt);
+    if (refusal < 0) return refusal;
+    const { bodies } = this;
+    const body = bodies.add(kind, payload, 0, 0, start, end, sender, hasProperties, expiresS);
+    if (body < 0) return REFUSAL.bytes;
+    this.#readClock();
+    bodies.storedMs[body] = this.#nowMs[0]!;
+    return this.#append(user, body, 0);
+  }
+
+  /**
+   * A message for many mailboxes, under the topic in [topicStart, topicEnd): `putCopy` gives it to each, then
+   * `bodies.release` lets go of it. Returns its body, or REFUSAL.bytes.
+   */
+  share(
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    start: number,
+    end: number,
+    sender: Readonly<SenderReference>,
+    hasProperties: boolean,
+    expiresS: number,
+  ): number {
+    const body = this.bodies.add(
+      BODY.group,
+      bytes,
+      topicStart,
+      topicEnd,
+      start,
+      end,
+      sender,
+      hasProperties,
+      expiresS,
+    );
+    if (body < 0) return REFUSAL.bytes;
+    this.#readClock();
+    this.bodies.storedMs[body] = this.#nowMs[0]!;
+    return body;
+  }
+
+  /** Stores a copy; returns its node or a REFUSAL. `isSilent`: nobody is told of its acceptance. */
+  putCopy(user: number, body: number, isSilent: boolean): number {
+    const refusal = this.#refusal(user, this.bodies.size[body]!, false);
+    if (refusal < 0) return refusal;
+    this.bodies.retain(body);
+    return this.#append(user, body, isSilent ? SILENT : 0);
+  }
+
+  /**
+   * Stores the `count` receipts in [start, end), with those that stand last in the queue where they fit; false,
+   * and counted, when there is no room for them. They begin with a line feed, which the first go without, or
+   * with properties of MQTT 5: then they stay alone.
+   */
+  putReceipts(
+    user: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+    expiresS: number,
+    hasProperties: boolean,
+  ): boolean {
+    const { bodies } = this;
+    if (!hasProperties && this.#joinReceipts(user, bytes, start, end, count)) return true;
+    const from = hasProperties ? start : start + 1;
+    const node = this.put(user, bytes, from, end, NOBODY, hasProperties, expiresS, BODY.receipt);
+    if (node < 0) this.receiptsDropped += count;
+    else bodies.senderPacketId[this.#body[node]!] = count;
+    return node >= 0;
   }
 
   /**
    * The next message to send, now counted in the window, or -1 when all are sent or the window is full.
-   * `withoutId`: it goes to a QoS 0 subscription; `acceptWritten` will accept it. `windowMax`: what this
-   * receiver allows, when that is less than the limit.
+   * `withoutId`: what is for its mailbox goes to a QoS 0 subscription; `acceptWritten` will accept it.
+   * `windowMax`: what this receiver allows, when that is less than the limit. `hasInbox`: false leaves what is
+   * for its mailbox, and what stands behind it, where it is.
    */
-  take(user: number, withoutId: boolean, windowMax = this.limits.windowMessagesMax): number {
+  take(
+    user: number,
+    withoutId: boolean,
+    windowMax = this.limits.windowMessagesMax,
+    hasInbox = true,
+  ): number {
     const node = this.#unsent[user]!;
     if (node === NONE) return NONE;
-    const size = this.#size[node]!;
+    const body = this.#body[node]!;
+    const isMail = this.bodies.kind(body) === BODY.mail;
+    if (isMail && !hasInbox) return NONE;
+    const size = this.bodies.size[body]!;
     const window = this.#window[user]!;
     const { windowMessagesMax, windowBytesMax } = this.limits;
     if (window >= windowMessagesMax || window >= windowMax) return NONE;
     if (window > 0 && this.#windowBytes[user]! + size > windowBytesMax) return NONE;
     if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user);
-    this.#flags[node]! |= withoutId ? SENT | WITHOUT_ID : SENT;
+    this.#flags[node]! |= withoutId && isMail ? SENT | WITHOUT_ID : SENT;
     this.#window[user] = window + 1;
-    this.#sentMs[node] = this.#clock();
+    this.#readClock();
+    this.#sentMs[node] = this.#nowMs[0]!;
     this.#windowBytes[user]! += size;
     this.#unsent[user] = this.#next[node]!;
     return node;
   }
 
   /**
-   * The receiver accepted the delivery with this packet id: the message is removed and its bytes are
-   * overwritten. True when there was one; its sender then stands in `accepted`.
+   * The receiver accepted the delivery with this packet id: the message is removed and, with its last copy,
+   * its bytes are overwritten. True when there was one; its sender then stands in `accepted`.
    */
   accept(user: number, packetId: number): boolean {
     let previous = NONE;
@@ -280,18 +309,24 @@ export class Mailboxes {
     return false;
   }
 
-  /** The connection is gone: what was sent and not accepted is to be sent again, with DUP. */
-  rewind(user: number): void {
+  /**
+   * The connection is gone: what was sent and not accepted is to be sent again, with DUP. `isLost`: it ended by
+   * itself, which counts against the first of these; a client that logs in over itself says nothing of a
+   * message. True when that one was parked; its sender then stands in `accepted`.
+   */
+  rewind(user: number, isLost = true): boolean {
     const head = this.#head[user]!;
     let node = head;
     let left = this.#window[user]!;
     const wasSent = left > 0;
     for (; left > 0; left--, node = this.#next[node]!) {
-      this.#flags[node] = DUP | (this.#flags[node]! & PROPERTIES);
+      this.#flags[node] = DUP | (this.#flags[node]! & SILENT);
     }
     this.#unsent[user] = head;
     this.#window[user] = this.#windowBytes[user] = 0;
-    if (wasSent && ++this.#left[head]! > this.limits.redeliveriesMax) this.#park(user, head);
+    if (!wasSent || !isLost || ++this.#left[head]! <= this.limits.redeliveriesMax) return false;
+    this.#park(user, head);
+    return true;
   }
 
   /** A turn is over: the clock is read anew when it is needed next. */
@@ -332,40 +367,102 @@ export class Mailboxes {
     return (this.#flags[node]! & DUP) !== 0;
   }
 
-  /** Whether the body begins with the properties of MQTT 5. */
-  hasProperties(node: number): boolean {
-    return (this.#flags[node]! & PROPERTIES) !== 0;
+  /** What it says. */
+  body(node: number): number {
+    return this.#body[node]!;
   }
 
-  /** See `put`. */
-  expiresS(node: number): number {
-    return this.#expiresS[node]!;
+  /** Why a mailbox takes no more, 0 = it does. Receipts make room for messages. */
+  #refusal(user: number, size: number, isReceipt: boolean): number {
+    const { limits } = this;
+    const receipts = this.#receiptNodes[user]!;
+    const { mailboxMessagesMax, mailboxBytesMax } = limits;
+    if (this.messages >= limits.messagesMax) return REFUSAL.messages;
+    if (
+      isReceipt &&
+      receipts >=
+        Math.min(RECEIPT_BOUNDS.nodesMax, Math.ceil(mailboxMessagesMax * RECEIPT_BOUNDS.share))
+    ) {
+      return REFUSAL.mailboxMessages;
+    }
+    for (;;) {
+      const isLong = this.length(user) >= mailboxMessagesMax;
+      if (!isLong && this.#bytes[user]! + size <= mailboxBytesMax) return 0;
+      const makesRoom = !isReceipt && receipts > 0 && this.#dropReceipts(user);
+      if (!makesRoom) return isLong ? REFUSAL.mailboxMessages : REFUSAL.mailboxBytes;
+    }
   }
 
-  /** The body is [payloadStart, payloadEnd) of `arena.bytes`. */
-  payloadStart(node: number): number {
-    return this.arena.offset(this.#block[node]!);
+  /** Drops the oldest node with receipts that is not under way; false when there is none. */
+  #dropReceipts(user: number): boolean {
+    const { bodies } = this;
+    let previous = NONE;
+    let node = this.#head[user]!;
+    for (; node !== NONE; previous = node, node = this.#next[node]!) {
+      const isSent = (this.#flags[node]! & SENT) !== 0;
+      if (isSent || bodies.kind(this.#body[node]!) !== BODY.receipt) continue;
+      this.receiptsDropped += bodies.senderPacketId[this.#body[node]!]!;
+      this.#remove(user, previous, node);
+      this.#madeRoom++;
+      return true;
+    }
+    return false;
   }
 
-  payloadEnd(node: number): number {
-    return this.payloadStart(node) + this.#size[node]!;
+  /** Nodes with receipts that made room for messages since the last call. */
+  takeMadeRoom(): number {
+    const count = this.#madeRoom;
+    this.#madeRoom = 0;
+    return count;
   }
 
-  #append(user: number, node: number, size: number): void {
+  /** Adds receipts to the last node of the mailbox, when that has receipts that were never sent. */
+  #joinReceipts(
+    user: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    count: number,
+  ): boolean {
+    const { bodies } = this;
+    const last = this.#tail[user]!;
+    if (this.#head[user] === NONE || this.#packetId[last] !== 0) return false;
+    const body = this.#body[last]!;
+    const total = bodies.senderPacketId[body]! + count;
+    const isOpen = bodies.kind(body) === BODY.receipt && !bodies.hasProperties(body);
+    const size = bodies.size[body]!;
+    const hasRoom = this.#bytes[user]! + end - start <= this.limits.mailboxBytesMax;
+    if (!isOpen || total > RECEIPT_BOUNDS.countMax || !hasRoom) return false;
+    if (!bodies.extend(body, bytes, start, end, RECEIPT_BOUNDS.bytesMax)) return false;
+    bodies.senderPacketId[body] = total;
+    this.#bytes[user]! += bodies.size[body]! - size;
+    return true;
+  }
+
+  /** A node for `body` at the end of the queue. */
+  #append(user: number, body: number, flags: number): number {
+    const node = this.#freeHead === NONE ? this.#nodesTouched++ : this.#freeHead;
+    if (node === this.#freeHead) this.#freeHead = this.#next[node]!;
+    this.#body[node] = body;
+    this.#packetId[node] = 0;
+    this.#flags[node] = flags;
+    this.#left[node] = 0;
     this.#next[node] = NONE;
     if (this.#head[user] === NONE) this.#head[user] = node;
     else this.#next[this.#tail[user]!] = node;
     this.#tail[user] = node;
     if (this.#unsent[user] === NONE) this.#unsent[user] = node;
-    this.#bytes[user]! += size;
+    this.#bytes[user]! += this.bodies.size[body]!;
+    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!++;
     const at = user * FLOW_WORDS;
     this.flow[at + FLOW.length]!++;
     this.messages++;
-    const nowMs = this.#clock();
-    this.#storedMs[node] = nowMs;
-    if (!this.hasStatistics) return;
+    if (!this.hasStatistics) return node;
     this.flow[at + FLOW.enqueued]!++;
-    if (this.#head[user] === node) this.flow[at + FLOW.oldestS] = nowMs / 1000;
+    if (this.#head[user] !== node) return node;
+    this.#readClock();
+    this.flow[at + FLOW.oldestS] = this.#nowMs[0]! / 1000;
+    return node;
   }
 
   #remove(user: number, previous: number, node: number): void {
@@ -373,21 +470,31 @@ export class Mailboxes {
     if (previous === NONE) this.#head[user] = next;
     else this.#next[previous] = next;
     if (next === NONE) this.#tail[user] = previous;
-    const size = this.#size[node]!;
+    const body = this.#body[node]!;
+    const size = this.bodies.size[body]!;
     if ((this.#flags[node]! & SENT) !== 0) {
       this.#noteAccepted(user, node);
       this.#window[user]!--;
       this.#windowBytes[user]! -= size;
     } else if (this.#unsent[user] === node) this.#unsent[user] = next;
     this.#bytes[user]! -= size;
+    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!--;
     this.#flowOut(user);
-    const { accepted } = this;
-    accepted.worker = this.#senderWorker[node]!;
-    accepted.row = this.#senderRow[node]!;
-    accepted.generation = this.#senderGeneration[node]!;
-    accepted.packetId = this.#senderPacketId[node]!;
-    this.#keepProperties(node);
+    this.#tell(node);
     this.#free(node);
+  }
+
+  /** Keeps in `accepted` whose message it was. */
+  #tell(node: number): void {
+    const { accepted, bodies } = this;
+    const body = this.#body[node]!;
+    const isSilent = (this.#flags[node]! & SILENT) !== 0;
+    accepted.worker = bodies.senderWorker[body]!;
+    accepted.row = isSilent ? NONE : bodies.senderRow[body]!;
+    accepted.generation = bodies.senderGeneration[body]!;
+    accepted.packetId = bodies.senderPacketId[body]!;
+    this.acceptedKind = bodies.kind(body);
+    this.#keepProperties(body);
   }
 
   /** A message has left. */
@@ -396,38 +503,39 @@ export class Mailboxes {
     this.flow[at + FLOW.length]!--;
     if (!this.hasStatistics) return;
     const head = this.#head[user]!;
+    this.#readClock();
     this.flow[at + FLOW.dequeued]!++;
-    this.flow[at + FLOW.oldestS] = head === NONE ? 0 : (this.#clock() - this.#age(head)) / 1000;
+    this.flow[at + FLOW.oldestS] = head === NONE ? 0 : (this.#nowMs[0]! - this.#age(head)) / 1000;
   }
 
   /** How long ago a message was stored, ms. */
   #age(node: number): number {
-    return sinceMs(this.#clock(), this.#storedMs[node]!);
+    return sinceMs(this.#nowMs[0]!, this.bodies.storedMs[this.#body[node]!]!);
   }
 
   /** The receiver has accepted a message: how long it took. */
   #noteAccepted(user: number, node: number): void {
     if (!this.hasStatistics) return;
-    const nowMs = this.#clock();
+    this.#readClock();
+    const nowMs = this.#nowMs[0]!;
     const responseMs = sinceMs(nowMs, this.#sentMs[node]!);
     if (responseMs >= this.slow.thresholdMs) {
       this.slow.note(user, this.#age(node), responseMs, nowMs / 1000);
     }
   }
 
-  /** The clock, read once a turn. */
-  #clock(): number {
+  /** Reads the clock, once a turn. It stands in an array: a number that is returned may be one on the heap. */
+  #readClock(): void {
     if (this.#nowMs[0] === 0) this.#nowMs[0] = this.#wallMs();
-    return this.#nowMs[0]!;
   }
 
-  #keepProperties(node: number): void {
+  #keepProperties(body: number): void {
     this.acceptedPropertiesLength = 0;
-    if ((this.#flags[node]! & PROPERTIES) === 0) return;
-    const { bytes } = this.arena;
-    const start = this.payloadStart(node);
-    const end = this.payloadEnd(node);
-    const length = variableLength(bytes, start) + readVariable(bytes, start, end);
+    const { bodies } = this;
+    if (!bodies.hasProperties(body) || bodies.kind(body) !== BODY.mail) return;
+    const { bytes } = bodies.arena;
+    const start = bodies.contentStart(body);
+    const length = variableLength(bytes, start) + readVariable(bytes, start, bodies.end(body));
     if (length > ACCEPTED_PROPERTIES_MAX) return;
     copyBytes(this.acceptedProperties, 0, bytes, start, start + length);
     this.acceptedPropertiesLength = length;
@@ -438,8 +546,11 @@ export class Mailboxes {
     const next = this.#next[node]!;
     this.#head[user] = this.#unsent[user] = next;
     if (next === NONE) this.#tail[user] = NONE;
-    this.#bytes[user]! -= this.#size[node]!;
+    const body = this.#body[node]!;
+    this.#bytes[user]! -= this.bodies.size[body]!;
+    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!--;
     this.#flowOut(user);
+    this.#tell(node);
     this.messages--;
     this.parked++;
     this.#next[node] = NONE;
@@ -455,7 +566,7 @@ export class Mailboxes {
   }
 
   #free(node: number): void {
-    this.arena.free(this.#block[node]!, this.#size[node]!);
+    this.bodies.release(this.#body[node]!);
     this.#next[node] = this.#freeHead;
     this.#freeHead = node;
     this.messages--;

@@ -22,7 +22,7 @@ function filled(lengthOf: (user: number) => number, nowS = () => 1): Mailboxes {
   return mailboxes;
 }
 
-const memoryOf = (mailboxes: Mailboxes, flags = new Uint8Array(USERS)) => ({
+const memoryOf = (mailboxes: Mailboxes, flags = new Uint16Array(USERS)) => ({
   rows: () => USERS,
   flow: mailboxes.flow,
   flags,
@@ -98,7 +98,7 @@ test('stuck is who is there and does not accept; an absence is none', () => {
     (user) => (user < 50 ? 1 : 0),
     () => nowS,
   );
-  const flags = new Uint8Array(USERS);
+  const flags = new Uint16Array(USERS);
   for (const user of [7, 8, 60]) flags[user] = USER.online;
   const sweep = new MailboxSweep([memoryOf(mailboxes, flags)], () => nowS);
   nowS += STUCK_S - 1;

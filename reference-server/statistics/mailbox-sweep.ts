@@ -6,7 +6,7 @@
 // Cost: about 6 ns a mailbox; a slice of SLICE_ROWS takes 0.2 ms of the main thread.
 
 import { USER } from '#reference-server/home/user-state.ts';
-import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailboxes.ts';
+import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
 import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-flow.ts';
 
 const SLICE_ROWS = 32_768;
@@ -22,7 +22,7 @@ export interface MailboxMemory {
   /** See FLOW of mailboxes.ts. */
   flow: Uint32Array;
   /** See USER of home/user-state.ts. */
-  flags: Uint8Array;
+  flags: Uint16Array;
 }
 
 export interface SweepResult {

@@ -68,6 +68,10 @@ export const STAT = {
   newsRead: 34,
   /** Messages whose payload is larger than allowed. */
   tooLarge: 35,
+  /** Receipts that found no room, or gave it to a message. */
+  receiptsDropped: 46,
+  /** Messages to groups whose remaining receipts were given up, because others needed their place. */
+  groupReceiptsLost: 41,
   /** Collections of the worker's JavaScript heap, and their pauses in all. */
   collections: 36,
   collectionUs: 37,
@@ -77,10 +81,20 @@ export const STAT = {
   heapBytes: 39,
   /** Connections beyond `acceptedMax`, reset as they came. */
   acceptsRefused: 40,
+  /** Gauge: memberships of users of this worker in groups. */
+  memberships: 47,
+  /** Messages beyond what their connection may publish in a second. */
+  rateRefused: 42,
+  /** Messages refused because the memory for messages was nearly used up. */
+  memoryRefused: 43,
+  /** Gauge: memory that messages take, bytes. */
+  memoryBytes: 44,
+  /** News of who is there that was not told for want of memory. */
+  presenceShed: 45,
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */
-export const STAT_CLOSED = 44;
+export const STAT_CLOSED = 48;
 export const STAT_COUNT = STAT_CLOSED + CLOSE_CAUSES.length;
 
 export type WorkerStats = Float64Array<SharedArrayBuffer>;

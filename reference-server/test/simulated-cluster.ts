@@ -190,6 +190,10 @@ export const SMALL_LIMITS: ServerLimits = {
   messageBytesMax: 4 * 1024 * 1024,
   partialBytesMax: 1024 * 1024,
   redeliveriesMax: 1000,
+  groupsMax: 64,
+  membershipsMax: 1024,
+  groupMessagesMax: 64,
+  receipts: { ...DEFAULT_LIMITS.receipts, batchesMax: 64, receiptsMax: 1024, bytesMax: 1 << 19 },
 };
 
 export function simulateCluster(

@@ -20,9 +20,10 @@ import {
   LinkOut,
   payloadAt,
 } from '#reference-server/link/link-ring.ts';
-import type { SenderReference } from '#reference-server/mailbox/mailboxes.ts';
+import type { SenderReference } from '#reference-server/mailbox/bodies.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import { FRAME, LOGOUT } from '#reference-server/worker/frame-type.ts';
+import { GroupExchange } from '#reference-server/worker/group-exchange.ts';
 
 export interface ExchangeOptions {
   /** Number of this worker. */
@@ -37,6 +38,8 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly self: number;
   readonly workers: number;
+  /** What homes tell each other of messages to groups. */
+  readonly groups: GroupExchange;
   readonly #out: (LinkOut | undefined)[];
   readonly #in: { from: number; link: LinkIn }[];
   readonly #limits: ServerLimits;
@@ -66,6 +69,12 @@ export class Exchange {
     this.#in = options.incoming.flatMap((memory, from) =>
       memory === undefined ? [] : [{ from, link: new LinkIn(memory) }],
     );
+    this.groups = new GroupExchange({
+      linkTo: (home) => this.#out[home],
+      hasRoom: (home) => this.#hasRoom(home),
+      begin: (link, type, first, second, bytes) => this.#begin(link, type, first, second, bytes),
+      desk: () => this.#home.groups,
+    });
   }
 
   /** Joins the two halves of this worker; before the first call of anything below. */
@@ -241,7 +250,7 @@ export class Exchange {
     link.words[args + 2] = sender.row;
     link.words[args + 3] = sender.generation;
     link.words[args + 4] = sender.worker;
-    link.words[args + 5] = sender.packetId | (qos << 16) | (uidBytes << 19);
+    link.words[args + 5] = sender.packetId | (qos << 16) | (uidBytes << 20);
     link.words[args + 6] = hash;
     const at = copyBytes(link.bytes, payloadAt(frame), bytes, uidStart, uidEnd);
     copyBytes(link.bytes, at, bytes, payloadStart, payloadEnd);
@@ -465,6 +474,12 @@ export class Exchange {
       case FRAME.routeShared:
         home.broker.routedShared(bytes, start, start + first, end);
         break;
+      case FRAME.groupMessage:
+      case FRAME.groupStored:
+      case FRAME.groupAccepted:
+      case FRAME.groupParked:
+        this.groups.receive(this.#from, type, words, bytes, args, start, end);
+        break;
       default:
         this.#receiveSession(type, words, bytes, args, start, end);
     }
@@ -522,8 +537,8 @@ export class Exchange {
     sender.generation = words[args + 3]! >>> 0;
     sender.worker = words[args + 4]!;
     sender.packetId = packed & 0xffff;
-    const qos = (packed >>> 16) & 7;
-    const uidEnd = start + (packed >>> 19);
+    const qos = (packed >>> 16) & 15;
+    const uidEnd = start + (packed >>> 20);
     const hash = words[args + 6]! >>> 0;
     this.#home.publish(
       this.#from,

@@ -9,12 +9,18 @@
 //   packet                    row, generation                                      any other packet
 //   publish                   conn, generation, sender's row, its generation,      receiver's uid, then
 //                             its home, packet id | QoS << 16 | properties << 18   the body
-//                             | uid bytes << 19, hash of the receiver's uid
+//                             | receipts << 19 | uid bytes << 20, hash of
+//                             the receiver's uid
 //   acknowledge               row, generation, packet id, reason
 //   route                     version (two words)                                  PUBLISH of MQTT 5
 //   presence                  0, 0                                                 uid
 //   share                     members online, members                              filter of a group
 //   routeShared               bytes of the filter, 0                               filter, PUBLISH of MQTT 5
+//   groupMessage              row of the sender's ledger, its generation, QoS |     topic, then the body
+//                             properties << 2 | topic bytes << 3
+//   groupStored               row of the ledger, generation, stored, refused       ' <uid>' of the refused
+//   groupAccepted             row of the ledger, generation
+//   groupParked               row of the ledger, generation                        ' <uid>'
 //   written                   row, generation, count
 //   receipt                   row, generation                                      text of the receipt
 //   to an edge
@@ -41,6 +47,10 @@ export const FRAME = {
   share: 13,
   routeShared: 14,
   presence: 15,
+  groupMessage: 16,
+  groupStored: 17,
+  groupAccepted: 18,
+  groupParked: 19,
 } as const;
 
 /** What a CONNECT asks of a home. */

@@ -12,7 +12,9 @@ import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
+import { applyLimits } from '#reference-server/worker/apply-limits.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 import { HeapWatch } from '#reference-server/worker/heap-watch.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
@@ -48,7 +50,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...options,
     onWake: () => {
       readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
-      obey(self, control, home, exchange, injectors, reactor);
+      obey(self, limits, control, home, exchange, injectors, reactor);
     },
     onTurn: (nowUs) => {
       injectors.onTurn();
@@ -86,6 +88,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...reactorKnobs(control.wished),
   });
   turnHome(home, exchange, control.wished);
+  applyLimits(control.wished, limits, home);
   injectors.set(control.wished);
   transports.attach(reactor);
   edge.attach(transports);
@@ -118,6 +121,7 @@ function hear(news: News, home: Home, access: AccessRules): void {
 /** Does what the main thread wishes since the last look. */
 function obey(
   self: number,
+  limits: ServerLimits,
   control: WorkerControl,
   home: Home,
   exchange: Exchange,
@@ -132,6 +136,7 @@ function obey(
   if (control.obeyedVersion(self) === version) return;
   reactor.set(reactorKnobs(wished));
   turnHome(home, exchange, wished);
+  applyLimits(wished, limits, home);
   injectors.set(wished);
   control.obeyed(self, wished, version);
 }
@@ -141,10 +146,6 @@ function turnHome(home: Home, exchange: Exchange, wished: WorkerSettings): void 
   const { mailboxes } = home;
   exchange.wakeBytes = wished.linkWakeBytes;
   exchange.holdUs = wished.linkHoldUs;
-  mailboxes.limits.mailboxBytesMax = wished.mailboxBytes;
-  home.broker.limits.queueMessagesMax = wished.sessionMessages;
-  mailboxes.limits.mailboxMessagesMax = wished.mailboxMessages;
-  mailboxes.limits.windowMessagesMax = wished.windowMessages;
   mailboxes.hasStatistics = wished.statistics === 'on';
   mailboxes.slow.thresholdMs = wished.slowMs;
   home.injectedUs = wished.injectedUs;

@@ -11,7 +11,7 @@
 
 import { assert } from '#core/assert.ts';
 import type { ReactorKnobs } from '#core/socket/reactor.ts';
-import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
+import { DEFAULT_LIMITS, type ReceiptMode } from '#reference-server/limits.ts';
 
 export interface WorkerSettings {
   flush: 'turn' | 'immediate';
@@ -41,6 +41,24 @@ export interface WorkerSettings {
   statistics: 'on' | 'off';
   /** A response that takes so long makes a receiver a slow one, ms. */
   slowMs: number;
+  /** Lost connections after which a message is put aside. */
+  redeliveries: number;
+  receipts: ReceiptMode;
+  /** How long receipts gather, ms. */
+  receiptCoalesceMs: number;
+  /** How long a user is away before others hear of it, ms. */
+  presenceDelayMs: number;
+  /** Largest packet of a client that has logged in. */
+  packetBytes: number;
+  /** Output that waits for one connection beyond which what may be dropped is. */
+  outputBytes: number;
+  /** Messages that one connection may publish in a second, 0 = any number; five times as many at once. */
+  publishPerS: number;
+  /** Of topics and filters; subscriptions and memberships of one user, members of a group. */
+  topicBytes: number;
+  topicLevels: number;
+  subscriptions: number;
+  groupMembers: number;
   /** How often $SYS is told, s; 0 = never. The main thread's, like nothing else here. */
   sysIntervalS: number;
   /** Microseconds burnt for each accepted message. */
@@ -70,6 +88,17 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   windowMessages: DEFAULT_LIMITS.windowMessagesMax,
   statistics: 'on',
   slowMs: 500,
+  redeliveries: DEFAULT_LIMITS.redeliveriesMax,
+  receipts: DEFAULT_LIMITS.receipts.mode,
+  receiptCoalesceMs: DEFAULT_LIMITS.receipts.coalesceMs,
+  presenceDelayMs: DEFAULT_LIMITS.presenceDelayMs,
+  packetBytes: DEFAULT_LIMITS.packetBytesMax,
+  outputBytes: DEFAULT_LIMITS.outputBytesSoftMax,
+  publishPerS: DEFAULT_LIMITS.publishPerS,
+  topicBytes: DEFAULT_LIMITS.broker.topicLengthMax,
+  topicLevels: DEFAULT_LIMITS.broker.levelsMax,
+  subscriptions: DEFAULT_LIMITS.broker.sessionSubscriptionsMax,
+  groupMembers: DEFAULT_LIMITS.broker.groupMembersMax,
   sysIntervalS: 10,
   injectedUs: 0,
   injectAllocBytes: 0,
@@ -83,6 +112,7 @@ const NAMES: Partial<Record<keyof WorkerSettings, readonly string[]>> = {
   flush: ['turn', 'immediate'],
   arming: ['poll', 'recv'],
   statistics: ['on', 'off'],
+  receipts: ['server', 'client', 'none'],
 };
 const STOP = 0;
 const VERSION = 1;

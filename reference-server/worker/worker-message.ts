@@ -49,7 +49,7 @@ export type FromWorker =
       /** Figures of each mailbox; see FLOW of mailboxes.ts. */
       mailboxFlow: Uint32Array<SharedArrayBuffer>;
       /** Flags of each user; see home/user-state.ts. */
-      userFlags: Uint8Array<SharedArrayBuffer>;
+      userFlags: Uint16Array<SharedArrayBuffer>;
       /** See statistics/slow-receivers.ts. */
       slowCells: Float64Array<SharedArrayBuffer>;
     }

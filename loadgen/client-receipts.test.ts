@@ -1,0 +1,56 @@
+// `--receipts client`: the receivers make the second check marks, so that one scenario means the same on any broker.
+
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { startWsar } from '#test/command.ts';
+import { needPrograms } from '#test/foreign-part.ts';
+import { startMosquitto } from '#test/mosquitto.ts';
+
+const noMosquitto = needPrograms('mosquitto');
+
+async function load(t: TestContext, url: string, by: string): Promise<LoadSummary> {
+  const run = startWsar(t, [
+    ...['load', '--target', url, '--json', '--lateness-max', '60s', '--receipts', by],
+    ...['--connections', '60', '--rate', '100/s', '--duration', '2s'],
+  ]);
+  assert.equal(await run.exit(), 0, run.stderr());
+  return JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+}
+
+async function serve(t: TestContext, by: string): Promise<string> {
+  const server = startWsar(t, [
+    'serve',
+    '--lab',
+    '--port',
+    '0',
+    '--workers',
+    '2',
+    '--receipts',
+    by,
+  ]);
+  const [, url] = await server.line(/^ready (mqtt:\/\/.*)\n/);
+  return url!;
+}
+
+/** Second check marks for each message that was received. */
+function marks({ messages }: LoadSummary): number {
+  assert.ok(messages.received > 0 && messages.lost === 0);
+  return messages.receipts / messages.received;
+}
+
+describe('who makes receipts', { concurrency: 2 }, () => {
+  test('the receivers, at mosquitto', { skip: noMosquitto }, async (t) => {
+    const { url } = await startMosquitto(t);
+    assert.equal(marks(await load(t, url, 'client')), 1);
+  });
+
+  test('the receivers, at wsar serve', async (t) => {
+    assert.equal(marks(await load(t, await serve(t, 'client'), 'client')), 1);
+  });
+
+  test('the server, or nobody', async (t) => {
+    assert.equal(marks(await load(t, await serve(t, 'server'), 'server')), 1);
+    assert.equal(marks(await load(t, await serve(t, 'none'), 'server')), 0);
+  });
+});
