@@ -33,6 +33,7 @@ const LINE_FEED = 0x0a;
 /** A batch with its topic and properties. */
 const PACKET_BYTES_MAX = 40 * 1024;
 const PARKED = Buffer.from(' parked');
+const IS_TOLD = USER.online | USER.receiptsQos1;
 
 export interface ReceiptDeskOptions {
   coalesceMs: number;
@@ -167,9 +168,10 @@ export class ReceiptDesk {
     pump(row);
   }
 
+  /** Whether the user is told of receipts: while it is there, or when they wait for it. */
   #isWanted(row: number): boolean {
-    const wanted = USER.online | USER.receipts;
-    return (this.#options.state.flags[row]! & wanted) === wanted;
+    const { state } = this.#options;
+    return state.has(row, USER.receipts) && (state.flags[row]! & IS_TOLD) !== 0;
   }
 
   #send(
@@ -180,8 +182,9 @@ export class ReceiptDesk {
     properties: PropertyWriter | undefined,
   ): void {
     const { users, state, exchange } = this.#options;
-    if (!this.#isWanted(row)) return;
+    const wanted = USER.online | USER.receipts;
     const flags = state.flags[row]!;
+    if ((flags & wanted) !== wanted) return;
     const topic = this.#topic;
     const size = writeUserTopic(topic, RECEIPT_PREFIX, users, row);
     const out = this.#out;
