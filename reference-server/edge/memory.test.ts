@@ -260,13 +260,21 @@ test('a copy of a message to a group takes at most 24 bytes beside its one body'
   const copies = (count: number): unknown =>
     new Mailboxes(mailboxLimits({ ...SMALL, messagesMax: count }));
   const bodies = (count: number): unknown => new Bodies(count, 1 << 20);
-  const bytesOf = (make: (count: number) => unknown): number => {
+  const once = (make: (count: number) => unknown): number => {
     const before = arrayBufferBytes();
     built.push(make(rows), make(2 * rows));
     const first = arrayBufferBytes() - before;
     built.push(make(rows), make(rows));
     const second = arrayBufferBytes() - before - first;
     return (first - second) / rows;
+  };
+  // What earlier tests have left may be freed in between: two measurements that agree saw none of it.
+  const bytesOf = (make: (count: number) => unknown): number => {
+    for (let last = once(make), tries = 0; ; tries++) {
+      const next = once(make);
+      if (next === last || tries === 4) return next;
+      last = next;
+    }
   };
   // A mailbox has a node for each message and, in case all are different, a body for each.
   const bodyBytes = bytesOf(bodies);
