@@ -452,8 +452,13 @@ export class Broker {
     session.willDueMs = NEVER;
     if (will === undefined) return;
     session.will = undefined;
-    if (!this.mayUse(session, 'write', will.message.topicText)) return;
-    const { topic, properties, payload, qos, retain } = will.message;
+    const { topicText, topic, properties, payload, qos, retain } = will.message;
+    // Presence and receipts are the server's to tell: where only mailboxes are open, a will goes to one.
+    const isOpen = !this.#options.isOwnOnly || topicText.startsWith('m/');
+    if (!isOpen || !this.mayUse(session, 'write', topicText)) {
+      this.#options.stats[STAT.foreign]!++;
+      return;
+    }
     const expiresMs = this.#nowMs() + will.expiryMs;
     this.#options.stats[STAT.wills]!++;
     this.#route(new Message(topic, properties, payload, qos, retain, expiresMs), session);

@@ -80,7 +80,8 @@ function reserved(connectionsMax: number, usersMax: number): number {
   return arrayBufferBytes() - before;
 }
 
-// First: what other tests have run decides what the compiler makes of the code that these count.
+// First, because 32 bytes were seen after other tests and 17 before them; why is not known. Each turn stores the
+// time of its clocks, numbers on the heap.
 
 /** Two users; `exchangeOne` is one message from the first to the second, with both check marks. */
 function twoUsers(clock?: Clock) {

@@ -37,6 +37,26 @@ function accept(client: PacketClient): string[] {
 
 for (const workers of [1, 3]) {
   describe(`${workers} worker(s)`, () => {
+    test('a will goes to a mailbox; presence, receipts and groups are not its to speak for', () => {
+      const all = simulateCluster(workers);
+      const ann = person(all, 'ann', 0);
+      ann.subscribe('p/bob', 1);
+      ann.texts();
+      for (const [at, topic] of ['p/bob', 'r/ann', 'm/ann', 'g/7'].entries()) {
+        const client = new PacketClient(all, at);
+        const payload = Buffer.from(`last word to ${topic}`);
+        client.connect(`gone-${at}`, { will: { topic, payload, qos: 1, retain: at === 0 } });
+        client.hangUp();
+      }
+      assert.deepEqual(ann.texts(), ['last word to m/ann']);
+      const foreign = all.workers.reduce((sum, { stats }) => sum + stats[STAT.foreign]!, 0);
+      assert.equal(foreign, 3);
+      const late = new PacketClient(all, 1);
+      late.connect('late');
+      late.subscribe('p/bob', 1);
+      assert.deepEqual(late.texts(), ['offline']);
+    });
+
     test('properties reach a receiver of MQTT 5 as they came, and one of 3.1.1 not at all', () => {
       const all = simulateCluster(workers);
       const ann = person(all, 'ann', 0);
