@@ -11,12 +11,12 @@ export function listenError(address: { host: string; port: number }, errno: numb
     return new WsarError(
       'WSAR_ERR_PORT_IN_USE',
       `cannot listen on ${where}: the port is in use`,
-      `Choose another port, or find its owner with: ss -ltnp 'sport = :${address.port}'`,
+      `choose another port, or find its owner with: ss -ltnp 'sport = :${address.port}'`,
     );
   }
   return new WsarError(
     'WSAR_ERR_SYSTEM',
     `cannot listen on ${where}: ${errno === 0 ? 'refused' : getSystemErrorName(-errno)}`,
-    'Use an IP address of this host (ip address) and a port above 1023.',
+    'use an IP address of this host (ip address) and a port above 1023',
   );
 }

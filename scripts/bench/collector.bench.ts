@@ -7,7 +7,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -24,6 +23,7 @@ import {
   treeRssBytes,
 } from '#scripts/bench/collector-cost.ts';
 import { ROOT } from '#scripts/source-tree.ts';
+import { freePort } from '#test/free-port.ts';
 
 const isSmall = process.argv.includes('--small');
 const isJson = process.argv.includes('--json');
@@ -222,15 +222,6 @@ function median(values: readonly number[]): number {
 function allocatedSockets(): number {
   const text = readFileSync('/proc/net/sockstat', 'latin1');
   return Number(/^TCP:.* alloc (\d+)/m.exec(text)?.[1]);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 function print(rows: readonly Figures[]): void {

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuUs } from '#scripts/bench/bench-process.ts';
 import { commandCpuUs, runLoad, startServer } from '#scripts/bench/loadgen-process.ts';
+import { freePort } from '#test/free-port.ts';
 
 export interface MessageCost {
   tool: string;
@@ -71,14 +72,32 @@ async function mosquittoClients(count: number, port: number): Promise<MessageCos
 
 /** One user that publishes (tsung's MQTT plug-in subscribes in other sessions; this one only sends). */
 async function tsung(count: number, port: number, folder: string): Promise<MessageCost> {
+  // Erlang would leave a port mapper running for ever: this one ends with us.
+  const mapperPort = String(await freePort());
+  const args = ['-d', '-port', mapperPort, '-address', '127.0.0.1'];
+  const mapper = await startServer('epmd', args, /epmd running/);
+  try {
+    const env = { ERL_EPMD_PORT: mapperPort, ERL_EPMD_ADDRESS: '127.0.0.1' };
+    return await tsungCost(count, port, folder, { ...process.env, ...env });
+  } finally {
+    await mapper.end();
+  }
+}
+
+async function tsungCost(
+  count: number,
+  port: number,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<MessageCost> {
   const file = join(folder, 'messages.xml');
   const loops = Math.max(count, 1000);
   writeFileSync(file, tsungPlan(port, loops));
   const idle = join(folder, 'idle.xml');
   writeFileSync(idle, tsungPlan(port, 1));
   // What the tool costs without messages: starting Erlang.
-  const baseUs = await erlangCpuUs(idle, folder);
-  const busyUs = await erlangCpuUs(file, folder);
+  const baseUs = await erlangCpuUs(idle, folder, env);
+  const busyUs = await erlangCpuUs(file, folder, env);
   return {
     tool: 'tsung (sends only)',
     messages: loops,
@@ -87,8 +106,12 @@ async function tsung(count: number, port: number, folder: string): Promise<Messa
 }
 
 /** CPU of the Erlang process that carries a plan out: it is no child of the command, so it is watched. */
-async function erlangCpuUs(plan: string, folder: string): Promise<number> {
-  const child = spawn('tsung', ['-f', plan, '-l', folder, 'start'], { stdio: 'ignore' });
+async function erlangCpuUs(
+  plan: string,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  const child = spawn('tsung', ['-f', plan, '-l', folder, 'start'], { stdio: 'ignore', env });
   let isOver = false;
   const over = once(child, 'exit').then(() => {
     isOver = true;
