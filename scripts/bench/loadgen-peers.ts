@@ -106,11 +106,7 @@ async function tsungCost(
 }
 
 /** CPU of the Erlang process that carries a plan out: it is no child of the command, so it is watched. */
-async function erlangCpuUs(
-  plan: string,
-  folder: string,
-  env: NodeJS.ProcessEnv,
-): Promise<number> {
+async function erlangCpuUs(plan: string, folder: string, env: NodeJS.ProcessEnv): Promise<number> {
   const child = spawn('tsung', ['-f', plan, '-l', folder, 'start'], { stdio: 'ignore', env });
   let isOver = false;
   const over = once(child, 'exit').then(() => {
