@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuUs } from '#scripts/bench/bench-process.ts';
 import { commandCpuUs, runLoad, startServer } from '#scripts/bench/loadgen-process.ts';
-import { freePort } from '#test/free-port.ts';
 
 export interface MessageCost {
   tool: string;
@@ -18,8 +17,12 @@ export interface MessageCost {
   cpu_us_per_message: number;
 }
 
-/** `count` messages by each tool; tools that are not installed are left out, and that is said. */
-export async function messageCosts(count: number, port: number): Promise<MessageCost[]> {
+/** `count` messages by each tool, through a broker at `port`; a tool that is not installed is named and left out. */
+export async function messageCosts(
+  count: number,
+  port: number,
+  mapperPort: number,
+): Promise<MessageCost[]> {
   const folder = mkdtempSync(join(tmpdir(), 'wsar-bench-'));
   const config = join(folder, 'mosquitto.conf');
   writeFileSync(
@@ -34,7 +37,7 @@ export async function messageCosts(count: number, port: number): Promise<Message
   try {
     const costs = [await ours(count, port), await mosquittoClients(count, port)];
     if (spawnSync('tsung', ['-v']).error === undefined)
-      costs.push(await tsung(count, port, folder));
+      costs.push(await tsung(count, port, mapperPort, folder));
     else process.stderr.write('no tsung: it is left out\n');
     return costs;
   } finally {
@@ -71,13 +74,17 @@ async function mosquittoClients(count: number, port: number): Promise<MessageCos
 }
 
 /** One user that publishes (tsung's MQTT plug-in subscribes in other sessions; this one only sends). */
-async function tsung(count: number, port: number, folder: string): Promise<MessageCost> {
+async function tsung(
+  count: number,
+  port: number,
+  mapperPort: number,
+  folder: string,
+): Promise<MessageCost> {
   // Erlang would leave a port mapper running for ever: this one ends with us.
-  const mapperPort = String(await freePort());
-  const args = ['-d', '-port', mapperPort, '-address', '127.0.0.1'];
+  const args = ['-d', '-port', String(mapperPort), '-address', '127.0.0.1'];
   const mapper = await startServer('epmd', args, /epmd running/);
   try {
-    const env = { ERL_EPMD_PORT: mapperPort, ERL_EPMD_ADDRESS: '127.0.0.1' };
+    const env = { ERL_EPMD_PORT: String(mapperPort), ERL_EPMD_ADDRESS: '127.0.0.1' };
     return await tsungCost(count, port, folder, { ...process.env, ...env });
   } finally {
     await mapper.end();

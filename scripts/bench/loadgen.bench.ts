@@ -52,7 +52,7 @@ const TABLES: Record<string, () => Promise<object[]> | object[]> = {
   fill: () => eachEngine(['ring', 'stack'], (engine) => fillCost(engine, fill[engine])),
   ports: () => portCosts(ports),
   hosts: () => hostDeaths(hosts),
-  message: async () => await messageCosts(size.messages, await freePort()),
+  message: async () => await messageCosts(size.messages, await freePort(), await freePort()),
   frozen: () => frozenServer(frozen),
 };
 const only = process.argv[process.argv.indexOf('--only') + 1];
