@@ -60,9 +60,10 @@ export async function startVirtualHosts(
       const child = spawnAgent(id, ours + 1, root, environment);
       children.set(id, child);
       connect(child.pid!, index, ours);
-      // The shell in the namespace has waited for this line.
-      child.stdin!.write('go\n');
     }
+    // The shells in the namespaces have waited for this line. Not before the last one is connected: all of that
+    // holds up the bus in this process, and an agent that is not answered gives up.
+    for (const child of children.values()) child.stdin!.write('go\n');
   } catch (error) {
     await close();
     throw error;
