@@ -80,7 +80,8 @@ export function loginPace({ loginSlices }: Pick<LadderStep, 'loginSlices'>): {
   slowedBy: number | null;
 } {
   if (loginSlices.length < SLICES_MIN) return { slowestPerS: null, slowedBy: null };
-  const each = loginSlices[0]!.users;
+  // The first one that could be timed may not be the first of all.
+  const each = loginSlices[1]!.users - loginSlices[0]!.users;
   const times = loginSlices.map(({ seconds }) => seconds);
   const longest = times.reduce((most, now) => Math.max(most, now), 0);
   const slowedBy = times.slice(1).map((now, index) => now / times[index]!);

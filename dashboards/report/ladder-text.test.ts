@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { loginPace } from '#dashboards/report/ladder-figures.ts';
 import { renderLadder } from '#dashboards/report/ladder-page.ts';
 import {
   LADDER_SCHEMA,
@@ -130,4 +131,12 @@ test('a sparkline keeps the peak of each piece of time', () => {
   assert.equal(bars[0], ' ');
   assert.equal(bars[50], '█');
   assert.equal(bars[1], '▂');
+});
+
+test('the pace of logins counts a slice by its own users, also where the first could not be timed', () => {
+  const loginSlices = [
+    { users: 200_000, seconds: 4 },
+    { users: 300_000, seconds: 5 },
+  ];
+  assert.deepEqual(loginPace({ loginSlices }), { slowestPerS: 20_000, slowedBy: 1.25 });
 });
