@@ -8,8 +8,8 @@
 // a wildcard or a '/' in it: it would name more than its own topics. As with mosquitto a subscription is always
 // granted; what its user may not read is not delivered. The rules are plain data, because they travel to threads.
 
-import { readFileSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
+import { readTextFile } from '#reference-server/access/text-file.ts';
 import { isMatch } from '#reference-server/broker/topic-tree.ts';
 
 const ACCESS = ['read', 'write', 'readwrite', 'deny'] as const;
@@ -30,14 +30,7 @@ const BYTES_MAX = 16 * 1024 * 1024;
 
 /** Throws WSAR_ERR_FILE with the line. */
 export function readAclFile(file: string): AclRules {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const hint = 'name a file that this user may read';
-    throw new WsarError('WSAR_ERR_FILE', `${file} cannot be read (${code})`, hint, error);
-  }
+  const text = readTextFile(file);
   if (text.length > BYTES_MAX) {
     throw new WsarError('WSAR_ERR_FILE', `${file} is larger than 16 MiB`, 'use patterns');
   }

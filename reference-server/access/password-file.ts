@@ -7,9 +7,9 @@
 // name that is not there costs the same, so that time does not tell who has an account.
 
 import { createHash, pbkdf2, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { WsarError } from '#core/errors.ts';
+import { readTextFile } from '#reference-server/access/text-file.ts';
 
 const derive = promisify(pbkdf2);
 const HASH_BYTES = 64;
@@ -40,14 +40,7 @@ export class PasswordFile {
    * said there, as mosquitto does.
    */
   static read(file: string, notices?: string[]): PasswordFile {
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      const message = `password file ${file} cannot be read (${code})`;
-      throw new WsarError('WSAR_ERR_FILE', message, REMEDY, error);
-    }
+    const text = readTextFile(file, `password file ${file}`, REMEDY);
     const entries = new Map<string, Entry>();
     for (const [index, line] of text.split(/\r?\n/).entries()) {
       if (line === '' || line.startsWith('#')) continue;

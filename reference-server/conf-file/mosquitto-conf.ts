@@ -5,9 +5,9 @@
 //   # comment
 //   key value          keys behind a `listener` line that belong to listeners are that listener's
 
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { WsarError } from '#core/errors.ts';
+import { readTextFile } from '#reference-server/access/text-file.ts';
 
 /** One `listener`, or the default one that `port` makes. */
 export interface ConfListener {
@@ -98,15 +98,7 @@ const REFUSED: Record<string, string> = {
 
 /** Throws WSAR_ERR_FILE with the line. */
 export function readMosquittoConf(file: string): MosquittoConf {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const hint = 'name a file that this user may read';
-    throw new WsarError('WSAR_ERR_FILE', `${file} cannot be read (${code})`, hint, error);
-  }
-  return new Reader(file).read(text);
+  return new Reader(file).read(readTextFile(file));
 }
 
 class Reader {
