@@ -81,6 +81,23 @@ describe('knobs', { concurrency: true }, () => {
     }
   });
 
+  test('write.delay: answers wait for company, and leave together', async (t) => {
+    const turned = await start(t, { workers: 1 });
+    const ann = await turned.client({ clientId: 'ann' });
+    await turned.turn('write.delay', 60_000);
+    const sends = turned.of('sends')[0]!;
+    const startMs = performance.now();
+    await Promise.all(Array.from({ length: 50 }, () => ann.publishAsync('m/ann', 'x', { qos: 1 })));
+    const tookMs = performance.now() - startMs;
+    assert.ok(tookMs >= 60, `50 answers after ${tookMs} ms`);
+    // They were written one by one; each delay that passed meanwhile may have had a send.
+    assert.ok(turned.of('sends')[0]! - sends <= Math.ceil(tookMs / 60));
+    await turned.turn('write.delay', 0);
+    const before = turned.of('sends')[0]!;
+    for (let i = 0; i < 5; i++) await ann.publishAsync('m/ann', 'x', { qos: 1 });
+    assert.ok(turned.of('sends')[0]! - before >= 5, 'each answer leaves with its turn again');
+  });
+
   test('accept.workers: new connections go to the first workers only, and back to all', {
     skip,
   }, async (t) => {

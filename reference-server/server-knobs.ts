@@ -3,7 +3,7 @@
 
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
-import { GATHER_US_MAX, SPIN_US_MAX } from '#core/socket/reactor-options.ts';
+import { FLUSH_DELAY_US_MAX, GATHER_US_MAX, SPIN_US_MAX } from '#core/socket/reactor-options.ts';
 import type { Server } from '#reference-server/server.ts';
 import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
@@ -31,6 +31,12 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     default: 'turn',
     help: 'output leaves once at the end of a turn, or with every packet at once',
   },
+  number(
+    'write.delay',
+    FLUSH_DELAY_US_MAX,
+    'us',
+    'output waits for so long for what later turns add, or for 16 KiB; with write.flush = turn',
+  ),
   {
     name: 'receive.arming',
     type: { kind: 'enum', values: ['poll', 'recv'] },
@@ -210,6 +216,7 @@ function number(name: string, max: number, unit: string, help: string): KnobDef 
 /** Where each knob stands in the settings of the workers. */
 const SETTING: Record<string, keyof WorkerSettings> = {
   'write.flush': 'flush',
+  'write.delay': 'flushDelayUs',
   'receive.arming': 'arming',
   'turn.gather': 'gatherUs',
   'turn.spin': 'spinUs',

@@ -10,6 +10,8 @@ import { OutputSlab } from '#core/socket/ring/output-slab.ts';
 
 /** One send gathers at most this many chunks. */
 export const VECTORS_MAX = 64;
+/** Output of one connection that waits for no company (`flushDelayUs`). */
+export const FLUSH_BYTES = 16 * 1024;
 const CANNOT_SEND = LIFE.closing | LIFE.releasing | LIFE.outputEnded;
 
 export abstract class OutputQueue {
@@ -21,6 +23,10 @@ export abstract class OutputQueue {
   readonly #waitFlags: number;
   #firstToFlush = 0;
   #lastToFlush = 0;
+  /** End of the turn that listed the first of those, us; 0 = that turn goes on, or none is listed. */
+  #listedUs = 0;
+  /** One of those has enough to leave. */
+  #isFull = false;
   /** Refused by the bound of the whole reactor while their own output was empty. */
   #starved: Conn[] = [];
 
@@ -64,6 +70,8 @@ export abstract class OutputQueue {
     }
     stats[STAT.outputBytes]! += count;
     this.schedule(conn);
+    const isListed = (this.#table.flags[conn]! & LIFE.listedToFlush) !== 0;
+    if (isListed && this.slab.bytesOf(conn) >= FLUSH_BYTES) this.#isFull = true;
     return true;
   }
 
@@ -84,8 +92,25 @@ export abstract class OutputQueue {
     this.#lastToFlush = conn + 1;
   }
 
-  /** Sends for everyone who has output; `onReleased` is called for those that are being released. */
-  flush(onReleased: (conn: Conn) => void): void {
+  /**
+   * End of a turn: sends for everyone who has output, when its delay is over or `isLast`; `onReleased` is called for
+   * those that are being released. Returns us until it has to be called again, Infinity when nothing waits.
+   */
+  flush(nowUs: number, isLast: boolean, onReleased: (conn: Conn) => void): number {
+    if (this.#firstToFlush === 0) return Number.POSITIVE_INFINITY;
+    const { flush, flushDelayUs } = this.settings;
+    if (flushDelayUs > 0 && flush === 'turn' && !isLast && !this.#isFull) {
+      if (this.#listedUs === 0) this.#listedUs = nowUs;
+      const restUs = this.#listedUs + flushDelayUs - nowUs;
+      if (restUs > 0) return restUs;
+    }
+    this.#listedUs = 0;
+    this.#isFull = false;
+    this.#sendListed(onReleased);
+    return Number.POSITIVE_INFINITY;
+  }
+
+  #sendListed(onReleased: (conn: Conn) => void): void {
     const { flags, nextToFlush } = this.#table;
     let listed = this.#firstToFlush;
     this.#firstToFlush = 0;

@@ -15,6 +15,7 @@ export interface ReactorSettings {
   ownsThread: boolean;
   arming: 'poll' | 'recv';
   flush: 'turn' | 'immediate';
+  flushDelayUs: number;
   gatherUs: number;
   spinUs: number;
   socketSendBytes: number;
@@ -28,6 +29,8 @@ const MIB = 1024 * KIB;
 /** Highest connection number that fits beside the generation in a completion's user data. */
 export const CAPACITY_MAX = 0x7fffffff;
 
+/** Longest that output waits for company. */
+export const FLUSH_DELAY_US_MAX = 100_000;
 /** Longest gathering of events. */
 export const GATHER_US_MAX = 100_000;
 /** Longest look for work before a sleep. */
@@ -46,6 +49,7 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
     ownsThread: options.ownsThread ?? true,
     arming: options.arming ?? 'poll',
     flush: options.flush ?? 'turn',
+    flushDelayUs: options.flushDelayUs ?? 0,
     gatherUs: options.gatherUs ?? 0,
     spinUs: options.spinUs ?? 0,
     socketSendBytes: options.socketSendBytes ?? 0,
@@ -62,6 +66,7 @@ export function settleOptions(options: ReactorOptions): ReactorSettings {
   );
   assertCount(settings.receiveBufferBytes, 64, 16 * MIB, 'receiveBufferBytes');
   assertCount(settings.receiveBuffersPerLane, 1, 32768, 'receiveBuffersPerLane');
+  assertCount(settings.flushDelayUs, 0, FLUSH_DELAY_US_MAX, 'flushDelayUs');
   assertCount(settings.gatherUs, 0, GATHER_US_MAX, 'gatherUs');
   assertCount(settings.spinUs, 0, SPIN_US_MAX, 'spinUs');
   assertCount(settings.socketSendBytes, 0, 1024 * MIB, 'socketSendBytes');

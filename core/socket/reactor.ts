@@ -81,6 +81,12 @@ export interface ReactorOptions {
   /** Write batching, live: 'turn' = output leaves at the end of a turn, 'immediate' = every send at once. */
   flush?: 'turn' | 'immediate';
   /**
+   * Delay of writes, live, us, with flush 'turn': output waits for so long after the turn that made the first of it
+   * for what later turns add, or until one connection has 16 KiB; then all of it leaves. Engine net rounds up to
+   * ms. Not for stack. Default 0.
+   */
+  flushDelayUs?: number;
+  /**
    * Event gathering, live, us (ring on Linux >= 6.12): a loop that has served events goes on sleeping for so
    * long unless 64 events came. An event that comes when that time is over is served at once. Default 0.
    */
@@ -105,7 +111,10 @@ export interface ReactorOptions {
 }
 
 /** What `set` turns while the reactor runs; see ReactorOptions. */
-export type ReactorKnobs = Pick<ReactorOptions, 'arming' | 'flush' | 'gatherUs' | 'spinUs'> & {
+export type ReactorKnobs = Pick<
+  ReactorOptions,
+  'arming' | 'flush' | 'flushDelayUs' | 'gatherUs' | 'spinUs'
+> & {
   /** Backlog of every listener, as if it had listened with it (ring). */
   backlog?: number;
   /** Most connections of one listener that a turn takes; 0 = as many as come (ring, epoll). */

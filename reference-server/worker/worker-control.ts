@@ -15,6 +15,8 @@ import { DEFAULT_LIMITS, type ReceiptMode } from '#reference-server/limits.ts';
 
 export interface WorkerSettings {
   flush: 'turn' | 'immediate';
+  /** How long output waits for company, us; see `flushDelayUs` of a reactor. */
+  flushDelayUs: number;
   arming: 'poll' | 'recv';
   /** How long a loop gathers events before it serves them, us; see `gatherUs` of a reactor. */
   gatherUs: number;
@@ -74,6 +76,7 @@ export interface WorkerSettings {
 /** What a server does that nobody told otherwise. */
 export const DEFAULT_SETTINGS: WorkerSettings = {
   flush: 'turn',
+  flushDelayUs: 0,
   arming: 'poll',
   gatherUs: 0,
   spinUs: 0,
@@ -225,7 +228,7 @@ export class WorkerControl {
 
 /** The part of the settings that a worker's reactor obeys. */
 export function reactorKnobs(settings: WorkerSettings): ReactorKnobs {
-  const { flush, arming, gatherUs, spinUs, backlog, acceptBatch } = settings;
+  const { flush, flushDelayUs, arming, gatherUs, spinUs, backlog, acceptBatch } = settings;
   const acceptAmong = settings.acceptWorkers;
-  return { flush, arming, gatherUs, spinUs, backlog, acceptBatch, acceptAmong };
+  return { flush, flushDelayUs, arming, gatherUs, spinUs, backlog, acceptBatch, acceptAmong };
 }

@@ -169,6 +169,7 @@ export class EpollReactor implements Reactor {
   set(option: ReactorKnobs): void {
     if (option.arming !== undefined) this.#settings.arming = option.arming;
     if (option.flush !== undefined) this.#settings.flush = option.flush;
+    if (option.flushDelayUs !== undefined) this.#settings.flushDelayUs = option.flushDelayUs;
     if (option.acceptBatch !== undefined) this.#reception.acceptBatch = option.acceptBatch;
     if (option.acceptAmong !== undefined) this.#reception.spread(option.acceptAmong);
   }
@@ -211,7 +212,8 @@ export class EpollReactor implements Reactor {
     else this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
     output.feedStarved(this.#tend);
     output.releaseStarved(this.#tend);
-    output.flush(this.#tend);
+    const flushUs = output.flush(nowUs, this.#isStopping, this.#tend);
+    if (flushUs < this.#sleepUs) this.#sleepUs = flushUs;
     if (this.#isStopping || this.#table.hasToTend) this.#sleepUs = 0;
     const workUs = nowUs - this.#turnEndUs - sleptUs;
     this.#turnEndUs = nowUs;

@@ -14,6 +14,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import { NetConnection } from '#core/socket/net/net-connection.ts';
 import { NetListener } from '#core/socket/net/net-listener.ts';
 import { type TlsConnect, wrapInTls } from '#core/socket/net/tls-connect.ts';
+import { FLUSH_BYTES } from '#core/socket/output-queue.ts';
 import {
   CLOSE_REASON,
   type CloseReason,
@@ -23,6 +24,7 @@ import {
   type ListenOptions,
   REACTOR_STAT_COUNT,
   type Reactor,
+  type ReactorKnobs,
   REACTOR_STAT as STAT,
   type Waker,
 } from '#core/socket/reactor.ts';
@@ -48,6 +50,10 @@ export class NetReactor implements Reactor {
   readonly #free: Conn[] = [];
   readonly #listeners: NetListener[] = [];
   readonly #dirty = new Set<NetConnection>();
+  /** End of the turn that made the first of them so; 0 = none is. */
+  #dirtyUs = 0;
+  /** One of them has enough output to leave. */
+  #isFlushDue = false;
   /** Refused by the bound of the whole reactor while their own output was empty. */
   readonly #starved = new Set<NetConnection>();
   readonly #beforeRun: (() => void)[] = [];
@@ -184,8 +190,9 @@ export class NetReactor implements Reactor {
     this.#scheduleTurn();
   }
 
-  set(option: { arming?: 'poll' | 'recv'; flush?: 'turn' | 'immediate' }): void {
+  set(option: ReactorKnobs): void {
     if (option.arming !== undefined) this.#settings.arming = option.arming;
+    if (option.flushDelayUs !== undefined) this.#settings.flushDelayUs = option.flushDelayUs;
     if (option.flush !== undefined) this.#settings.flush = option.flush;
   }
 
@@ -271,11 +278,24 @@ export class NetReactor implements Reactor {
       handler.onWake();
     }
     this.#feedStarved();
-    const wishUs = handler.onTurn(systemClock.monoUs());
+    const nowUs = systemClock.monoUs();
+    const wishUs = handler.onTurn(nowUs);
+    return Math.min(wishUs, this.#flushDirty(nowUs));
+  }
+
+  /** Sends for everyone who has output, when its delay is over. Returns us until then. */
+  #flushDirty(nowUs: number): number {
+    if (this.#dirty.size === 0) return Number.POSITIVE_INFINITY;
+    if (this.#dirtyUs === 0) this.#dirtyUs = nowUs;
+    const { flush, flushDelayUs } = this.#settings;
+    const restUs = this.#dirtyUs + (flush === 'turn' ? flushDelayUs : 0) - nowUs;
+    if (restUs > 0 && !this.#isFlushDue) return restUs;
     const dirty = [...this.#dirty];
     this.#dirty.clear();
+    this.#dirtyUs = 0;
+    this.#isFlushDue = false;
     for (const connection of dirty) this.#flush(connection);
-    return wishUs;
+    return Number.POSITIVE_INFINITY;
   }
 
   #onDeadline(connection: NetConnection): void {
@@ -384,6 +404,7 @@ export class NetReactor implements Reactor {
       return;
     }
     this.#dirty.add(connection);
+    if (connection.queuedBytes >= FLUSH_BYTES) this.#isFlushDue = true;
     this.#scheduleTurn();
   }
 

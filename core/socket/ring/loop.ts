@@ -102,7 +102,8 @@ export class Loop {
       this.#sleepUs = Math.min(this.#fireHandlers(nowUs), SLEEP_US_MAX);
     }
     output.releaseStarved(this.#settle);
-    output.flush(this.#settle);
+    const flushUs = output.flush(nowUs, this.#isStopping, this.#settle);
+    if (flushUs < this.#sleepUs) this.#sleepUs = flushUs;
     const workUs = nowUs - this.#turnEndUs - sleptUs - this.#spunUs;
     this.#spunUs = 0;
     this.#turnEndUs = nowUs;

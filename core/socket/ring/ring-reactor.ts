@@ -129,6 +129,7 @@ export class RingReactor implements Reactor {
     const { settings } = this.#parts;
     if (option.arming !== undefined) settings.arming = option.arming;
     if (option.flush !== undefined) settings.flush = option.flush;
+    if (option.flushDelayUs !== undefined) settings.flushDelayUs = option.flushDelayUs;
     if (option.gatherUs !== undefined) settings.gatherUs = option.gatherUs;
     if (option.spinUs !== undefined) settings.spinUs = option.spinUs;
     if (option.backlog !== undefined) this.#loop.reception.setBacklog(option.backlog);
