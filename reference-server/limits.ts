@@ -96,6 +96,15 @@ const PACKET_BYTES_MAX = 64 * KIB;
 const OUTPUT_BYTES_SOFT_MAX = 32 * KIB;
 const WINDOW_BYTES_MAX = 32 * KIB;
 
+/**
+ * `outputBytesMax` for packets of so many bytes: one that found the queue empty or a soft limit full of droppable
+ * ones, a window of deliveries or one large one, answers up to twice the soft limit and those to a last receive
+ * buffer: what an honest peer can cause always fits, so a refused send is a peer beyond all of these.
+ */
+export function outputBytesFor(packetBytesMax: number): number {
+  return packetBytesMax * 2 + OUTPUT_BYTES_SOFT_MAX * 2 + 16 * KIB;
+}
+
 export const DEFAULT_LIMITS: ServerLimits = {
   // An engine may spend something for each connection that could come (ring: lanes of 19,000).
   connectionsMax: 50_000,
@@ -117,10 +126,7 @@ export const DEFAULT_LIMITS: ServerLimits = {
   closeTimeoutMs: 5000,
   partialBytesMax: 64 * MIB,
   outputBytesSoftMax: OUTPUT_BYTES_SOFT_MAX,
-  // One packet that found the queue empty or a soft limit full of droppable ones, a window of
-  // deliveries or one large one, answers up to twice the soft limit and those to a last receive buffer:
-  // what an honest peer can cause always fits, so a refused send is a peer beyond all of these.
-  outputBytesMax: PACKET_BYTES_MAX * 2 + OUTPUT_BYTES_SOFT_MAX * 2 + 16 * KIB,
+  outputBytesMax: outputBytesFor(PACKET_BYTES_MAX),
   outputBytesTotalMax: 512 * MIB,
   linkBacklogBytesSoftMax: MIB,
   linkBacklogBytesMax: 16 * MIB,

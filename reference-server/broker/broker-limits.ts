@@ -1,6 +1,8 @@
 // Bounds of the general lane, for the whole server; `workerLimits` divides the totals. Each refusal is
 // answered in the protocol where that has an answer, and counted.
 
+import { type Dialect, STANDARD } from '#reference-server/dialect.ts';
+
 const MIB = 1024 * 1024;
 
 export interface BrokerLimits {
@@ -26,8 +28,6 @@ export interface BrokerLimits {
   inflightBytesMax: number;
   /** Received with QoS 2 and not released, one session: the Receive Maximum that CONNACK tells. */
   receiveMaximum: number;
-  /** How often one connection may send a QoS 2 PUBLISH with the same packet id before it is ended. */
-  repeatsMax: number;
   /** Highest QoS that clients may publish with; CONNACK tells when it is not 2. */
   qosMax: number;
   /** Whether messages may be retained; CONNACK tells when not. */
@@ -42,6 +42,8 @@ export interface BrokerLimits {
   retainedBytesMax: number;
   /** Longest time that a session outlives its connection, and longest delay of a will, s. */
   sessionExpiryMaxS: number;
+  /** Whose departures from the standard are followed. */
+  dialect: Dialect;
 }
 
 export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
@@ -57,7 +59,6 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   inflightMax: 20,
   inflightBytesMax: Number.POSITIVE_INFINITY,
   receiveMaximum: 20,
-  repeatsMax: Number.POSITIVE_INFINITY,
   qosMax: 2,
   retains: true,
   upgradesQos: false,
@@ -66,6 +67,7 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   retainedMax: 10_000,
   retainedBytesMax: 16 * MIB,
   sessionExpiryMaxS: 30 * 24 * 3600,
+  dialect: STANDARD,
 };
 
 /** The share of one of `workers` workers; retained messages are in all of them. */

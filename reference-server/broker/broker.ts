@@ -209,15 +209,33 @@ export class Broker {
     const nowMs = this.#nowMs();
     if (expiryS >= 0) session.expiryMs = this.#expiryMs(expiryS);
     if (isOrderly) session.will = undefined;
+    const { willOutwaitsSession } = this.#options.limits.dialect;
     if (session.will !== undefined) {
-      const waitMs = Math.min(session.will.delayMs, session.expiryMs);
+      const { delayMs } = session.will;
+      const outwaits = willOutwaitsSession && session.expiryMs === 0;
+      const waitMs = outwaits ? delayMs : Math.min(delayMs, session.expiryMs);
       if (waitMs === 0) this.#publishWill(session);
       else session.willDueMs = nowMs + waitMs;
     }
     if (session.expiryMs > 0) session.endsMs = nowMs + session.expiryMs;
+    else if (session.willDueMs < NEVER) session.endsMs = session.willDueMs;
     this.#arm(session);
     this.queues.rewind(session);
     this.subscriptions.tellGroups(session);
+  }
+
+  /** The user logs in again, with a clean start or without: what that means for its will; see Dialect. */
+  returned(row: number, isClean: boolean): void {
+    const session = this.#sessions.get(row);
+    if (session?.will === undefined || !this.#options.limits.dialect.dropsWillOnReturn) return;
+    const goesOn = session.expiryMs > 0 && !isClean;
+    if (goesOn || session.will.delayMs > 0) session.will = undefined;
+  }
+
+  /** Whether the session of a user who has left has ended, but for its will, which waits; see Dialect. */
+  lingers(row: number): boolean {
+    const session = this.#sessions.get(row);
+    return session !== undefined && session.expiryMs === 0 && session.willDueMs < NEVER;
   }
 
   /** Whether the session outlives a connection that ends now. */
@@ -351,6 +369,10 @@ export class Broker {
   #published(session: Session, bytes: Uint8Array): void {
     const { qos, packetId } = this.#publish;
     const message = messageOf(bytes, this.#publish, this.#nowMs());
+    if (this.#endsFor(message)) {
+      this.#options.host.expel(session.row, CLOSE_CAUSE.topicLevels);
+      return;
+    }
     const isPressed = qos > 0 && this.#options.host.isPressed();
     if (isPressed && session.level < PROTOCOL_LEVEL_5) {
       // MQTT 3 has no word for it: its client sends the message again after a reconnect.
@@ -375,6 +397,11 @@ export class Broker {
     this.#answer(session, PACKET.puback, packetId, reason);
   }
 
+  #endsFor({ topicText }: Message): boolean {
+    const { dialect, levelsMax } = this.#options.limits;
+    return dialect.endsDeepTopics && levelsOf(topicText) > levelsMax;
+  }
+
   /** Why a topic is not for this user, 0 = it is. */
   #refusalOf(session: Session, { topicText }: Message): number {
     const { isOwnOnly, limits } = this.#options;
@@ -392,7 +419,7 @@ export class Broker {
     const { host, limits, stats } = this.#options;
     const known = incoming.get(packetId);
     if (known !== undefined) {
-      if (++known.copies > limits.repeatsMax) host.expel(session.row, CLOSE_CAUSE.flow);
+      if (++known.copies > limits.dialect.repeatsMax) host.expel(session.row, CLOSE_CAUSE.flow);
       else this.#answer(session, PACKET.pubrec, packetId, REASON.success);
       return;
     }

@@ -23,11 +23,14 @@ export class DeliveryWriter {
   readonly bytes: Uint8Array;
   readonly #properties: PropertyWriter;
   readonly #aliasesMax: number;
+  readonly #slackBytes: number;
 
-  constructor(packetBytesMax: number, aliasesMax: number) {
+  /** `slackBytes`: see Dialect. */
+  constructor(packetBytesMax: number, aliasesMax: number, slackBytes: number) {
     this.bytes = new Uint8Array(packetBytesMax + OVERHEAD_BYTES_MAX + ADDED_BYTES_MAX);
     this.#properties = new PropertyWriter(packetBytesMax + ADDED_BYTES_MAX);
     this.#aliasesMax = aliasesMax;
+    this.#slackBytes = slackBytes;
   }
 
   /** Writes the delivery; returns its length, or 0 when it is larger than the client takes [MQTT-3.1.2-24]. */
@@ -71,7 +74,7 @@ export class DeliveryWriter {
     if (alias > 0) properties.two(PROPERTY.topicAlias, alias);
     const name = known === undefined ? topic : NO_TOPIC;
     const bytes = publishLength5(name.length, qos, properties.length, length);
-    if (bytes > session.packetBytesMax) return 0;
+    if (bytes > session.packetBytesMax + this.#slackBytes) return 0;
     // Only now: the client has to see the topic that the alias stands for.
     if (known === undefined && alias > 0) session.aliases.set(message.topicText, alias);
     return encodePublish5(

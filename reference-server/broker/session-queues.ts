@@ -43,7 +43,8 @@ export class SessionQueues {
   ) {
     this.#options = options;
     this.#mayRead = mayRead;
-    this.#writer = new DeliveryWriter(options.packetBytesMax, options.limits.aliasesMax);
+    const { aliasesMax, dialect } = options.limits;
+    this.#writer = new DeliveryWriter(options.packetBytesMax, aliasesMax, dialect.packetSlackBytes);
   }
 
   /**

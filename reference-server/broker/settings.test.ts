@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONFORMANCE } from '#reference-server/access/access-rules.ts';
+import { MOSQUITTO } from '#reference-server/dialect.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
 import {
@@ -61,7 +62,7 @@ test('QoS 2 goes on when it is released, once, also over a new connection, and c
 });
 
 test('repeats of a QoS 2 message: acknowledged so often, then the end', () => {
-  const ann = client(cluster({ repeatsMax: 2 }), 'ann');
+  const ann = client(cluster({ dialect: MOSQUITTO }), 'ann');
   ann.publish('t', 'x', 2, { messageId: 1 });
   ann.take('pubrec');
   ann.publish('t', 'x', 2, { messageId: 1, dup: true });

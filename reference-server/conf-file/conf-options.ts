@@ -14,7 +14,8 @@ import {
   type NumberKey,
   plainListener,
 } from '#reference-server/conf-file/mosquitto-conf.ts';
-import type { ServerLimits } from '#reference-server/limits.ts';
+import { MOSQUITTO } from '#reference-server/dialect.ts';
+import { outputBytesFor, type ServerLimits } from '#reference-server/limits.ts';
 import { SYS_INTERVAL_S_MAX } from '#reference-server/server-knobs.ts';
 import type { ListenerPlan } from '#reference-server/transport/listener.ts';
 import type { Listening } from '#reference-server/transport/listener-options.ts';
@@ -23,7 +24,6 @@ import { DEFAULT_SETTINGS } from '#reference-server/worker/worker-control.ts';
 
 /** Mosquitto's own bounds. */
 const LEVELS_MAX = 201;
-const REPEATS_MAX = 2;
 const INT32_MAX = 0x7fff_ffff;
 
 /** Throws WSAR_ERR_FILE. */
@@ -108,22 +108,26 @@ export function confLimits(conf: MosquittoConf, limits: ServerLimits): ServerLim
     return value <= 0 ? most : Math.min(value, most);
   };
   const { broker } = limits;
+  const most = MOSQUITTO.untoldPacketBytes;
   const inflightMax = given('max_inflight_messages', broker.inflightMax, 65_535);
   return {
     ...limits,
     // A client id may be as long as a packet.
-    connectBytesMax: limits.packetBytesMax,
+    connectBytesMax: most,
     acceptedMax: given('max_connections', limits.connectionsMax, limits.connectionsMax),
-    payloadBytesMax: given('message_size_limit', limits.payloadBytesMax, limits.payloadBytesMax),
+    payloadBytesMax: given('message_size_limit', most, most),
+    outputBytesMax: outputBytesFor(most),
     keepAliveMaxS: given('max_keepalive', 65_535, 65_535),
-    packetBytesMax: given('max_packet_size', limits.packetBytesMax, limits.packetBytesMax),
+    packetBytesMax: given('max_packet_size', most, most),
     broker: {
       ...broker,
       levelsMax: LEVELS_MAX,
       inflightMax,
       inflightBytesMax: given('max_inflight_bytes', Number.POSITIVE_INFINITY, INT32_MAX),
       receiveMaximum: inflightMax,
-      repeatsMax: REPEATS_MAX,
+      // Bytes bound what is kept of them.
+      topicLengthMax: 65_535,
+      dialect: MOSQUITTO,
       qosMax: conf.qosMax,
       retains: conf.retains,
       upgradesQos: conf.upgradesQos,

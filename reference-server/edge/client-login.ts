@@ -13,7 +13,6 @@ import { type ClientPacketsOptions, ends } from '#reference-server/edge/client-p
 import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
-import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
 import { LOGIN, LOGOUT } from '#reference-server/worker/frame-type.ts';
@@ -113,14 +112,14 @@ export class ClientLogin {
   /** What this server takes, in the order that foreign suites compare with. */
   #promise(conn: number, properties: PropertyWriter): void {
     const { limits, access } = this.#options;
-    const { aliasesMax, receiveMaximum, retains, qosMax } = limits.broker;
+    const { aliasesMax, receiveMaximum, retains, qosMax, dialect } = limits.broker;
     const isOwnOnly = access.topics === 'own';
     const assigned = this.#assigned.get(conn);
     this.#assigned.delete(conn);
     properties.two(PROPERTY.topicAliasMaximum, aliasesMax);
     if (assigned !== undefined) properties.text(PROPERTY.assignedClientId, assigned);
     // Foreign suites know a server without the property; who sets a size tells it.
-    if (isOwnOnly || limits.packetBytesMax !== DEFAULT_LIMITS.packetBytesMax) {
+    if (isOwnOnly || limits.packetBytesMax !== dialect.untoldPacketBytes) {
       properties.four(PROPERTY.maximumPacketSize, limits.packetBytesMax);
     }
     if (isOwnOnly || !retains) properties.byte(PROPERTY.retainAvailable, 0);

@@ -163,8 +163,7 @@ export class ClientPackets {
     this.#stats[STAT.received]!++;
     if (fields.payloadEnd - fields.payloadStart > payloadBytesMax) {
       this.#stats[STAT.tooLarge]!++;
-      // PUBACK and PUBREC may not say "packet too large" (5: tables 3-4, 3-5).
-      this.#discard(conn, level, REASON.quotaExceeded);
+      this.#discard(conn, level, broker.dialect.oversizeReason);
       return 0;
     }
     const { publishPerS } = this.#limits;

@@ -87,7 +87,11 @@ export class Edge implements ReactorHandler {
     this.#turnCall = options.onTurn;
     this.#startUs = options.clock.monoUs();
     this.connections = new Connections(limits.connectionsMax);
-    this.partials = new PartialPackets(limits.connectionsMax, limits.partialBytesMax);
+    this.partials = new PartialPackets(
+      limits.connectionsMax,
+      limits.partialBytesMax,
+      limits.packetBytesMax,
+    );
     this.#throttled = new Int32Array(limits.connectionsMax);
     this.#packets = new ClientPackets({
       ...options,

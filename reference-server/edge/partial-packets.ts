@@ -2,7 +2,7 @@
 // what has come, never with what a header claims, so ten thousand claims of 256 MiB cost what was sent.
 
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
-import { BLOCK_BYTES_MAX, SlabArena } from '#reference-server/memory/slab-arena.ts';
+import { SlabArena } from '#reference-server/memory/slab-arena.ts';
 
 const NONE = -1;
 
@@ -13,8 +13,9 @@ export class PartialPackets {
   readonly #block: Int32Array;
   readonly #length: Uint32Array;
 
-  constructor(connections: number, bytesMax: number) {
-    this.#arena = new SlabArena(bytesMax);
+  /** `packetBytesMax`: no packet is larger. */
+  constructor(connections: number, bytesMax: number, packetBytesMax: number) {
+    this.#arena = new SlabArena(bytesMax, packetBytesMax);
     this.bytes = this.#arena.bytes;
     this.#block = new Int32Array(connections);
     this.#length = new Uint32Array(connections);
@@ -44,7 +45,7 @@ export class PartialPackets {
     const have = this.#length[conn]!;
     const length = have + to - from;
     let block = this.#block[conn]!;
-    if (length > BLOCK_BYTES_MAX) return false;
+    if (length > this.#arena.blockBytesMax) return false;
     if (block === NONE || length > this.#arena.capacity(block)) {
       const larger = this.#arena.alloc(length);
       if (larger === NONE) return false;

@@ -196,10 +196,11 @@ export class Home implements SessionHost {
       this.#refuseLogin(worker, conn, connGeneration);
       return;
     }
+    this.broker.returned(row, clean);
     if ((this.#state.flags[row]! & USER.online) !== 0) this.#takeOver(row);
     const isPresent = !clean && (this.#state.flags[row]! & USER.persistent) !== 0;
     if ((this.#state.flags[row]! & USER.stranger) !== 0) this.#strangers--;
-    if (clean) this.#discard(row);
+    if (clean || this.broker.lingers(row)) this.#discard(row);
     const kept = isPresent ? this.#state.flags[row]! : 0;
     const generation = this.users.generation(row);
     const level = isV5 ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1;
@@ -244,7 +245,8 @@ export class Home implements SessionHost {
       return;
     if (!this.#state.isAt(row, worker, conn, connGeneration)) return;
     if (expiryS > 0) this.#obtain(row);
-    if (this.#leave(row, (how & LOGOUT.dropWill) !== 0, expiryS, true)) return;
+    const stays = this.#leave(row, (how & LOGOUT.dropWill) !== 0, expiryS, true);
+    if (stays || this.broker.lingers(row)) return;
     this.#endUser(row);
   }
 
@@ -535,6 +537,10 @@ export class Home implements SessionHost {
   #subscription(row: number, bytes: Uint8Array, start: number, end: number): void {
     const desk = this.#desk;
     const length = desk.handle(row, bytes, start, end);
+    if (length === 0) {
+      this.expel(row, CLOSE_CAUSE.topicLevels);
+      return;
+    }
     this.send(row, OUTPUT.answer, desk.bytes, length);
     const session = this.#sessionOf(row);
     if (session !== undefined) {

@@ -70,7 +70,7 @@ export class SubscriptionDesk {
     this.bytes = new Uint8Array(codesMax + 16);
   }
 
-  /** Does what the packet asks, already found sound; returns the length of the answer. */
+  /** Does what the packet asks, already found sound; returns the length of the answer, 0 = the connection ends. */
   handle(row: number, bytes: Uint8Array, start: number, end: number): number {
     const fields = this.#fields;
     const isV5 = this.#options.state.has(row, USER.v5);
@@ -79,6 +79,7 @@ export class SubscriptionDesk {
     this.wantsRetained.length = this.wantsPresence.length = 0;
     let count = 0;
     while (nextFilter(bytes, end, fields)) {
+      if (this.#endsFor(bytes)) return 0;
       const code = isSubscribe ? this.#subscribe(row, bytes) : this.#unsubscribe(row, bytes);
       // MQTT 3 knows one failure only [MQTT-3.9.3-2].
       this.#codes[count++] = !isV5 && code >= SUBACK_FAILURE ? SUBACK_FAILURE : code;
@@ -92,6 +93,16 @@ export class SubscriptionDesk {
     return isSubscribe
       ? encodeSuback(out, 0, packetId, this.#codes, count)
       : encodeUnsuback(out, 0, packetId);
+  }
+
+  /** Whether the filter that `#fields` stands on ends its connection; see Dialect. */
+  #endsFor(bytes: Uint8Array): boolean {
+    const { dialect, levelsMax } = this.#options.limits.broker;
+    if (!dialect.endsDeepTopics) return false;
+    let levels = 1;
+    const { filterStart, filterEnd } = this.#fields;
+    for (let at = filterStart; at < filterEnd; at++) if (bytes[at] === SLASH) levels++;
+    return levels > levelsMax;
   }
 
   /** USER.inbox, USER.receipts, or 0 for a filter that is not this user's own. */

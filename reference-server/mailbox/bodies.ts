@@ -83,7 +83,8 @@ export class Bodies {
   ): number {
     const topicBytes = topicEnd - topicStart;
     const size = topicBytes + end - start;
-    const block = this.arena.alloc(size);
+    // Packets may be larger than a block, mail may not.
+    const block = size > this.arena.blockBytesMax ? NONE : this.arena.alloc(size);
     if (block < 0) return NONE;
     let at = this.arena.offset(block);
     if (topicBytes > 0) at = copyBytes(this.arena.bytes, at, bytes, topicStart, topicEnd);

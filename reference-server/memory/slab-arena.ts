@@ -1,10 +1,10 @@
 // Memory for byte strings of very different lengths outside the heap of the collector: message payloads,
 // client ids, parts of packets. Millions of them cost the garbage collector nothing.
 //
-// One large buffer is cut into chunks of 64 KiB; a chunk that is in use serves blocks of one size, a
-// power of two from 16 B to 64 KiB. Chunks of a size that have a free block form a list; a chunk whose
-// last block is freed goes back to all sizes, so a flood of small strings leaves nothing behind that
-// large ones cannot use. Free blocks of a chunk are linked through their own first four bytes.
+// One large buffer is cut into chunks of 64 KiB, or what the largest block needs; a chunk that is in use serves
+// blocks of one size, a power of two from 16 B to a chunk. Chunks of a size that have a free block form a
+// list; a chunk whose last block is freed goes back to all sizes, so a flood of small strings leaves nothing
+// behind that large ones cannot use. Free blocks of a chunk are linked through their own first four bytes.
 //
 //   handle = byte offset / 16; the size is known by the chunk
 //
@@ -14,22 +14,23 @@
 import { assert } from '#core/assert.ts';
 
 const CHUNK_SHIFT = 16;
-const CHUNK_BYTES = 1 << CHUNK_SHIFT;
+/** A chunk counts its blocks in 16 bits. */
+const CHUNK_SHIFT_MAX = 19;
 const BLOCK_SHIFT_MIN = 4;
-const CLASS_COUNT = CHUNK_SHIFT - BLOCK_SHIFT_MIN + 1;
-const HANDLES_PER_CHUNK_SHIFT = CHUNK_SHIFT - BLOCK_SHIFT_MIN;
 /** Offsets go beyond 32 bits, so shifts are for handles only. */
 const WORDS_PER_HANDLE = 4;
 const NONE = -1;
 /** Class of a chunk that serves no size now. */
 const UNUSED = 255;
 
-/** Longest string that fits one block. */
-export const BLOCK_BYTES_MAX = CHUNK_BYTES;
+/** Longest string that fits one block of an arena that was not told otherwise. */
+export const BLOCK_BYTES_MAX = 1 << CHUNK_SHIFT;
 
 export class SlabArena {
   /** The memory; a block is [offset(handle), offset(handle) + what was asked for). */
   readonly bytes: Uint8Array;
+  /** Longest string that fits one block. */
+  readonly blockBytesMax: number;
   /** Bytes of all blocks handed out, by their size and not by what was asked for. */
   usedBytes = 0;
   /** Requests that found no room. */
@@ -44,16 +45,23 @@ export class SlabArena {
   readonly #chunkNext: Int32Array;
   readonly #chunkPrevious: Int32Array;
   /** First chunk of each class that has a free block. */
-  readonly #open = new Int32Array(CLASS_COUNT).fill(NONE);
+  readonly #open: Int32Array;
+  readonly #handlesShift: number;
   #unusedHead = NONE;
   #freshChunk = 0;
   readonly #chunkCount: number;
 
-  /** `bytesMax` is rounded up to whole chunks. */
-  constructor(bytesMax: number) {
-    const chunks = Math.max(1, Math.ceil(bytesMax / CHUNK_BYTES));
-    assert(chunks <= 0x7fff_ffff >>> HANDLES_PER_CHUNK_SHIFT, 'an arena is at most 32 GiB');
-    const buffer = new ArrayBuffer(chunks * CHUNK_BYTES);
+  /** `bytesMax` is rounded up to whole chunks; `blockBytesMax` is the longest string that is ever asked for. */
+  constructor(bytesMax: number, blockBytesMax = BLOCK_BYTES_MAX) {
+    const shift = Math.max(CHUNK_SHIFT, 32 - Math.clz32(blockBytesMax - 1));
+    assert(shift <= CHUNK_SHIFT_MAX, 'a block is at most 512 KiB');
+    const chunkBytes = 1 << shift;
+    this.#handlesShift = shift - BLOCK_SHIFT_MIN;
+    this.#open = new Int32Array(this.#handlesShift + 1).fill(NONE);
+    this.blockBytesMax = chunkBytes;
+    const chunks = Math.max(1, Math.ceil(bytesMax / chunkBytes));
+    assert(chunks <= 0x7fff_ffff >>> this.#handlesShift, 'an arena is at most 32 GiB');
+    const buffer = new ArrayBuffer(chunks * chunkBytes);
     this.bytes = new Uint8Array(buffer);
     this.#words = new Int32Array(buffer);
     this.#chunkCount = chunks;
@@ -67,7 +75,7 @@ export class SlabArena {
 
   /** A block for `length` bytes, or -1 (counted) when there is no room. Its contents are undefined. */
   alloc(length: number): number {
-    assert(length >= 0 && length <= BLOCK_BYTES_MAX, 'a block holds at most 64 KiB');
+    assert(length >= 0 && length <= this.blockBytesMax, 'a string fits a block');
     const sizeClass = classOf(length);
     const chunk = this.#open[sizeClass]! === NONE ? this.#claim(sizeClass) : this.#open[sizeClass]!;
     if (chunk === NONE) {
@@ -76,7 +84,7 @@ export class SlabArena {
     }
     let handle = this.#chunkFree[chunk]!;
     if (handle === NONE) {
-      handle = (chunk << HANDLES_PER_CHUNK_SHIFT) + (this.#chunkTouched[chunk]! << sizeClass);
+      handle = (chunk << this.#handlesShift) + (this.#chunkTouched[chunk]! << sizeClass);
       this.#chunkTouched[chunk]!++;
     } else this.#chunkFree[chunk] = this.#words[handle * WORDS_PER_HANDLE]!;
     this.#chunkUsed[chunk]!++;
@@ -87,7 +95,7 @@ export class SlabArena {
 
   /** Gives a block back and overwrites its first `length` bytes, all that was written to it. */
   free(handle: number, length: number): void {
-    const chunk = handle >>> HANDLES_PER_CHUNK_SHIFT;
+    const chunk = handle >>> this.#handlesShift;
     const sizeClass = this.#chunkClass[chunk]!;
     assert(sizeClass !== UNUSED && this.#chunkUsed[chunk]! > 0, 'a block is freed once');
     this.#wipe(handle, length);
@@ -106,11 +114,11 @@ export class SlabArena {
 
   /** Bytes that the block can hold. */
   capacity(handle: number): number {
-    return 1 << (this.#chunkClass[handle >>> HANDLES_PER_CHUNK_SHIFT]! + BLOCK_SHIFT_MIN);
+    return 1 << (this.#chunkClass[handle >>> this.#handlesShift]! + BLOCK_SHIFT_MIN);
   }
 
   #isFull(chunk: number, sizeClass: number): boolean {
-    return this.#chunkUsed[chunk] === 1 << (CHUNK_SHIFT - BLOCK_SHIFT_MIN - sizeClass);
+    return this.#chunkUsed[chunk] === 1 << (this.#handlesShift - sizeClass);
   }
 
   /** A chunk without blocks begins to serve a class. */

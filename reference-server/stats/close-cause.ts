@@ -13,6 +13,8 @@ const VIOLATIONS = [
   'topicAlias',
   /** More QoS 2 messages unreleased than CONNACK allowed [MQTT-3.3.4-9]. */
   'receiveMaximum',
+  /** A topic with too many levels, where that ends a connection; see dialect.ts. */
+  'topicLevels',
   /** DISCONNECT wants a session to stay that CONNECT wanted to end [MQTT-3.14.2-2]. */
   'sessionExpiry',
 ] as const;
@@ -100,6 +102,7 @@ const REASONS: Partial<Record<CloseCause, number>> = {
   flow: REASON.protocolError,
   topicAlias: REASON.topicAliasInvalid,
   receiveMaximum: REASON.receiveMaximumExceeded,
+  topicLevels: REASON.malformed,
   sessionExpiry: REASON.protocolError,
   qos2: REASON.qosNotSupported,
   retain: REASON.retainNotSupported,
