@@ -38,6 +38,10 @@ const STALL_MS = 10_000;
 const LOST_MS = 5000;
 /** The steady phase starts this far ahead, so that every worker knows before. */
 const AHEAD_US = 20_000;
+/** A reactor that cannot close its connections in this time is ended with its thread. */
+const LOGOUT_MS = 10_000;
+/** Every user may take so long on top: a server beside other work takes 40,000 a second. */
+const GOODBYES_PER_S_MIN = 10_000;
 /** When nothing arrives for so long during the drain, nothing more will. */
 const DRAIN_QUIET_MS = 3000;
 /** A run that was stopped drains no longer than this. */
@@ -350,7 +354,10 @@ export class LoadRun implements LoadDriver {
 
   async #logOut(): Promise<void> {
     this.#crew.setPhase(PHASE.logout);
-    await this.#crew.ended();
+    const { options, signal } = this.#parts;
+    // Who stopped the run wants it over; users who are cut off then are the server's to notice.
+    const eachMs = signal.aborted ? 0 : 1000 / GOODBYES_PER_S_MIN;
+    await this.#crew.ended(LOGOUT_MS + options.connections * eachMs);
   }
 
   /** The counts; throws when a worker broke. */

@@ -9,10 +9,16 @@
 // Cost: about 40 bytes a user, one deadline each; no object, closure or timer for each user.
 
 import { assert } from '#core/assert.ts';
-import type { CloseReason, Conn, ReactorHandler } from '#core/socket/reactor.ts';
+import {
+  CLOSE_REASON,
+  type CloseReason,
+  type Conn,
+  type ReactorHandler,
+} from '#core/socket/reactor.ts';
 import { decodeSuback, SubackFields } from '#core/wire/mqtt/decode-acknowledge.ts';
 import { bodyStart } from '#core/wire/mqtt/frame.ts';
 import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
+import { Goodbyes } from '#loadgen/goodbyes.ts';
 import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
 import type { MessageSource } from '#loadgen/message-sender.ts';
@@ -31,7 +37,7 @@ import { BOARD } from '#loadgen/worker-board.ts';
 export const SPARE_CONNECTIONS = 64;
 
 /** A server that has not closed by then after DISCONNECT waits for us. */
-const GOODBYE_TIMEOUT_MS = 1000;
+const GOODBYE_TIMEOUT_MS = 2000;
 /** Users that a storm, or a knob that was turned, looks at in one turn. */
 const USERS_PER_TURN = 4096;
 /** Users that leave in one turn. */
@@ -60,6 +66,7 @@ export class Population implements ReactorHandler {
   readonly #desk: LoginDesk;
   readonly #reader: PacketReader;
   readonly #suback = new SubackFields();
+  readonly #goodbyes = new Goodbyes();
   /** In the logout phase: the next user to leave. */
   #leaver = 0;
   #mustSkip: boolean;
@@ -108,15 +115,17 @@ export class Population implements ReactorHandler {
 
   onEnd(conn: Conn): void {
     const { users, reactor } = this.#parts;
-    if (users.state[users.userOf[conn]!] === USER.leaving) reactor.abort(conn);
-    else reactor.close(conn);
+    if (users.state[users.userOf[conn]!] === USER.leaving) {
+      this.#goodbyes.answered();
+      reactor.abort(conn);
+    } else reactor.close(conn);
   }
 
   onDrain(): void {
     // What was held back is tried again every millisecond.
   }
 
-  onClose(conn: Conn, _reason: CloseReason, errno: number): void {
+  onClose(conn: Conn, reason: CloseReason, errno: number): void {
     const { users, present, sessions } = this.#parts;
     this.#reader.drop(conn);
     const user = users.unbind(conn);
@@ -125,6 +134,8 @@ export class Population implements ReactorHandler {
     present[users.first + user] = 0;
     if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
     else if (users.state[user] === USER.leaving) {
+      if (reason !== CLOSE_REASON.aborted) this.#goodbyes.answered();
+      this.#goodbyes.over();
       this.#hasLeft(user);
     } else if (users.state[user] !== USER.gone) this.#desk.broken(user, errno);
   }
@@ -153,7 +164,8 @@ export class Population implements ReactorHandler {
     const state = users.state[user]!;
     if (state === USER.ready) this.#showLife(user, conn);
     else {
-      if (state !== USER.leaving) board[BOARD.timeouts]!++;
+      if (state === USER.leaving) this.#goodbyes.timedOut();
+      else board[BOARD.timeouts]!++;
       reactor.abort(conn);
     }
   }
@@ -361,12 +373,14 @@ export class Population implements ReactorHandler {
   #leaveSome(): number {
     const { users, reactor, sender } = this.#parts;
     if (this.#leaver === 0) sender.abandon();
-    const until = Math.min(users.count, this.#leaver + GOODBYES_PER_TURN);
+    const some = Math.min(GOODBYES_PER_TURN, this.#goodbyes.room);
+    const until = Math.min(users.count, this.#leaver + some);
     for (; this.#leaver < until; this.#leaver++) {
       const conn = users.conn[this.#leaver]!;
       if (conn >= 0 && users.state[this.#leaver] !== USER.gone) this.#leave(this.#leaver, conn);
     }
-    if (this.#leaver < users.count) return 0;
+    // Without room the end of a goodbye wakes us.
+    if (this.#leaver < users.count) return some > 0 ? 0 : Number.POSITIVE_INFINITY;
     if (reactor.connections === 0) reactor.stop();
     return Number.POSITIVE_INFINITY;
   }
@@ -380,6 +394,7 @@ export class Population implements ReactorHandler {
     reactor.resumeReceive(conn);
     if (state === USER.ready && reactor.send(conn, packets.disconnect, 0, 2)) {
       users.state[user] = USER.leaving;
+      this.#goodbyes.said();
       reactor.setDeadline(conn, GOODBYE_TIMEOUT_MS);
       return;
     }

@@ -15,8 +15,6 @@ import type { StackCounters, WorkerMessage, WorkerPlan } from '#loadgen/worker-p
 
 /** A worker that is alive answers a tick in a millisecond; one that is starved gets this long. */
 const TICK_TIMEOUT_MS = 800;
-/** A reactor that cannot close its connections in this time is ended with its thread. */
-const END_TIMEOUT_MS = 10_000;
 
 /** Counters of engine stack, summed over all workers, by name. */
 export type StackCounts = Record<keyof typeof STACK_COUNT, number>;
@@ -108,12 +106,12 @@ export class WorkerCrew {
   }
 
   /**
-   * Resolves when every thread has ended; ends those that do not in time. Their last timings are
+   * Resolves when every thread has ended; ends those that do not within `timeoutMs`. Their last timings are
    * in `total`.
    */
-  async ended(): Promise<void> {
+  async ended(timeoutMs: number): Promise<void> {
     const allEnded = (): boolean => this.#members.every(({ hasEnded }) => hasEnded);
-    await this.#until(allEnded, END_TIMEOUT_MS);
+    await this.#until(allEnded, timeoutMs);
     await Promise.all(this.#members.map(({ worker }) => worker.terminate()));
   }
 

@@ -45,6 +45,11 @@ const FREE_AGAIN_RATIO = 0.95;
 /** Users who are registered at a time: 2 GB while they are here. */
 const AWAY_CROWD = 500_000;
 
+/** Users who said goodbye and are still here then will not go: the count of the logins tells so. */
+const AWAY_TIMEOUT_MS = 15_000;
+/** When the generator has all in, the server's count follows with its next rows or not at all. */
+const AGREE_MS = 15_000;
+
 export interface StepContext {
   state: LabState;
   ladder: Ladder;
@@ -169,18 +174,29 @@ class Step {
       const load = await state.supervisor.start(options, { mayFail: true });
       offerToKernel(load.pid);
       await untilCut(load.exited, state.signal);
+      await this.#untilAllAway();
     }
     const after = readResidentBytes(server.pid);
     const isKnown = before !== null && after !== null;
     return { users, serverBytesPerUser: isKnown ? (after - before) / users : null };
   }
 
+  /** The server closes the last connections of a crowd after their owner is gone. */
+  async #untilAllAway(): Promise<void> {
+    const { clock, signal } = this.#state;
+    const done = (): boolean =>
+      this.#counts().server === 0 || this.#isMemoryShort() || this.#isPartGone();
+    await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs: AWAY_TIMEOUT_MS, signal });
+  }
+
   /** Wall time of the row in which everybody was in; null when that was not reached. */
   async #logIn(): Promise<number | null> {
     const { clock, signal } = this.#state;
     let told: number | null = null;
+    let disagreeMs = Number.POSITIVE_INFINITY;
     const isAllIn = (): boolean => {
       const { generator, server } = this.#counts();
+      if (generator === this.#users) disagreeMs = Math.min(disagreeMs, this.#nowMs() + AGREE_MS);
       if (generator !== told) {
         const free = readHostMemory().freeBytes;
         const gib = free === null ? '' : `, ${(free / 1024 ** 3).toFixed(1)} GiB free`;
@@ -190,7 +206,8 @@ class Step {
       return generator === this.#users && server === this.#users;
     };
     const timeoutMs = (this.#users / LOGINS_PER_S_MIN) * 1000 + LOGIN_SPARE_MS;
-    const done = (): boolean => isAllIn() || this.#isMemoryShort() || this.#isPartGone();
+    const done = (): boolean =>
+      isAllIn() || this.#nowMs() > disagreeMs || this.#isMemoryShort() || this.#isPartGone();
     await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs, signal });
     return isAllIn() ? this.#rows(this.#startedWallMs, this.#nowMs()).load.at(-1)!.wallMs : null;
   }
