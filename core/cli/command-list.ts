@@ -1,11 +1,13 @@
 // Which file owns which command. The file is loaded only when its command runs.
 
-/** `isLean`: it sleeps nearly all the time (lean-engine.ts). */
-export const COMMANDS: Record<string, { file: string; summary: string; isLean?: boolean }> = {
+/** What V8 does without (lean-engine.ts): it sleeps nearly all the time, or its hot paths allocate nothing. */
+export type Leanness = 'asleep' | 'unallocating';
+
+export const COMMANDS: Record<string, { file: string; summary: string; leanness?: Leanness }> = {
   collect: {
     file: 'collector/collect-command.ts',
     summary: 'report the activity of this host every second (default)',
-    isLean: true,
+    leanness: 'asleep',
   },
   dump: { file: 'collector/dump-command.ts', summary: 'print what wsar collect has recorded' },
   'replay-samples': {
@@ -15,6 +17,7 @@ export const COMMANDS: Record<string, { file: string; summary: string; isLean?: 
   serve: {
     file: 'reference-server/serve-command.ts',
     summary: 'run the messaging server under test',
+    leanness: 'unallocating',
   },
   load: {
     file: 'loadgen/load-command.ts',

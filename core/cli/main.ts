@@ -7,7 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
 import { COMMANDS, DEFAULT_COMMAND } from '#core/cli/command-list.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
-import { keepEngineLean } from '#core/cli/lean-engine.ts';
+import { keepEngineLean, keepYoungSmall } from '#core/cli/lean-engine.ts';
 import { signalExitCode, withSignals } from '#core/cli/signals.ts';
 import { WsarError } from '#core/errors.ts';
 
@@ -41,8 +41,9 @@ async function dispatch(argv: string[], root: string): Promise<number> {
 }
 
 async function load(name: string, root: string): Promise<CommandSpec> {
-  const { file, isLean } = COMMANDS[name]!;
-  if (isLean === true) keepEngineLean();
+  const { file, leanness } = COMMANDS[name]!;
+  if (leanness === 'asleep') keepEngineLean();
+  else if (leanness === 'unallocating') keepYoungSmall();
   const loaded = (await import(pathToFileURL(join(root, file)).href)) as { command: CommandSpec };
   return loaded.command;
 }

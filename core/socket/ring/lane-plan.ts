@@ -11,8 +11,13 @@ import { type LaneSize, SPARE_SLOTS } from '#core/socket/ring/lane.ts';
 const LANE_SLOTS_DEFAULT = 19_000;
 /** Descriptors below the limit that are left to the process itself. */
 const DESCRIPTOR_RESERVE = 100;
-const SQ_ENTRIES = 512;
-const CQ_ENTRIES = 4096;
+/**
+ * Entries of a lane's queues, which the kernel keeps in memory whether they are used or not: 96 KiB for one of few
+ * lanes. Of many each has few of the events, and an enter brings at most 20 pieces of work and one burst of accepts.
+ */
+const FEW = { sqEntries: 512, cqEntries: 4096 };
+const MANY = { sqEntries: 128, cqEntries: 512 };
+const LANES_FEW_MAX = 8;
 const ENTRIES_MIN = 64;
 
 /** Sizes that tests make small, to reach what takes very many connections otherwise. */
@@ -44,13 +49,14 @@ export function planLanes(
   const slotsMax = Math.min(wanted, allowed);
   const count = Math.ceil(settings.capacity / slotsMax);
   const slots = Math.ceil(settings.capacity / count);
+  const { sqEntries, cqEntries } = count <= LANES_FEW_MAX ? FEW : MANY;
   const bySlots = 2 ** Math.ceil(Math.log2(Math.max(slots, ENTRIES_MIN)));
   return {
     count,
     size: {
       slots,
-      sqEntries: tuning.sqEntries ?? Math.min(SQ_ENTRIES, bySlots),
-      cqEntries: tuning.cqEntries ?? Math.min(CQ_ENTRIES, 4 * bySlots),
+      sqEntries: tuning.sqEntries ?? Math.min(sqEntries, bySlots),
+      cqEntries: tuning.cqEntries ?? Math.min(cqEntries, 4 * bySlots),
     },
   };
 }
