@@ -155,7 +155,7 @@ test('statistics cost no clock and no send: the same of both, however many messa
     }
     const { enqueued, dequeued } = FLOW;
     const [inCount, outCount] = [enqueued, dequeued].map((word) =>
-      home.mailboxes.flow.reduce(
+      home.mailboxes.boxes.flow.reduce(
         (sum, value, at) => sum + (at % FLOW_WORDS === word ? value : 0),
         0,
       ),
@@ -167,7 +167,7 @@ test('statistics cost no clock and no send: the same of both, however many messa
   assert.ok(counted[0]!.reads <= 100, `${counted[0]!.reads} readings in 100 turns`);
 });
 
-test('a connected idle session takes at most 150 bytes of typed arrays', (t) => {
+test('a connected idle session takes at most 105 bytes of typed arrays', (t) => {
   const rows = 8192;
   const connectionBytes = (reserved(2 * rows, 64) - reserved(rows, 64)) / rows;
   const userBytesReserved = (reserved(64, 2 * rows) - reserved(64, rows)) / rows;
@@ -175,7 +175,7 @@ test('a connected idle session takes at most 150 bytes of typed arrays', (t) => 
   const userBytes = userBytesReserved - 112 + 16;
   t.diagnostic(`${connectionBytes} bytes a connection, ${userBytes} bytes a user`);
   assert.ok(connectionBytes > 20 && userBytes > 20, 'the measurement sees the tables');
-  assert.ok(connectionBytes + userBytes <= 150, `${connectionBytes} + ${userBytes}`);
+  assert.ok(connectionBytes + userBytes <= 105, `${connectionBytes} + ${userBytes}`);
 });
 
 /** Bytes of the reactor's tables for a connection: engine ring, the deadline of its login included. */
@@ -192,7 +192,7 @@ function reactorBytes(): number {
   return (tables(2 * rows) - tables(rows)) / rows + Int32Array.BYTES_PER_ELEMENT;
 }
 
-test('100,000 sessions take at most 150 bytes each while connected, and at most 100 while away', {
+test('100,000 sessions take at most 120 bytes each while connected, and at most 75 while away', {
   skip: process.platform === 'linux' ? false : 'resident memory is read from Linux',
 }, (t) => {
   const count = 100_000;
@@ -227,9 +227,9 @@ test('100,000 sessions take at most 150 bytes each while connected, and at most 
   t.diagnostic(`${connected.toFixed(1)} bytes connected, ${away.toFixed(1)} away`);
   assert.equal(stats[STAT.sessions], count);
   assert.equal(home.users.count, 2 * count + 20_000);
-  assert.ok(away > 40 && connected > away, 'the measurement sees the tables');
-  assert.ok(connected <= 150, `${connected} bytes of a connected session`);
-  assert.ok(away <= 100, `${away} bytes of one that is away`);
+  assert.ok(away > 20 && connected > away, 'the measurement sees the tables');
+  assert.ok(connected <= 120, `${connected} bytes of a connected session`);
+  assert.ok(away <= 75, `${away} bytes of one that is away`);
 });
 
 test('20,000 logged-in sessions leave nothing on the heap', () => {

@@ -10,14 +10,15 @@ export class PartialPackets {
   /** A connection's bytes are [start(conn), start(conn) + length(conn)) of it. */
   readonly bytes: Uint8Array;
   readonly #arena: SlabArena;
-  readonly #block: Int32Array;
+  /** One more than the block of each connection, 0 = none: pages of connections without one stay untouched. */
+  readonly #blockOf: Int32Array;
   readonly #length: Uint32Array;
 
   /** `packetBytesMax`: no packet is larger. */
   constructor(connections: number, bytesMax: number, packetBytesMax: number) {
     this.#arena = new SlabArena(bytesMax, packetBytesMax);
     this.bytes = this.#arena.bytes;
-    this.#block = new Int32Array(connections);
+    this.#blockOf = new Int32Array(connections);
     this.#length = new Uint32Array(connections);
   }
 
@@ -28,7 +29,8 @@ export class PartialPackets {
 
   /** A new connection has none. */
   open(conn: number): void {
-    this.#block[conn] = NONE;
+    if (this.#blockOf[conn] === 0) return;
+    this.#blockOf[conn] = 0;
     this.#length[conn] = 0;
   }
 
@@ -37,14 +39,14 @@ export class PartialPackets {
   }
 
   start(conn: number): number {
-    return this.#arena.offset(this.#block[conn]!);
+    return this.#arena.offset(this.#block(conn));
   }
 
   /** Appends [from, to) of `bytes`; false when there is no memory for it. */
   append(conn: number, bytes: Uint8Array, from: number, to: number): boolean {
     const have = this.#length[conn]!;
     const length = have + to - from;
-    let block = this.#block[conn]!;
+    let block = this.#block(conn);
     if (length > this.#arena.blockBytesMax) return false;
     if (block === NONE || length > this.#arena.capacity(block)) {
       const larger = this.#arena.alloc(length);
@@ -54,7 +56,8 @@ export class PartialPackets {
         copyBytes(this.bytes, this.#arena.offset(larger), this.bytes, old, old + have);
         this.#arena.free(block, have);
       }
-      this.#block[conn] = block = larger;
+      block = larger;
+      this.#blockOf[conn] = block + 1;
     }
     copyBytes(this.bytes, this.#arena.offset(block) + have, bytes, from, to);
     this.#length[conn] = length;
@@ -66,7 +69,7 @@ export class PartialPackets {
    * and may close the connection. The caller gives it back with `release`.
    */
   detach(conn: number): number {
-    const block = this.#block[conn]!;
+    const block = this.#block(conn);
     this.open(conn);
     return block;
   }
@@ -78,7 +81,12 @@ export class PartialPackets {
 
   /** The connection is gone. */
   drop(conn: number): void {
-    if (this.#block[conn] !== NONE) this.#arena.free(this.#block[conn]!, this.#length[conn]!);
+    const block = this.#block(conn);
+    if (block !== NONE) this.#arena.free(block, this.#length[conn]!);
     this.open(conn);
+  }
+
+  #block(conn: number): number {
+    return this.#blockOf[conn]! - 1;
   }
 }

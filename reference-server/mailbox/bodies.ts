@@ -159,3 +159,9 @@ export class Bodies {
     return this.topicStart(body) + this.size[body]!;
   }
 }
+
+/** Between two readings modulo 2^32 of the clock of `storedMs`, ms; a clock that was set back gives 0. */
+export function sinceMs(nowMs: number, thenMs: number): number {
+  const since = (nowMs - thenMs) >>> 0;
+  return since > 0xf000_0000 ? 0 : since;
+}

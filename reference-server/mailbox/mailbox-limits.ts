@@ -1,6 +1,6 @@
 // Bounds of the mailboxes, what they answer when one is reached, and where the figures of each mailbox stand.
 
-/** Words of a mailbox's figures in `flow`. */
+/** Words of a box's figures in `flow` (boxes.ts). */
 export const FLOW = {
   /** Counters, modulo 2^32. */
   enqueued: 0,
@@ -9,8 +9,10 @@ export const FLOW = {
   oldestS: 2,
   /** Messages in it. Beside the others, in one line of the cache: whoever counts it has the others at hand. */
   length: 3,
+  /** Whose mailbox it is. */
+  user: 4,
 } as const;
-export const FLOW_WORDS = 4;
+export const FLOW_WORDS = 5;
 
 /** Why `put` refused. */
 export const REFUSAL = {

@@ -5,7 +5,9 @@
 // copies of a message to a group share one. A mailbox is a list of nodes, oldest first:
 //
 //   head -> sent -> sent -> unsent -> ... -> tail
-//           |-- window --|  ^ #unsent: the next one to send
+//           |-- window --|  ^ unsent: the next one to send
+//
+// Head, tail and what is counted stand in a box (boxes.ts), which only a mailbox that is not empty has.
 //
 // `take` hands out the next node while the window has room, and gives it the packet id of this
 // delivery; `accept` removes the node with a packet id wherever it stands in the window; `rewind`
@@ -20,13 +22,14 @@
 // Receipts (BODY.receipt) stand in the same queue, gathered in as few nodes as can be. They take at most a
 // quarter of a mailbox, and are the first to go when a message needs the room.
 //
-// Bounds: mailbox-limits.ts; each refusal is told by its cause. Cost: tens of nanoseconds a step; 45 bytes
-// a user, 16 bytes a copy, 31 bytes and a block a body.
+// Bounds: mailbox-limits.ts; each refusal is told by its cause. Cost: tens of nanoseconds a step; 6 bytes
+// a user, 39 bytes a mailbox that is not empty, 16 bytes a copy, 31 bytes and a block a body.
 
 import { assert } from '#core/assert.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
-import { BODY, Bodies, type SenderReference } from '#reference-server/mailbox/bodies.ts';
+import { BODY, Bodies, type SenderReference, sinceMs } from '#reference-server/mailbox/bodies.ts';
+import { Boxes } from '#reference-server/mailbox/boxes.ts';
 import {
   FLOW,
   FLOW_WORDS,
@@ -59,11 +62,10 @@ const NOBODY: SenderReference = { worker: 0, row: NONE, generation: 0, packetId:
 export class Mailboxes {
   readonly limits: MailboxLimits;
   readonly bodies: Bodies;
-  /** Figures of each mailbox, in shared memory, where other threads sweep them: FLOW_WORDS words, see FLOW. */
-  readonly flow: Uint32Array<SharedArrayBuffer>;
+  readonly boxes: Boxes;
   /** Who accepts slowly. */
   readonly slow = new SlowReceivers();
-  /** Whether `flow` and `slow` are kept; see knob `statistics`. */
+  /** Whether the counters of `boxes.flow`, and `slow`, are kept; see knob `statistics`. */
   hasStatistics = true;
   /** Messages in all mailboxes. */
   messages = 0;
@@ -80,15 +82,7 @@ export class Mailboxes {
   readonly acceptedProperties = new Uint8Array(ACCEPTED_PROPERTIES_MAX);
   acceptedPropertiesLength = 0;
 
-  readonly #head: Int32Array;
-  readonly #tail: Int32Array;
-  readonly #unsent: Int32Array;
-  readonly #bytes: Uint32Array;
-  readonly #windowBytes: Uint32Array;
-  readonly #window: Uint16Array;
   readonly #lastPacketId: Uint16Array;
-  /** Nodes with receipts. */
-  readonly #receiptNodes: Uint8Array;
 
   readonly #next: Int32Array;
   readonly #body: Int32Array;
@@ -117,16 +111,8 @@ export class Mailboxes {
     // What is parked is no message any more, but has its node still; one more is there before another goes.
     const nodes = limits.messagesMax + PARKED_MAX + 1;
     this.bodies = new Bodies(nodes + 1, limits.bytesMax);
-    const flowBytes = users * FLOW_WORDS * Uint32Array.BYTES_PER_ELEMENT;
-    this.flow = new Uint32Array(new SharedArrayBuffer(flowBytes));
-    this.#head = new Int32Array(users);
-    this.#tail = new Int32Array(users);
-    this.#unsent = new Int32Array(users);
-    this.#bytes = new Uint32Array(users);
-    this.#windowBytes = new Uint32Array(users);
-    this.#window = new Uint16Array(users);
+    this.boxes = new Boxes(users, Math.min(users, nodes));
     this.#lastPacketId = new Uint16Array(users);
-    this.#receiptNodes = new Uint8Array(users);
     this.#next = new Int32Array(nodes);
     this.#body = new Int32Array(nodes);
     this.#packetId = new Uint16Array(nodes);
@@ -147,13 +133,10 @@ export class Mailboxes {
 
   /** A new user's mailbox is empty. */
   open(user: number): void {
-    this.#head[user] = this.#tail[user] = this.#unsent[user] = NONE;
-    this.#bytes[user] = 0;
-    this.flow[user * FLOW_WORDS + FLOW.length] = 0;
-    this.flow[user * FLOW_WORDS + FLOW.oldestS] = 0;
+    assert(this.boxes.of(user) === NONE, 'a mailbox is cleared before its user goes');
     this.slow.forget(user);
-    this.#window[user] = this.#windowBytes[user] = 0;
-    this.#lastPacketId[user] = this.#receiptNodes[user] = 0;
+    // Not written when it is 0: pages of users who never got a message stay untouched.
+    if (this.#lastPacketId[user] !== 0) this.#lastPacketId[user] = 0;
   }
 
   /**
@@ -254,23 +237,25 @@ export class Mailboxes {
     windowMax = this.limits.windowMessagesMax,
     hasInbox = true,
   ): number {
-    const node = this.#unsent[user]!;
+    const { boxes } = this;
+    const box = boxes.of(user);
+    const node = box === NONE ? NONE : boxes.unsent[box]!;
     if (node === NONE) return NONE;
     const body = this.#body[node]!;
     const isMail = this.bodies.kind(body) === BODY.mail;
     if (isMail && !hasInbox) return NONE;
     const size = this.bodies.size[body]!;
-    const window = this.#window[user]!;
+    const window = boxes.window[box]!;
     const { windowMessagesMax, windowBytesMax } = this.limits;
     if (window >= windowMessagesMax || window >= windowMax) return NONE;
-    if (window > 0 && this.#windowBytes[user]! + size > windowBytesMax) return NONE;
-    if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user);
+    if (window > 0 && boxes.windowBytes[box]! + size > windowBytesMax) return NONE;
+    if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user, box);
     this.#flags[node]! |= withoutId && isMail ? SENT | WITHOUT_ID : SENT;
-    this.#window[user] = window + 1;
+    boxes.window[box] = window + 1;
     this.#readClock();
     this.#sentMs[node] = this.#nowMs[0]!;
-    this.#windowBytes[user]! += size;
-    this.#unsent[user] = this.#next[node]!;
+    boxes.windowBytes[box]! += size;
+    boxes.unsent[box] = this.#next[node]!;
     return node;
   }
 
@@ -279,13 +264,14 @@ export class Mailboxes {
    * its bytes are overwritten. True when there was one; its sender then stands in `accepted`.
    */
   accept(user: number, packetId: number): boolean {
+    const box = this.boxes.of(user);
     let previous = NONE;
-    let node = this.#head[user]!;
+    let node = box === NONE ? NONE : this.boxes.head[box]!;
     // Also what was sent on an earlier connection and waits to be sent again: its PUBACK may have been on
     // its way when that connection was superseded.
     while (node !== NONE && this.#packetId[node] !== 0) {
       if (this.#packetId[node] === packetId && (this.#flags[node]! & WITHOUT_ID) === 0) {
-        this.#remove(user, previous, node);
+        this.#remove(user, box, previous, node);
         return true;
       }
       previous = node;
@@ -296,11 +282,14 @@ export class Mailboxes {
 
   /** The oldest delivery without packet id has been written and so is accepted; false when there is none. */
   acceptWritten(user: number): boolean {
+    const { boxes } = this;
+    const box = boxes.of(user);
+    if (box === NONE) return false;
     let previous = NONE;
-    let node = this.#head[user]!;
-    for (let left = this.#window[user]!; left > 0; left--) {
+    let node = boxes.head[box]!;
+    for (let left = boxes.window[box]!; left > 0; left--) {
       if ((this.#flags[node]! & WITHOUT_ID) !== 0) {
-        this.#remove(user, previous, node);
+        this.#remove(user, box, previous, node);
         return true;
       }
       previous = node;
@@ -315,17 +304,20 @@ export class Mailboxes {
    * message. True when that one was parked; its sender then stands in `accepted`.
    */
   rewind(user: number, isLost = true): boolean {
-    const head = this.#head[user]!;
+    const { boxes } = this;
+    const box = boxes.of(user);
+    if (box === NONE) return false;
+    const head = boxes.head[box]!;
     let node = head;
-    let left = this.#window[user]!;
+    let left = boxes.window[box]!;
     const wasSent = left > 0;
     for (; left > 0; left--, node = this.#next[node]!) {
       this.#flags[node] = DUP | (this.#flags[node]! & SILENT);
     }
-    this.#unsent[user] = head;
-    this.#window[user] = this.#windowBytes[user] = 0;
+    boxes.unsent[box] = head;
+    boxes.window[box] = boxes.windowBytes[box] = 0;
     if (!wasSent || !isLost || ++this.#left[head]! <= this.limits.redeliveriesMax) return false;
-    this.#park(user, head);
+    this.#park(user, box, head);
     return true;
   }
 
@@ -336,26 +328,28 @@ export class Mailboxes {
 
   /** Messages of one mailbox. */
   length(user: number): number {
-    return this.flow[user * FLOW_WORDS + FLOW.length]!;
+    return this.boxes.length(user);
   }
 
   /** Messages that are sent and not accepted. */
   window(user: number): number {
-    return this.#window[user]!;
+    return this.boxes.sentMessages(user);
   }
 
   /** Removes every message, accepted or not; returns how many there were. */
   clear(user: number): number {
+    this.slow.forget(user);
+    const { boxes } = this;
+    const box = boxes.of(user);
+    if (box === NONE) return 0;
     const count = this.length(user);
-    for (let node = this.#head[user]!; node !== NONE; ) {
+    for (let node = boxes.head[box]!; node !== NONE; ) {
       const next = this.#next[node]!;
       this.#free(node);
       node = next;
     }
-    const lastPacketId = this.#lastPacketId[user]!;
-    this.open(user);
-    this.flow[user * FLOW_WORDS + FLOW.dequeued]! += count;
-    this.#lastPacketId[user] = lastPacketId;
+    boxes.flow[box * FLOW_WORDS + FLOW.dequeued]! += count;
+    boxes.give(user);
     return count;
   }
 
@@ -374,8 +368,8 @@ export class Mailboxes {
 
   /** Why a mailbox takes no more, 0 = it does. Receipts make room for messages. */
   #refusal(user: number, size: number, isReceipt: boolean): number {
-    const { limits } = this;
-    const receipts = this.#receiptNodes[user]!;
+    const { boxes, limits } = this;
+    const receipts = boxes.receipts(user);
     const { mailboxMessagesMax, mailboxBytesMax } = limits;
     if (this.messages >= limits.messagesMax) return REFUSAL.messages;
     if (
@@ -387,7 +381,7 @@ export class Mailboxes {
     }
     for (;;) {
       const isLong = this.length(user) >= mailboxMessagesMax;
-      if (!isLong && this.#bytes[user]! + size <= mailboxBytesMax) return 0;
+      if (!isLong && boxes.storedBytes(user) + size <= mailboxBytesMax) return 0;
       const makesRoom = !isReceipt && receipts > 0 && this.#dropReceipts(user);
       if (!makesRoom) return isLong ? REFUSAL.mailboxMessages : REFUSAL.mailboxBytes;
     }
@@ -396,13 +390,14 @@ export class Mailboxes {
   /** Drops the oldest node with receipts that is not under way; false when there is none. */
   #dropReceipts(user: number): boolean {
     const { bodies } = this;
+    const box = this.boxes.of(user);
     let previous = NONE;
-    let node = this.#head[user]!;
+    let node = box === NONE ? NONE : this.boxes.head[box]!;
     for (; node !== NONE; previous = node, node = this.#next[node]!) {
       const isSent = (this.#flags[node]! & SENT) !== 0;
       if (isSent || bodies.kind(this.#body[node]!) !== BODY.receipt) continue;
       this.receiptsDropped += bodies.senderPacketId[this.#body[node]!]!;
-      this.#remove(user, previous, node);
+      this.#remove(user, box, previous, node);
       this.#madeRoom++;
       return true;
     }
@@ -424,18 +419,19 @@ export class Mailboxes {
     end: number,
     count: number,
   ): boolean {
-    const { bodies } = this;
-    const last = this.#tail[user]!;
-    if (this.#head[user] === NONE || this.#packetId[last] !== 0) return false;
+    const { bodies, boxes } = this;
+    const box = boxes.of(user);
+    const last = box === NONE ? NONE : boxes.tail[box]!;
+    if (last === NONE || this.#packetId[last] !== 0) return false;
     const body = this.#body[last]!;
     const total = bodies.senderPacketId[body]! + count;
     const isOpen = bodies.kind(body) === BODY.receipt && !bodies.hasProperties(body);
     const size = bodies.size[body]!;
-    const hasRoom = this.#bytes[user]! + end - start <= this.limits.mailboxBytesMax;
+    const hasRoom = boxes.bytes[box]! + end - start <= this.limits.mailboxBytesMax;
     if (!isOpen || total > RECEIPT_BOUNDS.countMax || !hasRoom) return false;
     if (!bodies.extend(body, bytes, start, end, RECEIPT_BOUNDS.bytesMax)) return false;
     bodies.senderPacketId[body] = total;
-    this.#bytes[user]! += bodies.size[body]! - size;
+    boxes.bytes[box]! += bodies.size[body]! - size;
     return true;
   }
 
@@ -448,38 +444,42 @@ export class Mailboxes {
     this.#flags[node] = flags;
     this.#left[node] = 0;
     this.#next[node] = NONE;
-    if (this.#head[user] === NONE) this.#head[user] = node;
-    else this.#next[this.#tail[user]!] = node;
-    this.#tail[user] = node;
-    if (this.#unsent[user] === NONE) this.#unsent[user] = node;
-    this.#bytes[user]! += this.bodies.size[body]!;
-    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!++;
-    const at = user * FLOW_WORDS;
-    this.flow[at + FLOW.length]!++;
+    const { boxes } = this;
+    const box = boxes.take(user);
+    if (boxes.head[box] === NONE) boxes.head[box] = node;
+    else this.#next[boxes.tail[box]!] = node;
+    boxes.tail[box] = node;
+    if (boxes.unsent[box] === NONE) boxes.unsent[box] = node;
+    boxes.bytes[box]! += this.bodies.size[body]!;
+    if (this.bodies.kind(body) === BODY.receipt) boxes.receiptNodes[box]!++;
+    const { flow } = boxes;
+    const at = box * FLOW_WORDS;
+    flow[at + FLOW.length]!++;
     this.messages++;
     if (!this.hasStatistics) return node;
-    this.flow[at + FLOW.enqueued]!++;
-    if (this.#head[user] !== node) return node;
+    flow[at + FLOW.enqueued]!++;
+    if (boxes.head[box] !== node) return node;
     this.#readClock();
-    this.flow[at + FLOW.oldestS] = this.#nowMs[0]! / 1000;
+    flow[at + FLOW.oldestS] = this.#nowMs[0]! / 1000;
     return node;
   }
 
-  #remove(user: number, previous: number, node: number): void {
+  #remove(user: number, box: number, previous: number, node: number): void {
+    const { boxes } = this;
     const next = this.#next[node]!;
-    if (previous === NONE) this.#head[user] = next;
+    if (previous === NONE) boxes.head[box] = next;
     else this.#next[previous] = next;
-    if (next === NONE) this.#tail[user] = previous;
+    if (next === NONE) boxes.tail[box] = previous;
     const body = this.#body[node]!;
     const size = this.bodies.size[body]!;
     if ((this.#flags[node]! & SENT) !== 0) {
       this.#noteAccepted(user, node);
-      this.#window[user]!--;
-      this.#windowBytes[user]! -= size;
-    } else if (this.#unsent[user] === node) this.#unsent[user] = next;
-    this.#bytes[user]! -= size;
-    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!--;
-    this.#flowOut(user);
+      boxes.window[box]!--;
+      boxes.windowBytes[box]! -= size;
+    } else if (boxes.unsent[box] === node) boxes.unsent[box] = next;
+    boxes.bytes[box]! -= size;
+    if (this.bodies.kind(body) === BODY.receipt) boxes.receiptNodes[box]!--;
+    this.#flowOut(user, box);
     this.#tell(node);
     this.#free(node);
   }
@@ -497,15 +497,21 @@ export class Mailboxes {
     this.#keepProperties(body);
   }
 
-  /** A message has left. */
-  #flowOut(user: number): void {
-    const at = user * FLOW_WORDS;
-    this.flow[at + FLOW.length]!--;
-    if (!this.hasStatistics) return;
-    const head = this.#head[user]!;
-    this.#readClock();
-    this.flow[at + FLOW.dequeued]!++;
-    this.flow[at + FLOW.oldestS] = head === NONE ? 0 : (this.#nowMs[0]! - this.#age(head)) / 1000;
+  /** A message has left; with the last one goes the box. */
+  #flowOut(user: number, box: number): void {
+    const { boxes } = this;
+    const { flow } = boxes;
+    const at = box * FLOW_WORDS;
+    const head = boxes.head[box]!;
+    flow[at + FLOW.length]!--;
+    if (this.hasStatistics) {
+      flow[at + FLOW.dequeued]!++;
+      if (head !== NONE) {
+        this.#readClock();
+        flow[at + FLOW.oldestS] = (this.#nowMs[0]! - this.#age(head)) / 1000;
+      }
+    }
+    if (head === NONE) boxes.give(user);
   }
 
   /** How long ago a message was stored, ms. */
@@ -542,14 +548,15 @@ export class Mailboxes {
   }
 
   /** Puts the first message aside, and the oldest of those out of memory. Nothing is in the window. */
-  #park(user: number, node: number): void {
+  #park(user: number, box: number, node: number): void {
+    const { boxes } = this;
     const next = this.#next[node]!;
-    this.#head[user] = this.#unsent[user] = next;
-    if (next === NONE) this.#tail[user] = NONE;
+    boxes.head[box] = boxes.unsent[box] = next;
+    if (next === NONE) boxes.tail[box] = NONE;
     const body = this.#body[node]!;
-    this.#bytes[user]! -= this.bodies.size[body]!;
-    if (this.bodies.kind(body) === BODY.receipt) this.#receiptNodes[user]!--;
-    this.#flowOut(user);
+    boxes.bytes[box]! -= this.bodies.size[body]!;
+    if (this.bodies.kind(body) === BODY.receipt) boxes.receiptNodes[box]!--;
+    this.#flowOut(user, box);
     this.#tell(node);
     this.messages--;
     this.parked++;
@@ -573,26 +580,20 @@ export class Mailboxes {
   }
 
   /** The next packet id that no message of the window carries [MQTT-2.3.1-2]. */
-  #nextPacketId(user: number): number {
+  #nextPacketId(user: number, box: number): number {
     let id = this.#lastPacketId[user]!;
     do id = id === 0xffff || id === 0 ? MAILBOX_PACKET_ID_MIN : id + 1;
-    while (this.#isPacketIdUsed(user, id));
+    while (this.#isPacketIdUsed(box, id));
     this.#lastPacketId[user] = id;
     return id;
   }
 
-  #isPacketIdUsed(user: number, id: number): boolean {
-    let node = this.#head[user]!;
+  #isPacketIdUsed(box: number, id: number): boolean {
+    let node = this.boxes.head[box]!;
     for (; node !== NONE && this.#packetId[node] !== 0; node = this.#next[node]!) {
       if (this.#packetId[node] === id) return true;
     }
     assert(node !== NONE, 'the message that needs an id stands in the mailbox');
     return false;
   }
-}
-
-/** Between two readings modulo 2^32 of the clock, ms; a clock that was set back gives 0. */
-function sinceMs(nowMs: number, thenMs: number): number {
-  const since = (nowMs - thenMs) >>> 0;
-  return since > 0xf000_0000 ? 0 : since;
 }

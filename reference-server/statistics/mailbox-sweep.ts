@@ -1,15 +1,15 @@
-// Looks at every mailbox of every worker, in slices, on the main thread: the reactors notice nothing. A sweep finds
+// Looks at every mailbox of every worker that holds something (mailbox/boxes.ts), in slices, on the main thread: the reactors notice nothing. A sweep finds
 // how many mailboxes hold messages, how lengths are spread (powers of two), the oldest message, and the TOP_COUNT
 // longest; these are then watched for their rates. It also adds up what the workers count for themselves (stats
 // `queued`): the two differ only by what moved meanwhile. Reads race with the workers by a message or so.
 //
-// Cost: about 6 ns a mailbox; a slice of SLICE_ROWS takes 0.2 ms of the main thread.
+// Cost: about 6 ns a mailbox; a slice of SLICE_BOXES takes 0.2 ms of the main thread.
 
 import { USER } from '#reference-server/home/user-state.ts';
 import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
 import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-flow.ts';
 
-const SLICE_ROWS = 32_768;
+const SLICE_BOXES = 32_768;
 export const TOP_COUNT = 20;
 /** A message that is older, of a user who is there, is no absence: its receiver does not accept. */
 export const STUCK_S = 10;
@@ -17,9 +17,9 @@ const LENGTH_CLASSES = 32;
 
 /** What a sweep reads of one worker. */
 export interface MailboxMemory {
-  /** Rows ever touched: where a sweep may stop. */
-  rows(): number;
-  /** See FLOW of mailboxes.ts. */
+  /** Boxes that were ever in use: where a sweep may stop. */
+  boxes(): number;
+  /** See FLOW of mailbox-limits.ts. */
   flow: Uint32Array;
   /** See USER of home/user-state.ts. */
   flags: Uint16Array;
@@ -51,9 +51,9 @@ export class MailboxSweep {
   /** Seconds of the clock that `flow` is written with. */
   readonly #nowS: () => number;
   #worker = 0;
-  #row = 0;
+  #box = 0;
   #found = emptyResult();
-  #top: { worker: number; row: number; length: number }[] = [];
+  #top: { worker: number; row: number; box: number; length: number }[] = [];
   readonly #watched = new Map<string, Watched>();
   /** Of the last whole sweep. */
   result: SweepResult = emptyResult();
@@ -64,16 +64,16 @@ export class MailboxSweep {
   }
 
   /** One slice; true when it finished a sweep: `result` is new. */
-  slice(rows = SLICE_ROWS): boolean {
-    let left = rows;
+  slice(boxes = SLICE_BOXES): boolean {
+    let left = boxes;
     while (this.#worker < this.#workers.length) {
       const memory = this.#workers[this.#worker]!;
-      const end = Math.min(memory.rows(), this.#row + left);
-      left -= end - this.#row;
+      const end = Math.min(memory.boxes(), this.#box + left);
+      left -= end - this.#box;
       this.#look(memory, end);
       if (left === 0) return false;
       this.#worker++;
-      this.#row = 0;
+      this.#box = 0;
     }
     this.#finish();
     return true;
@@ -89,38 +89,40 @@ export class MailboxSweep {
     const found = this.#found;
     const stuckS = this.#nowS() - STUCK_S;
     let oldestS = found.oldestAgeS;
-    for (; this.#row < end; this.#row++) {
-      const own = flow[this.#row * FLOW_WORDS + FLOW.length]!;
+    for (; this.#box < end; this.#box++) {
+      const at = this.#box * FLOW_WORDS;
+      const own = flow[at + FLOW.length]!;
       if (own === 0) continue;
       found.messages += own;
       found.nonempty++;
       found.lengthClasses[31 - Math.clz32(own)]!++;
-      const storedS = flow[this.#row * FLOW_WORDS + FLOW.oldestS]!;
-      const isStuck = storedS > 0 && storedS <= stuckS && (flags[this.#row]! & USER.online) !== 0;
-      if (isStuck) this.#stuck(storedS);
+      const storedS = flow[at + FLOW.oldestS]!;
+      const row = flow[at + FLOW.user]!;
+      const isStuck = storedS > 0 && storedS <= stuckS && (flags[row]! & USER.online) !== 0;
+      if (isStuck) this.#stuck(row, storedS);
       if (storedS > 0 && (oldestS === 0 || storedS < oldestS)) oldestS = storedS;
       if (own > found.longest) found.longest = own;
-      if (this.#top.length < TOP_COUNT || own > this.#top.at(-1)!.length) this.#rank(own);
+      if (this.#top.length < TOP_COUNT || own > this.#top.at(-1)!.length) this.#rank(row, own);
     }
     found.oldestAgeS = oldestS;
   }
 
-  #rank(length: number): void {
+  #rank(row: number, length: number): void {
     const top = this.#top;
     let at = top.length;
     while (at > 0 && top[at - 1]!.length < length) at--;
-    top.splice(at, 0, { worker: this.#worker, row: this.#row, length });
+    top.splice(at, 0, { worker: this.#worker, row, box: this.#box, length });
     if (top.length > TOP_COUNT) top.pop();
   }
 
-  #stuck(storedS: number): void {
+  #stuck(row: number, storedS: number): void {
     const { stuckTop } = this.#found;
     this.#found.stuck++;
     const isOlder = stuckTop.length < TOP_COUNT || storedS < stuckTop.at(-1)!.oldestS;
     if (!isOlder) return;
     let at = stuckTop.length;
     while (at > 0 && stuckTop[at - 1]!.oldestS > storedS) at--;
-    stuckTop.splice(at, 0, { worker: this.#worker, row: this.#row, oldestS: storedS });
+    stuckTop.splice(at, 0, { worker: this.#worker, row, oldestS: storedS });
     if (stuckTop.length > TOP_COUNT) stuckTop.pop();
   }
 
@@ -129,25 +131,25 @@ export class MailboxSweep {
     const found = this.#found;
     // Until here it held the second of the oldest message.
     found.oldestAgeS = found.oldestAgeS === 0 ? 0 : Math.max(0, nowS - found.oldestAgeS);
-    found.top = this.#top.map(({ worker, row }) => ({
+    found.top = this.#top.map(({ worker, row, box }) => ({
       worker,
       row,
-      report: this.#watch(worker, row, nowS),
+      report: this.#watch(worker, row, box, nowS),
     }));
-    const kept = new Set(this.#top.map(({ worker, row }) => `${worker}/${row}`));
+    const kept = new Set(this.#top.map(watchKey));
     for (const key of this.#watched.keys()) if (!kept.has(key)) this.#watched.delete(key);
     this.result = found;
     this.#found = emptyResult();
     this.#top = [];
-    this.#worker = this.#row = 0;
+    this.#worker = this.#box = 0;
   }
 
-  #watch(worker: number, row: number, nowS: number): QueueReport {
+  #watch(worker: number, row: number, box: number, nowS: number): QueueReport {
     const { flow } = this.#workers[worker]!;
-    const key = `${worker}/${row}`;
+    const key = watchKey({ worker, row, box });
     const watched = this.#watched.get(key) ?? { flow: new QueueFlow(), atS: nowS };
     this.#watched.set(key, watched);
-    const at = row * FLOW_WORDS;
+    const at = box * FLOW_WORDS;
     const storedS = flow[at + FLOW.oldestS]!;
     watched.flow.observe(
       {
@@ -161,6 +163,11 @@ export class MailboxSweep {
     watched.atS = nowS;
     return watched.flow.report;
   }
+}
+
+/** The counters are those of the box: a mailbox that was empty in between may have another one, and begins anew. */
+function watchKey({ worker, row, box }: { worker: number; row: number; box: number }): string {
+  return `${worker}/${row}/${box}`;
 }
 
 function emptyResult(): SweepResult {

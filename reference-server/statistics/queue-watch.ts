@@ -1,5 +1,5 @@
 // The queues of a running server as the main thread sees them: the sum of all mailboxes once a tick, from the
-// workers' own counters (no sweep), and a sweep over every mailbox in the background, one slice at a time, with
+// workers' own counters (no sweep), and a sweep over every mailbox that is not empty in the background, one slice at a time, with
 // the loop of the main thread in between. Small tables are swept at once, so that their figures are of the tick.
 
 import { systemClock } from '#core/clock/clock.ts';
@@ -13,8 +13,8 @@ import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-
 import { readSlowReceivers, type SlowReport } from '#reference-server/statistics/slow-receivers.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
 
-/** Rows that are swept within a tick: about 1 ms. */
-const ROWS_AT_ONCE = 262_144;
+/** Boxes that are swept within a tick: about 1 ms. */
+const BOXES_AT_ONCE = 262_144;
 
 export interface QueueFigures {
   total: QueueReport;
@@ -32,7 +32,7 @@ export class QueueWatch {
   constructor(figures: readonly WorkerFigures[]) {
     this.#figures = figures;
     const memory = figures.map(({ stats, mailboxFlow, userFlags }) => ({
-      rows: () => stats[STAT.rowsTouched]!,
+      boxes: () => stats[STAT.boxesTouched]!,
       flow: mailboxFlow,
       flags: userFlags,
     }));
@@ -43,7 +43,7 @@ export class QueueWatch {
   observe(nowUs: number, isOn: boolean): QueueFigures {
     const sum = (stat: number): number =>
       this.#figures.reduce((total, { stats }) => total + stats[stat]!, 0);
-    if (isOn && sum(STAT.rowsTouched) <= ROWS_AT_ONCE) this.#sweep.finish();
+    if (isOn && sum(STAT.boxesTouched) <= BOXES_AT_ONCE) this.#sweep.finish();
     else if (isOn) this.#sweepLater();
     const sweep = this.#sweep.result;
     const state = {

@@ -9,8 +9,8 @@ export const STAT = {
   sessions: 0,
   /** Gauge: messages in this worker's mailboxes. */
   queued: 1,
-  /** Gauge: user rows ever touched: how far a sweep has to go. */
-  rowsTouched: 2,
+  /** Gauge: boxes of mailboxes that were ever in use: how far a sweep has to go. */
+  boxesTouched: 2,
   /** Gauge: bytes of message payload, in blocks. */
   queuedBytes: 3,
   logins: 4,

@@ -154,14 +154,14 @@ function turnHome(home: Home, exchange: Exchange, wished: WorkerSettings): void 
 /** What the main thread reads of this worker from now on. */
 function created(home: Home, reactor: Reactor, fallback: string | undefined): FromWorker {
   const { engine, waker, stats: reactorStats } = reactor;
-  const { flow: mailboxFlow, slow } = home.mailboxes;
+  const { boxes, slow } = home.mailboxes;
   return {
     kind: 'created',
     engine,
     fallback,
     waker,
     reactorStats,
-    mailboxFlow,
+    mailboxFlow: boxes.flow,
     userFlags: home.userFlags,
     slowCells: slow.cells,
   };
