@@ -9,6 +9,7 @@ import { chooseClients, chooseServer } from '#lab/ladder/choose-engines.ts';
 import { dropFileCache, readHostMemory } from '#lab/ladder/host-memory.ts';
 import type { Ladder, PlannedStep, SizedStep } from '#lab/ladder/ladder.ts';
 import { runStep } from '#lab/ladder/ladder-step.ts';
+import { between, sized } from '#lab/ladder/step-list.ts';
 import { foresee, sizeDown } from '#lab/ladder/step-room.ts';
 import type { LabState } from '#lab/run/run-state.ts';
 
@@ -46,10 +47,10 @@ export class Climb {
         this.#endPhase(planned.phase, late);
         return;
       }
-      const obstacle = await this.#take(planned);
+      const obstacle = await this.#takeSurely(planned);
       if (obstacle === undefined || (isCompared && this.#hasClimbed)) continue;
       ended.add(planned.phase);
-      this.#endPhase(planned.phase, obstacle);
+      this.#endPhase(planned.phase, (await this.#refine(planned)) ?? obstacle);
     }
     for (const { phase } of this.#ladder.steps) {
       if (!this.phases.some(({ name }) => name === phase)) this.#endPhase(phase, undefined);
@@ -66,12 +67,46 @@ export class Climb {
     return this.#reachedIn(this.#ladder.steps[0]!.phase) > 0;
   }
 
+  /** Where the end is looked for exactly, a step counts as broken when it breaks twice: hosts have bad moments. */
+  async #takeSurely(planned: PlannedStep): Promise<string | undefined> {
+    const taken = this.steps.length;
+    const obstacle = await this.#take(planned);
+    const isBroken = obstacle !== undefined && this.steps.length > taken;
+    if (!isBroken || planned.refineRatio === 0 || planned.users === 'knee') return obstacle;
+    return this.#timeFor(planned) === undefined ? await this.#take(planned) : obstacle;
+  }
+
+  /** Looks for the end of a phase between its last step that was held and what broke it. */
+  async #refine(like: PlannedStep): Promise<string | undefined> {
+    let obstacle: string | undefined;
+    for (;;) {
+      const held = this.#reachedIn(like.phase);
+      const broken = this.#brokenIn(like.phase, held);
+      const users = between(held, broken, like.refineRatio);
+      if (users === undefined || this.#timeFor(like) !== undefined) return obstacle;
+      obstacle = (await this.#takeSurely({ ...like, users })) ?? obstacle;
+      // Sized down to what was held, or to nothing: there is nothing between.
+      const last = this.steps.at(-1)!;
+      if (last.phase !== like.phase || last.connections !== users) return obstacle;
+    }
+  }
+
+  /** Fewest users beyond `held` that a phase did not hold. */
+  #brokenIn(name: string, held: number): number {
+    return this.steps
+      .filter(
+        ({ phase, outcome, connections }) =>
+          phase === name && outcome !== 'held' && connections > held,
+      )
+      .reduce((least, { connections }) => Math.min(least, connections), Number.POSITIVE_INFINITY);
+  }
+
   /** Takes one step, or as much of it as there is room for; why the phase ends with it, if it does. */
   async #take(written: PlannedStep): Promise<string | undefined> {
     const first = this.#ladder.steps[0]!.phase;
     const users = written.users === 'knee' ? this.#reachedIn(first) : written.users;
     if (users === 0) return `${first} held nobody, so there is no knee`;
-    const planned: SizedStep = { ...written, users };
+    const planned = sized(written, users);
     const { engine: serverEngine } = chooseServer(planned.server);
     const engine = chooseClients(planned.clients.engine, serverEngine);
     const { stop } = this.#ladder;
@@ -94,7 +129,7 @@ export class Climb {
     }
     const fit = sizeDown(usersMax, before);
     if (fit === undefined) return sentence;
-    const broken = await this.#step({ ...planned, users: fit }, engine);
+    const broken = await this.#step(sized(written, fit), engine);
     return broken ?? `${sentence}; ${numberText(fit)} were taken instead`;
   }
 

@@ -19,6 +19,8 @@ export interface LadderClients {
   virtualHosts: number;
   /** Messages a second of the whole population, open loop. */
   ratePerS: number;
+  /** Instead: messages a second of each thousand users, so that more users send more; 0 = not so. */
+  ratePerThousandPerS: number;
   payloadBytes: number;
   /** Logins a second; auto = as fast as the server answers. */
   rampPerS: number | 'auto';
@@ -52,6 +54,8 @@ export interface PlannedStep {
   users: number | 'knee';
   server: LadderServer;
   clients: LadderClients;
+  /** How near the phase's end is looked for: between the last step held and the first broken; 0 = not. */
+  refineRatio: number;
   /** How long it is measured. */
   holdMs: number;
 }

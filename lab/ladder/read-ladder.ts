@@ -30,11 +30,13 @@ const BUCKETS = 2 ** 23;
 const KEYS = [
   ...['version', 'kind', 'name', 'question', 'seed', 'server', 'load', 'namespace', 'history'],
   ...['connectionBuckets', 'steps', 'phases', 'settle', 'hold', 'stop', 'maxDuration'],
+  'refine',
 ];
-const PHASE_KEYS = ['server', 'steps', 'hold', 'against'];
+const PHASE_KEYS = ['server', 'steps', 'hold', 'against', 'refine'];
 const AWAY_RATIO_MAX = 20;
 const CLIENT_KEYS = [
   ...['engine', 'workers', 'virtualHosts', 'rate', 'payload', 'ramp', 'keepAlive', 'network'],
+  'ratePerThousand',
   ...['away', 'slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
 ];
 const ENGINES = ['ring', 'epoll', 'net'] as const;
@@ -81,7 +83,10 @@ function readBuckets(root: Section): number {
 /** `steps` of the file, or those of each of its phases, one after the other. */
 function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' | 'comparisons'> {
   const clients = readClients(root.section('load', CLIENT_KEYS), undefined);
-  const all = { phase: '', server, clients, holdMs: readHold(root, HOLD_MS) };
+  const all = {
+    ...{ phase: '', server, clients },
+    ...{ holdMs: readHold(root, HOLD_MS), refineRatio: readRefine(root, 0) },
+  };
   if (!root.has('phases')) return { steps: readSteps(root, all), comparisons: [] };
   if (root.has('steps')) {
     throw root.wrong('steps', 'stands beside phases, which have their own', 'give one of them');
@@ -96,6 +101,7 @@ function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' |
       server: readServer(section, server),
       clients: readClients(section, clients),
       holdMs: readHold(section, all.holdMs),
+      refineRatio: readRefine(section, all.refineRatio),
     };
     read.set(phase, what);
     if (!section.has('against')) return readSteps(section, what);
@@ -131,6 +137,10 @@ function readHold(section: Section, otherwise: number): number {
   return section.wholeSecondsMs('hold', { min: 2000, max: HOUR_MS }, otherwise);
 }
 
+function readRefine(section: Section, otherwise: number): number {
+  return section.ratio('refine', { min: 0, max: 1 }, otherwise);
+}
+
 /** What a section says of its clients; what it does not say is as in `base`. */
 function readClients(load: Section, base: LadderClients | undefined): LadderClients {
   const { engine, rampPerS } = base ?? { engine: 'auto' as const, rampPerS: 'auto' as const };
@@ -144,7 +154,7 @@ function readClients(load: Section, base: LadderClients | undefined): LadderClie
       { min: 0, max: VIRTUAL_HOSTS_MAX },
       base?.virtualHosts ?? 0,
     ),
-    ratePerS: load.ratePerS('rate', { min: 1, max: 1_000_000 }, base?.ratePerS),
+    ...readRate(load, base),
     payloadBytes: load.sizeBytes(
       'payload',
       { min: PAYLOAD_BYTES_MIN, max: PAYLOAD_BYTES_MAX },
@@ -201,6 +211,26 @@ function refuseTogether(load: Section, read: LadderClients): void {
     const key = load.has('virtualHosts') ? 'virtualHosts' : 'engine';
     throw load.wrong(key, 'virtual hosts have kernel sockets', "add 'engine: ring'");
   }
+}
+
+/** `rate` of everybody, or `ratePerThousand` users; what a phase says itself is before what all say. */
+function readRate(
+  load: Section,
+  base: LadderClients | undefined,
+): Pick<LadderClients, 'ratePerS' | 'ratePerThousandPerS'> {
+  const bounds = { min: 1, max: 1_000_000 };
+  if (!load.has('ratePerThousand')) {
+    const isTold = load.has('rate') || base === undefined || base.ratePerThousandPerS === 0;
+    const ratePerS = isTold ? load.ratePerS('rate', bounds, base?.ratePerS) : base.ratePerS;
+    return {
+      ratePerS,
+      ratePerThousandPerS: load.has('rate') ? 0 : (base?.ratePerThousandPerS ?? 0),
+    };
+  }
+  if (load.has('rate')) {
+    throw load.wrong('ratePerThousand', 'stands beside rate', 'give one of them');
+  }
+  return { ratePerS: 1, ratePerThousandPerS: load.ratePerS('ratePerThousand', bounds) };
 }
 
 function readSteps(section: Section, what: Omit<PlannedStep, 'users'>): PlannedStep[] {

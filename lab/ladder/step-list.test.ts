@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlannedStep } from '#lab/ladder/ladder.ts';
 import { parseLadder } from '#lab/ladder/read-ladder.ts';
-import { chooseSteps, withUsers } from '#lab/ladder/step-list.ts';
+import { between, chooseSteps, sized, withUsers } from '#lab/ladder/step-list.ts';
 
 const { steps } = parseLadder(
   `version: 1
@@ -41,6 +41,53 @@ test('each phase once, with so many users', () => {
     ['kernel', 70, 9000, 50],
     ['stack', 70, 30_000, 62],
   ]);
+});
+
+test('each thousand users send their own messages, however many there are', () => {
+  const [step] = parseLadder(
+    `version: 1
+kind: ladder
+name: each
+question: How many?
+load: { ratePerThousand: 30/s }
+refine: 0.1
+phases:
+  all: { rate: 70/s, steps: [500] }
+  each: { steps: [500, 900] }
+`,
+    'each.yaml',
+  ).steps.filter(({ phase }) => phase === 'each');
+  assert.deepEqual([step!.refineRatio, step!.clients.ratePerThousandPerS], [0.1, 30]);
+  assert.deepEqual(
+    [100, 500, 425_000].map((users) => sized(step!, users).clients.ratePerS),
+    [3, 15, 12_750],
+  );
+  assert.throws(
+    () =>
+      parseLadder(
+        'version: 1\nkind: ladder\nname: both\nquestion: How many?\nload: { rate: 1/s, ratePerThousand: 1/s }\nsteps: [2]\n',
+        'f',
+      ),
+    /ratePerThousand: stands beside rate/,
+  );
+});
+
+test('the end of a phase is found within the ratio, wherever it is, in few steps', () => {
+  for (let knee = 100_000; knee < 850_000; knee += 1013) {
+    let [held, broken] = [100_000, 850_000];
+    let steps = 0;
+    for (let users = between(held, broken, 0.1); users !== undefined; steps++) {
+      assert.ok(users > held && users < broken);
+      if (users <= knee) held = users;
+      else broken = users;
+      users = between(held, broken, 0.1);
+    }
+    assert.ok(held <= knee && broken > knee && broken <= held * 1.1 + 1000, `${knee}`);
+    assert.ok(steps <= 6, `${steps} steps to ${knee}`);
+  }
+  assert.equal(between(100, 200, 0), undefined);
+  assert.equal(between(0, 200, 0.1), undefined);
+  assert.equal(between(100, Number.POSITIVE_INFINITY, 0.1), undefined);
 });
 
 test('what cannot be meant is told', () => {

@@ -3,7 +3,7 @@
 
 import { parseCount, parseDurationMs } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
-import type { PlannedStep } from '#lab/ladder/ladder.ts';
+import type { PlannedStep, SizedStep } from '#lab/ladder/ladder.ts';
 
 export const STEPS_MAX = 64;
 export const STEP_FORM = '2000000 or 2000000 for 5m';
@@ -62,6 +62,27 @@ export function withUsers(steps: readonly PlannedStep[], users: number): Planned
       const ratePerS = Math.max(1, Math.round(step.clients.ratePerS * share));
       return { ...step, users, clients: { ...step.clients, ratePerS } };
     });
+}
+
+/** The step with so many users, and with their messages where each thousand has its own. */
+export function sized(step: PlannedStep, users: number): SizedStep {
+  const { clients } = step;
+  const each = clients.ratePerThousandPerS / 1000;
+  const ratePerS = each === 0 ? clients.ratePerS : Math.max(1, Math.round(users * each));
+  return { ...step, users, clients: { ...clients, ratePerS } };
+}
+
+/**
+ * Between a step that was held and one that was not: their geometric mean, in round numbers; undefined when they
+ * are within `ratio` of each other.
+ */
+export function between(held: number, broken: number, ratio: number): number | undefined {
+  if (ratio === 0 || held === 0 || !Number.isFinite(broken) || broken <= held * (1 + ratio))
+    return undefined;
+  const middle = Math.sqrt(held * broken);
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(middle)) - 2);
+  const users = Math.round(middle / unit) * unit;
+  return users > held && users < broken ? users : undefined;
 }
 
 function splitPhase(item: string): [string, string | undefined] {
