@@ -22,6 +22,7 @@ const LINK_HOLD_US_MAX = 10_000;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
+const INJECTED_FREEZE_MS_MAX = 30_000;
 
 export const SERVER_KNOBS: readonly KnobDef[] = [
   {
@@ -194,6 +195,12 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     'a lock of all workers held, each delivered message',
   ),
   number('inject.queue', INJECTED_SLEEP_US_MAX, 'us', 'sleep after a turn that had messages'),
+  number(
+    'inject.freeze',
+    INJECTED_FREEZE_MS_MAX,
+    'ms',
+    'the last worker stands still once for so long, when this is set',
+  ),
 ];
 
 /** A whole number whose default is that of the setting. */
@@ -248,6 +255,7 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'inject.syscall': 'injectSyscalls',
   'inject.lock': 'injectLockUs',
   'inject.queue': 'injectQueueUs',
+  'inject.freeze': 'injectFreezeMs',
 };
 
 /** The knobs of `server`, applied in all its workers and read back from them. */

@@ -66,8 +66,9 @@ test('when it begins, and what a freeze may be', () => {
   assert.equal(disturbedAtMs(nothing), undefined);
   assert.equal(disturbedAtMs({ ...nothing, storm: '10%@20s', freeze: '3s@15s' }), 15_000);
   assert.equal(disturbedAtMs({ ...nothing, spike: '35%@4s/1s/1s' }), 4000);
-  assert.deepEqual(parseFreeze('3s@20s'), { forMs: 3000, atMs: 20_000 });
-  for (const wrong of ['3s', '3@20s', '31s@20s', '0s@1s', '1s@2s@3s']) {
+  assert.deepEqual(parseFreeze('3s@20s'), { forMs: 3000, atMs: 20_000, of: 'process' });
+  assert.deepEqual(parseFreeze('3s@20s/worker'), { forMs: 3000, atMs: 20_000, of: 'worker' });
+  for (const wrong of ['3s', '3@20s', '31s@20s', '0s@1s', '1s@2s@3s', '1s@2s/moon']) {
     assert.throws(() => parseFreeze(wrong), /freeze|stand still|unit|'3'|3/);
   }
 });

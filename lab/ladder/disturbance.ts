@@ -3,6 +3,7 @@
 //   storm 10%@20s       a share of the users is cut off at once, and comes back as `return` says
 //   spike 35%@20s/5s/10s  more messages for a while: share, start, rise, decay
 //   freeze 3s@20s       the server's process stands still (SIGSTOP) for so long
+//   freeze 3s@20s/worker  one of its workers does, and the others serve on (knob inject.freeze)
 //
 // Over it: for three seconds everybody is in, p99 is what it was before and the queue is short again. Pure.
 
@@ -25,6 +26,7 @@ export interface Disturbance {
 export interface Freeze {
   atMs: number;
   forMs: number;
+  of: 'process' | 'worker';
 }
 
 /** Everybody but the last few, who may be held up by anything. */
@@ -40,13 +42,19 @@ const CALM_ROWS = 3;
 /** A server that stands still longer is a server that is gone. */
 const FREEZE_MS_MAX = 30_000;
 
-/** '3s@20s'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
+/** '3s@20s', '3s@20s/worker'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
 export function parseFreeze(text: string): Freeze {
-  const [forText, atText, ...rest] = text.split('@').map((word) => word.trim());
-  if (forText === undefined || atText === undefined || rest.length > 0) {
-    throw new WsarError('WSAR_ERR_USAGE', `'${text}' is no freeze`, "write it like '3s@20s'");
+  const match = /^\s*([^@/]+)@([^@/]+?)(\/worker)?\s*$/.exec(text);
+  if (match === null) {
+    const hint = "write it like '3s@20s' or '3s@20s/worker'";
+    throw new WsarError('WSAR_ERR_USAGE', `'${text}' is no freeze`, hint);
   }
-  const freeze = { forMs: parseDurationMs(forText), atMs: parseDurationMs(atText) };
+  const [, forText, atText, worker] = match as unknown as [string, string, string, string?];
+  const freeze: Freeze = {
+    forMs: parseDurationMs(forText.trim()),
+    atMs: parseDurationMs(atText.trim()),
+    of: worker === undefined ? 'process' : 'worker',
+  };
   if (freeze.forMs > 0 && freeze.forMs <= FREEZE_MS_MAX) return freeze;
   throw new WsarError(
     'WSAR_ERR_USAGE',

@@ -222,7 +222,7 @@ class Step {
     let before = readTcpSegments();
     while (this.#nowMs() < endMs) {
       if (this.#isMemoryShort() || this.#isPartGone()) return null;
-      this.#disturb();
+      await this.#disturb();
       const leftS = Math.ceil((endMs - this.#nowMs()) / 1000);
       this.#onText(`${numberText(this.#users)} logged in, ${leftS} s to go`);
       await untilWall(clock, Math.min(endMs, this.#nowMs() + 1000), signal);
@@ -251,15 +251,22 @@ class Step {
     return phase === undefined || phase.wallMs < this.#startedWallMs ? undefined : phase.wallMs;
   }
 
-  /** The server stands still when its time has come. Who wakes it is a process of its own, should we end. */
-  #disturb(): void {
+  /** The server stands still when its time has come. */
+  async #disturb(): Promise<void> {
     const { freeze } = this.#planned.clients.disturbance;
     const steadyMs = this.#steadyMs();
     if (freeze === '' || this.#frozenAtMs !== undefined || steadyMs === undefined) return;
-    const { atMs, forMs } = parseFreeze(freeze);
+    const { atMs, forMs, of } = parseFreeze(freeze);
     if (this.#nowMs() < steadyMs + atMs) return;
-    const { pid } = this.#state.supervisor.part('server')!;
+    const { supervisor, bus, environment, signal } = this.#state;
     this.#frozenAtMs = this.#nowMs();
+    if (of === 'worker') {
+      const control = { bus: bus!, lab: environment.lab, signal };
+      await turn(control, 'server', 'inject.freeze', forMs);
+      return;
+    }
+    // Who wakes it is a process of its own, should we end.
+    const { pid } = supervisor.part('server')!;
     const script = `kill -STOP ${pid}; sleep ${forMs / 1000}; kill -CONT ${pid}`;
     spawn('/bin/sh', ['-c', script], { stdio: 'ignore', detached: true }).on('error', () => {});
   }

@@ -140,6 +140,7 @@ hold: 18s
 phases:
   cut: { storm: '20%@8s', return: 'backoff:500ms', steps: [400] }
   freeze: { freeze: '3s@8s', steps: [400] }
+  worker: { freeze: '3s@8s/worker', server: { workers: 2 }, steps: [400] }
 stop:
   { freeMin: 256 MiB, latencyP99Max: 1m, latenessP99Max: 1m, duplicatesMax: 1000, drainMax: 1m }
 `;
@@ -152,8 +153,8 @@ test('users who are cut off and a server that stands still: seen, told, and noth
   // A busy host may take longer to get over it than the hold: then the step is not held, and says so.
   assert.ok([0, 5].includes(await command.exit()), command.stderr());
   const record = JSON.parse(readFileSync(join(output, 'record.json'), 'utf8')) as LadderRecord;
-  const [cut, freeze] = record.steps as [LadderStep, LadderStep];
-  for (const step of [cut, freeze]) {
+  const [cut, freeze, worker] = record.steps as [LadderStep, LadderStep, LadderStep];
+  for (const step of [cut, freeze, worker]) {
     assert.deepEqual([step.counts.generator, step.counts.server], [400, 400]);
     assert.equal(step.messages!.lost, 0, step.sentence);
     assert.ok(step.messages!.sent > 1000);
@@ -167,6 +168,7 @@ test('users who are cut off and a server that stands still: seen, told, and noth
   assert.ok(loggedInLeast <= 400);
   // Half of the messages of three seconds waited half of them at the least.
   assert.ok(freeze.disturbance!.p99UsWorst! > 1_400_000, `${freeze.disturbance!.p99UsWorst} us`);
+  assert.ok(worker.disturbance!.p99UsWorst! > 1_400_000, `${worker.disturbance!.p99UsWorst} us`);
 });
 
 test('a step that the host has no room for is not begun, and what it needs is said', async (t) => {

@@ -12,7 +12,7 @@ const lock = new Int32Array(new SharedArrayBuffer(4));
 
 /** How long one turn that delivered `messages` took, us. */
 function turn(settings: Partial<WorkerSettings>, messages: number): number {
-  const injectors = new Injectors(stats, systemClock, lock);
+  const injectors = new Injectors(stats, systemClock, lock, true);
   injectors.set({ ...DEFAULT_SETTINGS, ...settings });
   stats[STAT.delivered]! += messages;
   const startUs = systemClock.monoUs();
@@ -48,4 +48,19 @@ test('alloc and syscall: for each message, bounded for a turn', () => {
   turn({ injectAllocBytes: 64 * 1024 }, 10);
   assert.ok(process.memoryUsage().heapUsed !== before);
   assert.ok(turn({ injectSyscalls: 1000 }, 1_000_000) > turn({}, 1_000_000), 'calls take time');
+});
+
+test('freeze: the last worker stands still once for each change of the knob, the others never', () => {
+  const took = (injectors: Injectors, injectFreezeMs: number): number => {
+    injectors.set({ ...DEFAULT_SETTINGS, injectFreezeMs });
+    const startUs = systemClock.monoUs();
+    injectors.onTurn();
+    return systemClock.monoUs() - startUs;
+  };
+  const last = new Injectors(stats, systemClock, lock, true);
+  assert.ok(took(last, 120) >= 120_000);
+  assert.ok(took(last, 120) < 100_000, 'the same setting again is no order');
+  assert.ok(took(last, 0) < 100_000);
+  assert.ok(took(last, 120) >= 120_000);
+  assert.ok(took(new Injectors(stats, systemClock, lock, false), 30_000) < 100_000);
 });

@@ -5,6 +5,7 @@
 //   alloc     garbage of so many bytes on the JavaScript heap: more and longer collections
 //   syscall   so many system calls that do nothing (getppid)
 //   lock      a lock that all workers share is held for so many us: with several workers, others wait for it
+//   freeze    the last worker stands still once, when the knob is set, with messages or without
 //   queue     the worker sleeps for so many us after a turn with messages: what comes meanwhile queues up
 //
 // inject.cpu is burnt where a message is accepted (home/home.ts).
@@ -25,13 +26,23 @@ export class Injectors {
   /** One word, 1 = held. */
   readonly #lock: Int32Array<SharedArrayBuffer>;
   readonly #sleep = new Int32Array(new SharedArrayBuffer(4));
+  readonly #isLast: boolean;
   #settings: WorkerSettings | undefined;
+  #freezeMs = 0;
+  /** As the knob was last seen: only a change of it strikes. */
+  #freezeSetMs = 0;
   #delivered = 0;
   /** The last garbage, so that the engine does not leave its making out. */
   #garbage: unknown[] = [];
 
-  /** `lock` is shared by all workers. */
-  constructor(stats: WorkerStats, clock: Clock, lock: Int32Array<SharedArrayBuffer>) {
+  /** `lock` is shared by all workers; `isLast`: this one is frozen where one is. */
+  constructor(
+    stats: WorkerStats,
+    clock: Clock,
+    lock: Int32Array<SharedArrayBuffer>,
+    isLast: boolean,
+  ) {
+    this.#isLast = isLast;
     this.#stats = stats;
     this.#clock = clock;
     this.#lock = lock;
@@ -39,6 +50,9 @@ export class Injectors {
 
   set(settings: WorkerSettings): void {
     const { injectAllocBytes, injectSyscalls, injectLockUs, injectQueueUs } = settings;
+    const { injectFreezeMs } = settings;
+    if (this.#isLast && injectFreezeMs !== this.#freezeSetMs) this.#freezeMs = injectFreezeMs;
+    this.#freezeSetMs = injectFreezeMs;
     const isOn = injectAllocBytes + injectSyscalls + injectLockUs + injectQueueUs > 0;
     this.#settings = isOn ? settings : undefined;
     this.#delivered = this.#stats[STAT.delivered]!;
@@ -46,6 +60,11 @@ export class Injectors {
 
   /** Once a turn. */
   onTurn(): void {
+    if (this.#freezeMs > 0) {
+      const forMs = this.#freezeMs;
+      this.#freezeMs = 0;
+      Atomics.wait(this.#sleep, 0, 0, forMs);
+    }
     const settings = this.#settings;
     if (settings === undefined) return;
     const delivered = this.#stats[STAT.delivered]!;

@@ -45,7 +45,7 @@ async function work(birth: WorkerBirth): Promise<void> {
   const options = { limits, exchange, stats, clock: systemClock, hashSeed, access, interest };
   const home = new Home(options);
   const heap = new HeapWatch(stats);
-  const injectors = new Injectors(stats, systemClock, control.lock);
+  const injectors = new Injectors(stats, systemClock, control.lock, self === exchange.workers - 1);
   const edge = new Edge({
     ...options,
     onWake: () => {

@@ -71,6 +71,8 @@ export interface WorkerSettings {
   injectLockUs: number;
   /** Slept after each turn with messages. */
   injectQueueUs: number;
+  /** When it is set, the last worker stands still once for so long. */
+  injectFreezeMs: number;
 }
 
 /** What a server does that nobody told otherwise. */
@@ -108,6 +110,7 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   injectSyscalls: 0,
   injectLockUs: 0,
   injectQueueUs: 0,
+  injectFreezeMs: 0,
 };
 
 const SETTINGS = Object.keys(DEFAULT_SETTINGS) as (keyof WorkerSettings)[];
