@@ -16,7 +16,11 @@
 import { parseDurationMs, parseRatio, parseSizeBytes } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
 import { ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
-import { type NetworkClass, NO_NETWORK, WINDOW_BYTES } from '#core/socket/stack/network-classes.ts';
+import {
+  type NetworkClass,
+  NO_NETWORK,
+  WINDOW_BYTES_MAX,
+} from '#core/socket/stack/network-classes.ts';
 import { draw, LANE } from '#loadgen/seeded-draw.ts';
 
 export interface UserNetwork extends NetworkClass {
@@ -192,8 +196,8 @@ function checked(network: UserNetwork): UserNetwork {
   if (lossRatio >= 1) {
     throw usage('a network that loses everything is none', 'take for example loss 1%');
   }
-  if (windowBytes < WINDOW_BYTES_MIN || windowBytes > WINDOW_BYTES) {
-    const bounds = `take ${WINDOW_BYTES_MIN} B to ${WINDOW_BYTES} B`;
+  if (windowBytes < WINDOW_BYTES_MIN || windowBytes > WINDOW_BYTES_MAX) {
+    const bounds = `take ${WINDOW_BYTES_MIN} B to ${WINDOW_BYTES_MAX / 1024 ** 2} MiB`;
     throw usage(`a receive window of ${windowBytes} B is not possible`, bounds);
   }
   if (readBytesPerS < READ_BYTES_PER_S_MIN) {

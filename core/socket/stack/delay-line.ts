@@ -19,7 +19,7 @@ import { ByteCopier } from '#core/byte-copier.ts';
 import {
   type NetworkClass,
   type NetworkClasses,
-  WINDOW_BYTES,
+  WINDOW_BYTES_MAX,
 } from '#core/socket/stack/network-classes.ts';
 import { PACKET_BYTES_MAX, VNET_BYTES } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
@@ -307,7 +307,7 @@ function assertPossible(one: NetworkClass): void {
   assert(jitterMs >= 0 && jitterMs <= roundTripMs, 'a packet does not arrive before it leaves');
   assert(lossRatio >= 0 && lossRatio < 1, 'some packets arrive');
   assert(one.downBytesPerS > 0 && one.upBytesPerS > 0, 'a link carries something');
-  assert(windowBytes > 0 && windowBytes <= WINDOW_BYTES, 'a window has 16 bits');
+  assert(windowBytes > 0 && windowBytes <= WINDOW_BYTES_MAX, 'a window is shifted so far');
 }
 
 function isBound({ downBytesPerS, upBytesPerS }: NetworkClass): boolean {

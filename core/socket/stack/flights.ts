@@ -5,14 +5,20 @@
 //
 // Offsets count from the first unacknowledged sequence number (TcpTable.unacknowledged).
 
+import { SackScoreboard } from '#core/socket/stack/sack-scoreboard.ts';
 import { sequenceAdd } from '#core/socket/stack/sequence.ts';
 import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 /** Initial window: ten full segments (RFC 6928). */
 const INITIAL_WINDOW_SEGMENTS = 10;
-/** There is no option for larger windows, so more can never be in flight. */
-const WINDOW_BYTES_MAX = 65_535;
+/** More is never in flight, however far a peer opens its window: it would wait in a queue on the way. */
+export const FLIGHT_BYTES_MAX = 2 ** 20;
 export const NO_FLIGHT = -1;
+/**
+ * What a flight does about a loss: nothing is missing, the gaps are filled while acknowledgements come (RFC 6582,
+ * RFC 6675), or all of it is sent again after a timeout; the last only with a peer that acknowledges selectively.
+ */
+export const RECOVERY = { none: 0, fast: 1, timeout: 2 } as const;
 
 export class Flights {
   readonly conn: Int32Array;
@@ -30,9 +36,13 @@ export class Flights {
   /** Timeouts in a row. */
   readonly retries: Uint8Array;
   readonly duplicateAcks: Uint8Array;
-  /** While recovering from a loss: the sequence number that ends it. */
-  readonly isRecovering: Uint8Array;
+  /** One of RECOVERY, and the sequence number that ends it. */
+  readonly recovery: Uint8Array;
   readonly recoverUntil: Uint32Array;
+  /** In fast recovery: the gaps before this offset have been filled (HighRxt of RFC 6675). */
+  readonly filled: Uint32Array;
+  /** What has arrived behind a gap. */
+  readonly sacked: SackScoreboard;
   /** A segment whose round trip is being measured: its end, when it left (us); 0 = none. */
   readonly timedEnd: Uint32Array;
   readonly timedUs: Float64Array;
@@ -56,8 +66,10 @@ export class Flights {
     this.slowStartLimit = new Uint32Array(capacity);
     this.retries = new Uint8Array(capacity);
     this.duplicateAcks = new Uint8Array(capacity);
-    this.isRecovering = new Uint8Array(capacity);
+    this.recovery = new Uint8Array(capacity);
     this.recoverUntil = new Uint32Array(capacity);
+    this.filled = new Uint32Array(capacity);
+    this.sacked = new SackScoreboard(capacity);
     this.timedEnd = new Uint32Array(capacity);
     this.timedUs = new Float64Array(capacity);
   }
@@ -88,16 +100,19 @@ export class Flights {
   begin(flight: number): void {
     this.sent[flight] = 0;
     this.sentMax[flight] = 0;
-    this.congestionWindow[flight] = INITIAL_WINDOW_SEGMENTS * this.#mss(this.conn[flight]!);
-    this.slowStartLimit[flight] = WINDOW_BYTES_MAX;
+    this.congestionWindow[flight] = INITIAL_WINDOW_SEGMENTS * this.#mss(flight);
+    this.slowStartLimit[flight] = FLIGHT_BYTES_MAX;
     this.retries[flight] = 0;
     this.duplicateAcks[flight] = 0;
-    this.isRecovering[flight] = 0;
+    this.recovery[flight] = RECOVERY.none;
+    this.filled[flight] = 0;
     this.timedUs[flight] = 0;
+    this.sacked.release(flight);
   }
 
   /** Gives the flight of a connection back; its queue is empty and its timer is clear. */
   giveBack(flight: number): void {
+    this.sacked.release(flight);
     this.#table.flight[this.conn[flight]!] = 0;
     this.conn[flight] = this.#free;
     this.#free = flight + 1;
@@ -106,30 +121,31 @@ export class Flights {
 
   /** `count` more sequence numbers were acknowledged: the window opens (RFC 5681, 3.1). */
   grow(flight: number, count: number): void {
-    const mss = this.#mss(this.conn[flight]!);
+    const mss = this.#mss(flight);
     const window = this.congestionWindow[flight]!;
     const step =
       window < this.slowStartLimit[flight]!
         ? Math.min(count, mss)
         : Math.max(1, Math.floor((mss * mss) / window));
-    this.congestionWindow[flight] = Math.min(WINDOW_BYTES_MAX, window + step);
+    this.congestionWindow[flight] = Math.min(FLIGHT_BYTES_MAX, window + step);
   }
 
   /** A loss was noticed: halves the window; after a timeout it begins with one segment. */
   shrink(flight: number, isTimeout: boolean): void {
-    const mss = this.#mss(this.conn[flight]!);
+    const mss = this.#mss(flight);
     this.slowStartLimit[flight] = Math.max(2 * mss, this.sentMax[flight]! >>> 1);
     this.congestionWindow[flight] = isTimeout ? mss : this.slowStartLimit[flight]!;
   }
 
   /** Begins a recovery that ends when all that was sent so far is acknowledged. */
-  beginRecovery(flight: number): void {
+  beginRecovery(flight: number, recovery: number): void {
     const first = this.#table.unacknowledged[this.conn[flight]!]!;
-    this.isRecovering[flight] = 1;
+    this.recovery[flight] = recovery;
     this.recoverUntil[flight] = sequenceAdd(first, this.sentMax[flight]!);
+    this.filled[flight] = 0;
   }
 
-  #mss(conn: number): number {
-    return this.#table.remoteMss[this.#table.remote[conn]!]!;
+  #mss(flight: number): number {
+    return this.#table.segmentBytes(this.conn[flight]!);
   }
 }

@@ -27,8 +27,10 @@ export interface NetworkMix {
   seed: number;
 }
 
-/** There is no option for larger windows. */
+/** The usual window: the largest that needs no shift. */
 export const WINDOW_BYTES = 65_535;
+/** The largest window of a client. */
+export const WINDOW_BYTES_MAX = 2 ** 20;
 export const CLASSES_MAX = 256;
 /** The host's own network. */
 export const NO_NETWORK: NetworkClass = {
@@ -44,12 +46,15 @@ export class NetworkClasses {
   readonly classes: readonly NetworkClass[];
   /** By connection; empty when all have the same. */
   readonly #classOf: Uint8Array;
+  /** By class: how far its window has to be shifted to fit into 16 bits. */
+  readonly #shifts: readonly number[];
 
   constructor(mix: NetworkMix | undefined, capacity: number) {
     this.classes = mix?.classes ?? [NO_NETWORK];
     const { length } = this.classes;
     assert(length > 0 && length <= CLASSES_MAX, 'a byte tells the classes of a mix apart');
     this.#classOf = new Uint8Array(length > 1 ? capacity : 0);
+    this.#shifts = this.classes.map(({ windowBytes }) => shiftOf(windowBytes));
   }
 
   /** Bytes that one connection of the capacity costs here. */
@@ -71,4 +76,12 @@ export class NetworkClasses {
   windowBytes(conn: number): number {
     return this.classes[this.of(conn)]!.windowBytes;
   }
+
+  windowShift(conn: number): number {
+    return this.#shifts[this.of(conn)]!;
+  }
+}
+
+function shiftOf(windowBytes: number): number {
+  return Math.max(0, Math.ceil(Math.log2(windowBytes / WINDOW_BYTES)));
 }

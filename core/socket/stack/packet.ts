@@ -2,12 +2,19 @@
 //
 //   offset  0  virtio-net header (10 bytes): flags, type, lengths, checksum start and offset, little-endian
 //          10  IPv4 header (20 bytes, no options, "do not fragment")            RFC 791
-//          30  TCP header (20 bytes; 24 with the option "maximum segment size")  RFC 9293, 3.1
-//          50  payload
+//          30  TCP header (20 bytes, then options: tcp-options.ts)   RFC 9293, 3.1
+//          50  payload, where there are no options
 //
 // Checksum of TCP: packets between this program and the kernel of the same host carry only the sum of the
 // pseudo header, and the flag NEEDS_CSUM tells so (linux/virtio_net.h). The kernel would complete it if the
 // packet left the host. What comes without that flag is summed and checked here.
+
+import {
+  optionBytes,
+  readOptions,
+  TcpOptions,
+  writeOptions,
+} from '#core/socket/stack/tcp-options.ts';
 
 /** Bytes before the IPv4 header. */
 export const VNET_BYTES = 10;
@@ -30,12 +37,6 @@ const DO_NOT_FRAGMENT = 0x4000;
 /** More fragments, or a place in one. */
 const FRAGMENT_MASK = 0x3fff;
 const TIME_TO_LIVE = 64;
-const OPTION_END = 0;
-const OPTION_NOP = 1;
-const OPTION_MSS = 2;
-const OPTION_MSS_BYTES = 4;
-/** Without the option a peer takes at least this (RFC 9293, 3.7.1). */
-export const MSS_DEFAULT = 536;
 
 export const TCP_FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16 } as const;
 
@@ -49,8 +50,7 @@ export class Segment {
   acknowledged = 0;
   flags = 0;
   window = 0;
-  /** From the option; MSS_DEFAULT without. Read only when SYN is set. */
-  mss = MSS_DEFAULT;
+  readonly options = new TcpOptions();
   /** Payload: bytes [dataStart, dataEnd) of the packet. */
   dataStart = 0;
   dataEnd = 0;
@@ -90,7 +90,8 @@ export function readPacket(bytes: Uint8Array, length: number, into: Segment): nu
   into.window = read16(bytes, tcp + 14);
   into.dataStart = dataStart;
   into.dataEnd = end;
-  if ((into.flags & TCP_FLAG.syn) !== 0) into.mss = readMss(bytes, tcp + TCP_BYTES, dataStart);
+  if (dataStart === tcp + TCP_BYTES) into.options.clear();
+  else readOptions(bytes, tcp + TCP_BYTES, dataStart, into.options);
   return PACKET_FLAW.none;
 }
 
@@ -104,16 +105,22 @@ export interface PacketHeader {
   acknowledged: number;
   flags: number;
   window: number;
+  options: TcpOptions;
+}
+
+/** Where the payload behind these options begins. */
+export function payloadStart(options: TcpOptions): number {
+  return PAYLOAD_START + optionBytes(options);
 }
 
 /**
- * Writes the headers before `payloadBytes` of payload that lie (or will) at PAYLOAD_START; with SYN the
- * option says our segment size, and there is no payload. Returns the length of the packet.
+ * Writes the headers before `payloadBytes` of payload that lie (or will) at `payloadStart`. Returns the length
+ * of the packet.
  */
 export function writePacket(bytes: Uint8Array, header: PacketHeader, payloadBytes: number): number {
-  const { sourceAddress, targetAddress, flags } = header;
-  const hasOption = (flags & TCP_FLAG.syn) !== 0;
-  const tcpBytes = TCP_BYTES + (hasOption ? OPTION_MSS_BYTES : 0) + payloadBytes;
+  const { sourceAddress, targetAddress, flags, options } = header;
+  const headerBytes = TCP_BYTES + optionBytes(options);
+  const tcpBytes = headerBytes + payloadBytes;
   const totalBytes = IP_BYTES + tcpBytes;
   bytes[0] = VNET_NEEDS_CSUM;
   for (let at = 1; at < VNET_BYTES; at++) bytes[at] = 0;
@@ -139,16 +146,12 @@ export function writePacket(bytes: Uint8Array, header: PacketHeader, payloadByte
   write16(bytes, TCP + 2, header.targetPort);
   write32(bytes, TCP + 4, header.sequence);
   write32(bytes, TCP + 8, header.acknowledged);
-  bytes[TCP + 12] = ((TCP_BYTES + (hasOption ? OPTION_MSS_BYTES : 0)) / 4) << 4;
+  bytes[TCP + 12] = headerBytes << 2;
   bytes[TCP + 13] = flags;
   write16(bytes, TCP + 14, header.window);
   write16(bytes, TCP + CHECKSUM_OFFSET, fold(addresses + PROTOCOL_TCP + tcpBytes));
   write16(bytes, TCP + 18, 0);
-  if (hasOption) {
-    bytes[TCP + 20] = OPTION_MSS;
-    bytes[TCP + 21] = OPTION_MSS_BYTES;
-    write16(bytes, TCP + 22, SEGMENT_BYTES_MAX);
-  }
+  if (headerBytes > TCP_BYTES) writeOptions(bytes, TCP + TCP_BYTES, options);
   return IP + totalBytes;
 }
 
@@ -166,24 +169,6 @@ export function fold(total: number): number {
   let folded = (total & 0xffff) + (total >>> 16);
   folded = (folded & 0xffff) + (folded >>> 16);
   return (folded & 0xffff) + (folded >>> 16);
-}
-
-function readMss(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; ) {
-    const kind = bytes[at]!;
-    if (kind === OPTION_END) break;
-    if (kind === OPTION_NOP) {
-      at++;
-      continue;
-    }
-    const count = at + 1 < end ? bytes[at + 1]! : 0;
-    if (count < 2) break;
-    if (kind === OPTION_MSS && count === OPTION_MSS_BYTES && at + count <= end) {
-      return Math.max(1, read16(bytes, at + 2));
-    }
-    at += count;
-  }
-  return MSS_DEFAULT;
 }
 
 function read16(bytes: Uint8Array, at: number): number {

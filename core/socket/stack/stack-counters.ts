@@ -7,7 +7,7 @@ export const STACK_COUNT = {
   timeouts: 1,
   /** Third duplicate acknowledgements. */
   fastRetransmits: 2,
-  /** Segments that came out of order (dropped, acknowledged again), and twice. */
+  /** Segments that came out of order (kept, acknowledged again), and twice. */
   outOfOrder: 3,
   duplicates: 4,
   /** Probes of a window of zero. */
@@ -34,5 +34,17 @@ export const STACK_COUNT = {
   /** Late segments of closed connections that were answered; entries that had to make room. */
   timeWaitAnswers: 18,
   timeWaitEvicted: 19,
+  /** Segments that were kept for later (kept-segments.ts), and those that found no room. */
+  kept: 20,
+  keptRefused: 21,
+  /** Reports of the peer that something of ours came twice (RFC 2883). */
+  duplicateReports: 22,
+  /** Peers that had dropped what they had reported; reports that found no room (sack-scoreboard.ts). */
+  sacksReneged: 23,
+  sacksRefused: 24,
+  /** Segments with an old timestamp, or without the one that was agreed (RFC 7323, 5). */
+  pawsRefused: 25,
+  /** Questions whether a peer is still there. */
+  keepAlives: 26,
 } as const;
-export const STACK_COUNT_COUNT = 20;
+export const STACK_COUNT_COUNT = 27;

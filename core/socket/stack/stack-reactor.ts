@@ -1,6 +1,6 @@
 // Engine stack: clients whose TCP is ours, on a TUN device. The host sees so many ordinary remote clients;
-// on their side there is no socket, no descriptor, no port search and no kernel memory: 36 bytes for a
-// connection, 48 with deadlines. For generators only: it cannot listen. docs/internals/stack.md explains.
+// on their side there is no socket, no descriptor, no port search and no kernel memory: 38 bytes for a
+// connection, 50 with deadlines. For generators only: it cannot listen. docs/internals/stack.md explains.
 //
 // The turns: packets are taken in, timers fire, the handler has its turn, output leaves. Without work the
 // thread sleeps in ppoll on the device and the eventfd of its waker; like engine ring it never sleeps
@@ -25,6 +25,7 @@ import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { STACK_COUNT_COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { SourceBlock } from '#core/socket/stack/stack-parts.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import { TcpStack } from '#core/socket/stack/tcp-stack.ts';
 import { FLAG } from '#core/socket/stack/tcp-table.ts';
 import { TunDevice } from '#core/socket/stack/tun-device.ts';
@@ -49,6 +50,8 @@ export interface StackOptions {
   block: SourceBlock;
   /** The networks between the clients and the device; without them there is only the host's own. */
   network?: NetworkMix | undefined;
+  /** What is not said is as usual (tcp-knobs.ts). */
+  tcp?: Partial<TcpKnobs> | undefined;
   /** The host may forward packets to other hosts by its routes; else they stay on it. */
   reachesOthers?: boolean | undefined;
   /** Puts something before the device that sees every packet: captures, and faults of tests. */
@@ -83,11 +86,12 @@ export class StackReactor implements Reactor {
     this.capacity = settings.capacity;
     this.#settings = settings;
     this.#device = new TunDevice(options.block, options.reachesOthers);
-    const { network, block } = options;
+    const { network, block, tcp } = options;
     this.#stack = new TcpStack({
       settings,
       link: options.tap?.(this.#device) ?? this.#device,
       network,
+      tcp,
       block,
       stats: this.stats,
       counters: this.counters,

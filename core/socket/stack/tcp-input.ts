@@ -2,13 +2,12 @@
 // RFC 5961: a reset must stand exactly at the expected byte, a SYN never ends a connection, and an
 // acknowledgement of what was not sent is no acknowledgement; each is answered by one of ours, within a limit.
 //
-// Bytes out of order are dropped and acknowledged again at once ("go back N"), so nothing is stored here:
-// handlers get the bytes where they lie in the packet.
+// Handlers get bytes where they lie in the packet. What comes behind a gap, or while reading is paused, is kept
+// (kept-segments.ts) and reported by selective acknowledgements.
 
 import { constants } from 'node:os';
 import { CLOSE_REASON, type Conn, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
-import { NO_FLIGHT } from '#core/socket/stack/flights.ts';
-import { WINDOW_BYTES } from '#core/socket/stack/network-classes.ts';
+import { FLIGHT_BYTES_MAX, NO_FLIGHT, RECOVERY } from '#core/socket/stack/flights.ts';
 import {
   PACKET_FLAW,
   readPacket,
@@ -21,6 +20,7 @@ import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpLife } from '#core/socket/stack/tcp-life.ts';
+import { MSS_DEFAULT } from '#core/socket/stack/tcp-options.ts';
 import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
 import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
 
@@ -29,7 +29,11 @@ const { ECONNREFUSED, ECONNRESET } = constants.errno;
 const CHALLENGES_PER_S_MAX = 1000;
 const SECOND_US = 1_000_000;
 /** An acknowledgement older than any window is no late one, it is made up (RFC 5961, 5.2). */
-const OLD_ACK_MAX = 65_535;
+const OLD_ACK_MAX = FLIGHT_BYTES_MAX;
+/** A peer that wants less gets this all the same: room for options and some payload, as Linux has it. */
+const MSS_MIN = 48;
+/** An echo that is older is none of ours. */
+const ECHO_MS_MAX = 60_000;
 /** As many equal acknowledgements mean that a segment was lost (RFC 5681). */
 const DUPLICATE_ACKS = 3;
 /** A peer whose window is closed but who answers is not given up: so far its time-out may grow. */
@@ -85,28 +89,59 @@ export class TcpInput {
   }
 
   #connecting(conn: Conn, segment: Segment): void {
-    const { table, flights, timers, stats, handler, now } = this.#parts;
+    const { table } = this.#parts;
     const { flags } = segment;
     const hasAck = (flags & TCP_FLAG.ack) !== 0;
+    const hasSyn = (flags & TCP_FLAG.syn) !== 0;
+    const hasTheirs = (table.flags[conn]! & FLAG.synTaken) !== 0;
     const isOurs = segment.acknowledged === sequenceAdd(table.unacknowledged[conn]!, 1);
     if (hasAck && !isOurs) {
       if ((flags & TCP_FLAG.rst) === 0) this.#output.replyReset(segment);
       return;
     }
     if ((flags & TCP_FLAG.rst) !== 0) {
-      if (hasAck) this.#life.release(conn, CLOSE_REASON.reset, ECONNREFUSED);
+      const isInPlace = hasTheirs && segment.sequence === table.expected[conn];
+      if (hasAck || isInPlace) this.#life.release(conn, CLOSE_REASON.reset, ECONNREFUSED);
       return;
     }
-    // SYN without ACK would be an open from both sides: a client's port is no place to connect to.
-    if (!hasAck || (flags & TCP_FLAG.syn) === 0) return;
-    const flight = flights.of(conn);
-    table.unacknowledged[conn] = segment.acknowledged;
+    if (hasSyn) this.#agree(conn, segment);
+    if (!hasAck) {
+      // Both sides open at once (RFC 9293, 3.5, figure 8): our SYN again, with our acknowledgement of theirs.
+      if (!hasSyn) return;
+      table.flags[conn]! |= FLAG.synTaken;
+      this.#output.sendSyn(conn);
+    } else if (hasSyn) this.#opened(conn, segment);
+    else if (hasTheirs && segment.sequence === table.expected[conn]) {
+      this.#opened(conn, segment);
+      if ((table.flags[conn]! & FLAG.gone) === 0) this.#established(conn, segment);
+    }
+  }
+
+  /** Takes the peer's SYN in, and what it agrees to of what we offer. */
+  #agree(conn: Conn, segment: Segment): void {
+    const { table, tcp } = this.#parts;
+    const { options } = segment;
+    const mss = Math.max(MSS_MIN, options.mss === 0 ? MSS_DEFAULT : options.mss);
+    table.remoteMss[table.remote[conn]!] = Math.min(mss, SEGMENT_BYTES_MAX);
     table.expected[conn] = sequenceAdd(segment.sequence, 1);
     table.peerWindow[conn] = segment.window;
-    table.remoteMss[table.remote[conn]!] = Math.min(segment.mss, SEGMENT_BYTES_MAX);
+    if (tcp.sack && options.isSackPermitted) table.flags[conn]! |= FLAG.sack;
+    if (tcp.scaling && options.windowShift >= 0) table.scale(conn, options.windowShift);
+    if (tcp.timestamps && options.hasTimestamp) {
+      table.flags[conn]! |= FLAG.timestamps;
+      table.peerTimestamp[conn] = options.timestamp;
+    }
+  }
+
+  /** Our SYN was acknowledged and theirs was taken. */
+  #opened(conn: Conn, segment: Segment): void {
+    const { table, flights, timers, stats, handler, now, silence } = this.#parts;
+    const flight = flights.of(conn);
+    table.unacknowledged[conn] = segment.acknowledged;
     if (flights.timedUs[flight] !== 0) measured(table, conn, now.us - flights.timedUs[flight]!);
     timers.clear(flight);
     flights.begin(flight);
+    silence?.heard(conn);
     table.flags[conn] = (table.flags[conn]! & ~FLAG.connecting) | FLAG.open | FLAG.ackNow;
     this.#life.list(conn);
     stats[STAT.connected]!++;
@@ -115,12 +150,15 @@ export class TcpInput {
   }
 
   #established(conn: Conn, segment: Segment): void {
-    const { table } = this.#parts;
+    const { table, networks, silence } = this.#parts;
     const { flags, sequence } = segment;
+    silence?.heard(conn);
     if ((flags & TCP_FLAG.rst) !== 0) {
       this.#reset(conn, sequence);
       return;
     }
+    const hasTimestamps = (table.flags[conn]! & FLAG.timestamps) !== 0;
+    if (hasTimestamps && !this.#isTimely(conn, segment)) return;
     if ((flags & TCP_FLAG.syn) !== 0) {
       // Most likely SYN-ACK once more, because our acknowledgement of it was lost.
       if ((flags & TCP_FLAG.ack) !== 0) this.#output.sendAck(conn);
@@ -130,27 +168,49 @@ export class TcpInput {
     if ((flags & TCP_FLAG.ack) === 0) return;
     const length = segment.dataEnd - segment.dataStart + (flags & TCP_FLAG.fin);
     const ahead = sequenceDistance(sequence, table.expected[conn]!);
-    if (ahead > WINDOW_BYTES || ahead + length < 0 || (length > 0 && ahead + length === 0)) {
-      this.#outside(conn, ahead, length);
+    const window = networks.windowBytes(conn);
+    if (ahead > window || ahead + length < 0 || (length > 0 && ahead + length === 0)) {
+      this.#outside(conn, segment, ahead, length);
       return;
     }
+    if (hasTimestamps && ahead <= 0) this.#noteTimestamp(conn, segment);
     if (!this.#acknowledged(conn, segment, length)) return;
     const isGone = (table.flags[conn]! & FLAG.gone) !== 0;
     if (!isGone && length > 0) this.#data(conn, segment, -ahead);
   }
 
+  /** False for a segment of long ago, or one without the timestamp that was agreed (RFC 7323, 5.2 and 3.2). */
+  #isTimely(conn: Conn, { options }: Segment): boolean {
+    const { table, counters } = this.#parts;
+    if (options.hasTimestamp) {
+      if (sequenceDistance(options.timestamp, table.peerTimestamp[conn]!) >= 0) return true;
+      this.#output.sendAck(conn);
+    }
+    counters[COUNT.pawsRefused]!++;
+    return false;
+  }
+
+  /** What is echoed is the timestamp of the first segment that is not acknowledged yet (RFC 7323, 4.3). */
+  #noteTimestamp(conn: Conn, { options }: Segment): void {
+    const { flags, peerTimestamp } = this.#parts.table;
+    if ((flags[conn]! & (FLAG.ackOwed | FLAG.ackNow)) === 0)
+      peerTimestamp[conn] = options.timestamp;
+  }
+
   #reset(conn: Conn, sequence: number): void {
-    const ahead = sequenceDistance(sequence, this.#parts.table.expected[conn]!);
+    const { table, networks } = this.#parts;
+    const ahead = sequenceDistance(sequence, table.expected[conn]!);
     if (ahead === 0) this.#life.release(conn, CLOSE_REASON.reset, ECONNRESET);
-    else if (ahead > 0 && ahead < WINDOW_BYTES) this.#challenge(conn);
+    else if (ahead > 0 && ahead < networks.windowBytes(conn)) this.#challenge(conn);
   }
 
   /** A segment of which nothing lies within the window. */
-  #outside(conn: Conn, ahead: number, length: number): void {
-    const { counters } = this.#parts;
-    if (length > 0) counters[COUNT.duplicates]!++;
-    // Without data one byte back it is a question whether we live (keep-alive); else an old word.
-    if (length > 0 || ahead === -1) this.#output.sendAck(conn);
+  #outside(conn: Conn, { sequence }: Segment, ahead: number, length: number): void {
+    if (length > 0 && ahead < 0) {
+      this.#parts.counters[COUNT.duplicates]!++;
+      this.#output.sendDuplicateAck(conn, sequence, sequenceAdd(sequence, length));
+      // Without data one byte back it is a question whether we live (keep-alive); else an old word.
+    } else if (length > 0 || ahead === -1) this.#output.sendAck(conn);
   }
 
   /** Takes acknowledgement and window in. False when the segment is not to be believed. */
@@ -167,12 +227,17 @@ export class TcpInput {
     const windowBefore = table.peerWindow[conn]!;
     table.peerWindow[conn] = segment.window;
     if (flight === NO_FLIGHT) return true;
-    if (count > 0) this.#advance(conn, flight, count, segment.acknowledged);
+    const isSelective = (table.flags[conn]! & FLAG.sack) !== 0;
+    const isNews = isSelective && segment.options.sackCount > 0 && this.#reported(conn, segment);
+    if (count > 0) this.#advance(conn, flight, count, segment);
     else if (segment.window === 0) {
       flights.retries[flight] = Math.min(flights.retries[flight]!, ANSWERED_RETRIES_MAX);
+    } else if (isSelective) {
+      if (isNews) flights.duplicateAcks[flight]!++;
     } else if (length === 0 && segment.window === windowBefore && outstanding > 0) {
       this.#duplicate(conn, flight);
     }
+    if (isNews) this.#fillGaps(conn);
     if (windowBefore === 0 && segment.window > 0) this.#windowOpened(conn);
     if (count > 0 || segment.window > windowBefore) this.#life.list(conn);
     return true;
@@ -187,8 +252,9 @@ export class TcpInput {
   }
 
   /** `count` more sequence numbers have arrived over there. */
-  #advance(conn: Conn, flight: number, count: number, acknowledged: number): void {
+  #advance(conn: Conn, flight: number, count: number, segment: Segment): void {
     const { table, flights, queue, stats, timers, now } = this.#parts;
+    const { acknowledged } = segment;
     const bytes = Math.min(count, flights.bytes[flight]!);
     const isFin = count > bytes;
     table.unacknowledged[conn] = acknowledged;
@@ -197,74 +263,183 @@ export class TcpInput {
     stats[STAT.txBytes]! += bytes;
     flights.sent[flight] = Math.max(0, flights.sent[flight]! - count);
     flights.sentMax[flight]! -= count;
-    if (flights.timedUs[flight] !== 0) {
-      if (sequenceDistance(acknowledged, flights.timedEnd[flight]!) >= 0) {
-        measured(table, conn, now.us - flights.timedUs[flight]!);
-        flights.timedUs[flight] = 0;
-      }
-    }
+    flights.filled[flight] = Math.max(0, flights.filled[flight]! - count);
+    flights.sacked.advance(flight, acknowledged);
+    this.#measure(conn, flight, segment);
     flights.retries[flight] = 0;
     flights.duplicateAcks[flight] = 0;
     if (flights.sentMax[flight] === 0) timers.clear(flight);
     else timers.set(flight, now.us / 1000, timeoutMs(table, conn, 0));
-    if (flights.isRecovering[flight] === 0) flights.grow(flight, count);
-    else if (sequenceDistance(acknowledged, flights.recoverUntil[flight]!) >= 0) {
-      flights.isRecovering[flight] = 0;
-    } else if (flights.sentMax[flight]! > 0) this.#output.retransmitFirst(conn);
+    const recovery = flights.recovery[flight]!;
+    const isRecovered = sequenceDistance(acknowledged, flights.recoverUntil[flight]!) >= 0;
+    if (recovery !== RECOVERY.fast) flights.grow(flight, count);
+    if (recovery !== RECOVERY.none && isRecovered) flights.recovery[flight] = RECOVERY.none;
+    else if (recovery === RECOVERY.fast && flights.sentMax[flight]! > 0) {
+      // Part of it: the next gap, unless it was filled already and is on its way.
+      if (flights.filled[flight] === 0) this.#output.retransmitFirst(conn);
+    }
     if (isFin) this.#life.outputIsOver(conn);
     if ((table.flags[conn]! & FLAG.gone) !== 0) return;
     this.#life.settleFlight(conn);
     this.#life.drained(conn);
   }
 
+  /** One round trip: of the segment that is timed, else by what the peer echoes (also of one that was sent twice). */
+  #measure(conn: Conn, flight: number, { acknowledged, options }: Segment): void {
+    const { table, flights, now } = this.#parts;
+    const { timedUs, timedEnd } = flights;
+    if (timedUs[flight] !== 0) {
+      if (sequenceDistance(acknowledged, timedEnd[flight]!) < 0) return;
+      measured(table, conn, now.us - timedUs[flight]!);
+      timedUs[flight] = 0;
+    } else if ((table.flags[conn]! & FLAG.timestamps) !== 0 && options.hasTimestamp) {
+      const ms = sequenceDistance(this.#output.timestamp(now.us), options.timestampEcho);
+      if (ms >= 0 && ms < ECHO_MS_MAX) measured(table, conn, ms * 1000);
+    }
+  }
+
   /** The peer got something, but not what it waits for. */
   #duplicate(conn: Conn, flight: number): void {
+    const { flights } = this.#parts;
+    if (flights.recovery[flight] !== RECOVERY.none) return;
+    if (++flights.duplicateAcks[flight]! === DUPLICATE_ACKS) this.#recover(conn, flight);
+  }
+
+  #recover(conn: Conn, flight: number): void {
     const { flights, counters } = this.#parts;
-    if (flights.isRecovering[flight] === 1) return;
-    if (++flights.duplicateAcks[flight]! !== DUPLICATE_ACKS) return;
     counters[COUNT.fastRetransmits]!++;
     flights.shrink(flight, false);
-    flights.beginRecovery(flight);
+    flights.beginRecovery(flight, RECOVERY.fast);
     this.#output.retransmitFirst(conn);
+  }
+
+  /** Notes what the peer has beyond a gap; true when some of it was news. */
+  #reported(conn: Conn, { acknowledged, options }: Segment): boolean {
+    const { table, flights, counters } = this.#parts;
+    const flight = flights.of(conn);
+    const first = table.unacknowledged[conn]!;
+    let isNews = false;
+    for (let block = 0; block < options.sackCount; block++) {
+      const start = options.sacks[2 * block]!;
+      const end = options.sacks[2 * block + 1]!;
+      if (sequenceDistance(end, acknowledged) <= 0) counters[COUNT.duplicateReports]!++;
+      const isBeyond = sequenceDistance(start, acknowledged) > 0;
+      const isSent = sequenceDistance(end, first) <= flights.sentMax[flight]!;
+      if (!isBeyond || !isSent || sequenceDistance(end, start) <= 0) continue;
+      if (flights.sacked.add(flight, start, end)) isNews = true;
+    }
+    return isNews;
+  }
+
+  /** More has arrived behind a gap: enough of it means that the gap was lost (RFC 6675, 5). */
+  #fillGaps(conn: Conn): void {
+    const { table, flights } = this.#parts;
+    const flight = flights.of(conn);
+    if (flight === NO_FLIGHT || flights.sacked.boardOf[flight] === 0) return;
+    if (flights.recovery[flight] === RECOVERY.none) {
+      const first = table.unacknowledged[conn]!;
+      const isLost =
+        flights.duplicateAcks[flight]! >= DUPLICATE_ACKS ||
+        flights.sacked.lostBefore(flight, first, table.segmentBytes(conn)) > 0;
+      if (isLost) this.#recover(conn, flight);
+    }
+    this.#life.list(conn);
   }
 
   /** Data or FIN; the first `known` sequence numbers of it came before (below 0: some are missing). */
   #data(conn: Conn, segment: Segment, known: number): void {
-    const { table, stats, counters, delayedAcks, handler, link, now } = this.#parts;
-    if (known < 0) {
-      counters[COUNT.outOfOrder]!++;
-      this.#output.sendAck(conn);
+    const { table, stats, counters, delayedAcks, handler, link, now, kept } = this.#parts;
+    const flags = table.flags[conn]!;
+    if ((flags & FLAG.peerEnded) !== 0) return;
+    if (known < 0) counters[COUNT.outOfOrder]!++;
+    const hasKept = (flags & FLAG.kept) !== 0;
+    if (known < 0 || (flags & FLAG.paused) !== 0 || (hasKept && kept.ready(conn) >= 0)) {
+      this.#keep(conn, segment, known);
       return;
     }
-    const isClosing = (table.flags[conn]! & FLAG.closing) !== 0;
-    if ((table.flags[conn]! & FLAG.paused) !== 0) {
-      table.flags[conn]! |= FLAG.heldOff;
-      this.#output.sendAck(conn);
-      return;
-    }
-    if ((table.flags[conn]! & FLAG.peerEnded) !== 0) return;
     const start = segment.dataStart + known;
     const end = segment.dataEnd;
-    const hasFin = (segment.flags & TCP_FLAG.fin) !== 0;
     if (start < end) {
       table.expected[conn] = sequenceAdd(table.expected[conn]!, end - start);
       stats[STAT.rxBytes]! += end - start;
       stats[STAT.receives]!++;
-      if ((table.flags[conn]! & FLAG.ackOwed) === 0) delayedAcks.owe(conn, now.us);
+      if ((flags & FLAG.ackOwed) === 0) delayedAcks.owe(conn, now.us);
       else this.#ackSoon(conn);
-      if (!isClosing) handler.onData(conn, link.received, start, end);
+      if (hasKept) kept.dropBelow(conn, table.expected[conn]!);
+      if ((flags & FLAG.closing) === 0) handler.onData(conn, link.received, start, end);
     }
-    if (hasFin) this.#fin(conn);
+    if (hasKept) this.#closeGap(conn);
+    if ((segment.flags & TCP_FLAG.fin) === 0) return;
+    if ((table.flags[conn]! & FLAG.paused) === 0) this.#fin(conn);
+    // The handler has paused within its last bytes.
+    else if (!kept.keep(conn, segment, link.received, table.expected[conn]!)) {
+      table.flags[conn]! |= FLAG.heldOff;
+    }
+  }
+
+  /** Keeps a segment for later, where there is room; else it has to come again. */
+  #keep(conn: Conn, segment: Segment, known: number): void {
+    const { table, kept, link, counters } = this.#parts;
+    const flags = table.flags[conn]!;
+    const from = sequenceAdd(segment.sequence, Math.max(0, known));
+    // What is closing drops bytes anyway: only those in order are acknowledged.
+    const isKept = (flags & FLAG.closing) === 0 && kept.keep(conn, segment, link.received, from);
+    if (isKept) counters[COUNT.kept]!++;
+    else {
+      counters[COUNT.keptRefused]!++;
+      table.flags[conn]! |= flags & FLAG.paused ? FLAG.heldOff : 0;
+    }
+    if (isKept && known >= 0) this.#closeGap(conn);
+    this.#output.sendGapAck(conn, from);
+  }
+
+  /** Takes what follows without a gap now, and gives it to the handler. */
+  #closeGap(conn: Conn): void {
+    const { table, kept } = this.#parts;
+    if ((table.flags[conn]! & FLAG.kept) === 0) return;
+    const before = table.expected[conn]!;
+    table.expected[conn] = kept.reach(conn, before);
+    if (table.expected[conn] !== before) this.#ackSoon(conn);
+    this.#giveKept(conn);
+  }
+
+  /** Gives the handler what was kept, as far as it reads and nothing is missing. */
+  #giveKept(conn: Conn): void {
+    const { table, kept, stats, handler } = this.#parts;
+    while ((table.flags[conn]! & (FLAG.kept | FLAG.paused | FLAG.gone)) === FLAG.kept) {
+      const slot = kept.ready(conn);
+      if (slot < 0) return;
+      const start = kept.start[slot]!;
+      const end = start + kept.length[slot]!;
+      if (start < end) {
+        stats[STAT.rxBytes]! += end - start;
+        stats[STAT.receives]!++;
+        const isClosing = (table.flags[conn]! & FLAG.closing) !== 0;
+        if (!isClosing) handler.onData(conn, kept.memory, start, end);
+        if ((table.flags[conn]! & FLAG.gone) !== 0) return;
+        kept.given(slot);
+        if (kept.hasFin[slot] === 1) continue;
+      }
+      const isEnd = kept.hasFin[slot] === 1;
+      kept.removeFirst(conn);
+      if (isEnd) this.#fin(conn);
+    }
+  }
+
+  /** For those who read again: what came while they did not. */
+  giveToResumed(): void {
+    const { table, resumed } = this.#parts;
+    for (let left = resumed.length; left > 0; left--) {
+      const conn = resumed.shift();
+      table.flags[conn]! &= ~FLAG.resumed;
+      if ((table.flags[conn]! & (FLAG.open | FLAG.gone)) === FLAG.open) this.#giveKept(conn);
+    }
   }
 
   #fin(conn: Conn): void {
     const { table, handler } = this.#parts;
     const flags = table.flags[conn]!;
     if ((flags & FLAG.gone) !== 0) return;
-    if ((flags & FLAG.paused) !== 0) {
-      table.flags[conn] = flags | FLAG.heldOff;
-      return;
-    }
     table.expected[conn] = sequenceAdd(table.expected[conn]!, 1);
     table.flags[conn] = flags | FLAG.peerEnded;
     this.#ackSoon(conn);

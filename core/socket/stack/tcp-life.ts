@@ -22,7 +22,7 @@ import { sequenceAdd } from '#core/socket/stack/sequence.ts';
 import { SourcePicker } from '#core/socket/stack/source-picker.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
-import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
+import { FLAG, hashAddresses, LIST_FLAGS } from '#core/socket/stack/tcp-table.ts';
 
 const { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EHOSTUNREACH, ENOBUFS } = constants.errno;
 const CANNOT_SEND = FLAG.closing | FLAG.outputEnded | FLAG.gone;
@@ -106,6 +106,10 @@ export class TcpLife {
     if ((before & FLAG.paused) === 0) return;
     flags[conn] = before & ~(FLAG.paused | FLAG.heldOff);
     if ((before & (FLAG.open | FLAG.gone)) !== FLAG.open) return;
+    if ((before & (FLAG.kept | FLAG.resumed)) === FLAG.kept) {
+      flags[conn]! |= FLAG.resumed;
+      this.#parts.resumed.push(conn);
+    }
     this.#output.sendAck(conn);
     const again = (before & FLAG.heldOff) === 0 ? 0 : DUPLICATE_ACKS;
     for (let sent = 0; sent < again; sent++) this.#output.sendAck(conn);
@@ -150,7 +154,7 @@ export class TcpLife {
 
   /** Forgets the connection at once; for `aborted` and `stopped` with RST. */
   release(conn: Conn, reason: CloseReason, errno: number): void {
-    const { table, deadlines } = this.#parts;
+    const { table, deadlines, kept } = this.#parts;
     const flags = table.flags[conn]!;
     if ((flags & FLAG.gone) !== 0) return;
     if ((flags & FLAG.open) !== 0) {
@@ -160,6 +164,7 @@ export class TcpLife {
       if (reason === CLOSE_REASON.orderly && (flags & FLAG.peerEnded) !== 0) this.#remember(conn);
     }
     table.flags[conn]! |= FLAG.gone;
+    kept.forget(conn);
     this.#dropFlight(conn);
     deadlines.clear(conn);
     table.unlink(conn);
@@ -227,7 +232,7 @@ export class TcpLife {
       const reason = (ending & 0xff) as CloseReason;
       const errno = ending >>> 8;
       const wasOpen = (table.flags[conn]! & FLAG.open) !== 0;
-      table.flags[conn]! &= FLAG.listed | FLAG.ackListed | FLAG.starved;
+      table.flags[conn]! &= LIST_FLAGS;
       stats[STAT.connections]!--;
       if (wasOpen) {
         stats[STAT.closed]!++;
@@ -242,7 +247,8 @@ export class TcpLife {
 
   /** Microseconds until somebody has to be told something; 0 or Infinity. */
   get waitUs(): number {
-    return this.#ends.length > 0 || this.#listed.length > 0 ? 0 : Number.POSITIVE_INFINITY;
+    const waiting = this.#ends.length + this.#listed.length + this.#parts.resumed.length;
+    return waiting > 0 ? 0 : Number.POSITIVE_INFINITY;
   }
 
   /** Sends the first SYN; returns an errno when it cannot. */
@@ -307,7 +313,12 @@ export class TcpLife {
     const address = table.localAddress[conn]!;
     const port = table.localPort[conn]!;
     const remote = table.remote[conn]!;
-    const answer = { sequence: table.unacknowledged[conn]!, expected: table.expected[conn]! };
+    const answer = {
+      sequence: table.unacknowledged[conn]!,
+      expected: table.expected[conn]!,
+      timestamp:
+        (table.flags[conn]! & FLAG.timestamps) === 0 ? undefined : table.peerTimestamp[conn],
+    };
     const hash = hashAddresses(address, port, remote, 0);
     timeWait.add(hash, address, port, remote, answer, now.us / 1000);
   }

@@ -5,17 +5,21 @@ import { type Conn, type ConnectOptions, REACTOR_STAT as STAT } from '#core/sock
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { DelayLine } from '#core/socket/stack/delay-line.ts';
 import { DelayedAcks } from '#core/socket/stack/delayed-acks.ts';
-import { Flights } from '#core/socket/stack/flights.ts';
+import { Flights, NO_FLIGHT } from '#core/socket/stack/flights.ts';
+import { IntQueue } from '#core/socket/stack/int-queue.ts';
+import { KeptSegments } from '#core/socket/stack/kept-segments.ts';
 import { NetworkClasses, type NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { SendQueue } from '#core/socket/stack/send-queue.ts';
+import { SilenceWatch } from '#core/socket/stack/silence-watch.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { SourceBlock, StackParts } from '#core/socket/stack/stack-parts.ts';
 import { TcpInput } from '#core/socket/stack/tcp-input.ts';
+import { type TcpKnobs, USUAL_TCP } from '#core/socket/stack/tcp-knobs.ts';
 import { TcpLife } from '#core/socket/stack/tcp-life.ts';
 import { TcpOutput } from '#core/socket/stack/tcp-output.ts';
 import { TcpTable } from '#core/socket/stack/tcp-table.ts';
-import { onDeadline, onTimeout } from '#core/socket/stack/tcp-timers.ts';
+import { onDeadline, onSilence, onTimeout } from '#core/socket/stack/tcp-timers.ts';
 import { TimeWait } from '#core/socket/stack/time-wait.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 
@@ -27,6 +31,8 @@ export interface TcpStackOptions {
   link: PacketLink;
   /** Networks between the clients and the link; without them there is only the link's own. */
   network?: NetworkMix | undefined;
+  /** What is not said is as usual. */
+  tcp?: Partial<TcpKnobs> | undefined;
   block: SourceBlock;
   stats: Float64Array;
   counters: Float64Array;
@@ -45,7 +51,9 @@ export class TcpStack {
   constructor(options: TcpStackOptions) {
     const { settings, nowUs, network, counters } = options;
     const { capacity } = settings;
-    const table = new TcpTable(capacity);
+    const tcp = { ...USUAL_TCP, ...options.tcp };
+    const { keepAlive } = tcp;
+    const table = new TcpTable(capacity, tcp.timestamps);
     const flights = new Flights(table);
     const networks = new NetworkClasses(network, capacity);
     const draw = { seed: network?.seed ?? 0, nowUs };
@@ -60,9 +68,13 @@ export class TcpStack {
       table,
       flights,
       queue: new SendQueue(flights, settings.outputBytesTotalMax),
+      kept: new KeptSegments(table),
+      tcp,
       timers: new TimerWheel(capacity, nowUs / 1000, TIMER_STEP_MS),
       deadlines: new TimerWheel(capacity, nowUs / 1000),
       delayedAcks: new DelayedAcks(table, nowUs),
+      resumed: new IntQueue(),
+      silence: keepAlive === undefined ? undefined : new SilenceWatch(table, keepAlive, nowUs),
       timeWait: new TimeWait(),
       block: options.block,
       stats: options.stats,
@@ -80,9 +92,23 @@ export class TcpStack {
     return this.#parts.flights.used;
   }
 
+  /** Sequence numbers of a connection that are sent and not acknowledged. */
+  inFlight(conn: Conn): number {
+    const { flights } = this.#parts;
+    const flight = flights.of(conn);
+    return flight === NO_FLIGHT ? 0 : flights.sentMax[flight]!;
+  }
+
+  /** Connections of which something is kept. */
+  get keeping(): number {
+    return this.#parts.kept.connections;
+  }
+
   /** Bytes of state of a connection with nothing under way, without its deadline. */
   get bytesPerConnection(): number {
-    return this.table.bytesPerConnection + this.#parts.networks.bytesPerConnection;
+    const { networks, silence } = this.#parts;
+    const more = networks.bytesPerConnection + (silence?.bytesPerConnection ?? 0);
+    return this.table.bytesPerConnection + more;
   }
 
   connect(options: ConnectOptions): Conn {
@@ -115,20 +141,26 @@ export class TcpStack {
 
   /** Serves whose time has come. */
   fireTimers(): void {
-    const { timers, deadlines, delayedAcks, now } = this.#parts;
+    const { timers, deadlines, delayedAcks, silence, now } = this.#parts;
     const nowMs = now.us / 1000;
     timers.advance(nowMs, (flight) => onTimeout(this.#parts, this.life, this.#output, flight));
     deadlines.advance(nowMs, (conn) => onDeadline(this.#parts, this.life, conn));
     delayedAcks.advance(now.us, (conn) => this.#output.sendAck(conn));
+    silence?.advance(now.us, (conn, isTooLong) =>
+      onSilence(this.#parts, this.life, this.#output, conn, isTooLong),
+    );
     this.life.feedStarved();
   }
 
   /** Sends what the turn has queued and tells what has ended. */
   finishTurn(): void {
-    const { counters, timeWait } = this.#parts;
+    const { counters, timeWait, flights } = this.#parts;
+    this.#input.giveToResumed();
     this.life.flush();
     this.life.tellEnds();
     counters[COUNT.timeWaitEvicted] = timeWait.evicted;
+    counters[COUNT.sacksReneged] = flights.sacked.reneged;
+    counters[COUNT.sacksRefused] = flights.sacked.refused;
   }
 
   /** Microseconds until time alone brings work. */

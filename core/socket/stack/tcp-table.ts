@@ -1,4 +1,4 @@
-// What the stack knows of each connection, open or idle: 36 bytes in typed arrays, and no more while
+// What the stack knows of each connection, open or idle: 38 bytes in typed arrays, and no more while
 // nothing is under way. What a connection needs while bytes are on their way is a flight (flights.ts).
 //
 // A packet finds its connection through a hash of its addresses: one chain for each connection of the
@@ -6,9 +6,9 @@
 //
 // Peers are few (the targets of a load), so a connection knows its peer by an index of 16 bits.
 
-import { MSS_DEFAULT } from '#core/socket/stack/packet.ts';
+import { MSS_DEFAULT, TIMESTAMP_OPTION_BYTES } from '#core/socket/stack/tcp-options.ts';
 
-/** Flags of a connection. 16 bits. */
+/** Flags of a connection. 32 bits, of which the last stays clear: numbers are then small integers. */
 export const FLAG = {
   /** SYN is out. */
   connecting: 1 << 0,
@@ -40,16 +40,28 @@ export const FLAG = {
   lingering: 1 << 14,
   /** In the list of those whom only the bound of the whole reactor held up. */
   starved: 1 << 15,
+  /** Agreed with the peer in the handshake: RFC 2018; RFC 7323; the shift of its windows follows in SHIFT bits. */
+  sack: 1 << 16,
+  timestamps: 1 << 17,
+  scaled: 1 << 18,
+  /** Segments of it lie in KeptSegments; `resumed`: in the list of those that are to get theirs. */
+  kept: 1 << 19,
+  resumed: 1 << 20,
+  /** While connecting: the peer's own SYN was taken (open from both sides). */
+  synTaken: 1 << 21,
 } as const;
+/** Bits that say how far the windows of the peer are shifted: 0..14. */
+const WINDOW_SHIFT_AT = 24;
+const WINDOW_SHIFT_BITS = 15;
 /** These stay with the number when the connection ends: its entry in a list is still there. */
-const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved;
+export const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved | FLAG.resumed;
 
 const REMOTES_MAX = 65_535;
 const NO_CONN = -1;
 
 export class TcpTable {
   readonly capacity: number;
-  readonly flags: Uint16Array;
+  readonly flags: Int32Array;
   /** First sequence number that the peer has not acknowledged. */
   readonly unacknowledged: Uint32Array;
   /** Next sequence number that is expected. */
@@ -57,11 +69,13 @@ export class TcpTable {
   readonly localAddress: Uint32Array;
   readonly localPort: Uint16Array;
   readonly remote: Uint16Array;
-  /** What the peer is ready to take, bytes from `unacknowledged` on. */
+  /** What the peer is ready to take from `unacknowledged` on, as it says it: not shifted. */
   readonly peerWindow: Uint16Array;
   /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */
   readonly roundTrip: Uint16Array;
   readonly roundTripVariation: Uint16Array;
+  /** Latest timestamp of the peer, which is echoed to it; empty without the option. */
+  readonly peerTimestamp: Uint32Array;
   /** Its flight, plus one; 0 = nothing is under way. */
   readonly flight: Int32Array;
   readonly remoteAddress: number[] = [];
@@ -78,9 +92,10 @@ export class TcpTable {
   #free = 0;
   #fresh = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, hasTimestamps = false) {
     this.capacity = capacity;
-    this.flags = new Uint16Array(capacity);
+    this.flags = new Int32Array(capacity);
+    this.peerTimestamp = new Uint32Array(hasTimestamps ? capacity : 0);
     this.unacknowledged = new Uint32Array(capacity);
     this.expected = new Uint32Array(capacity);
     this.localAddress = new Uint32Array(capacity);
@@ -100,7 +115,27 @@ export class TcpTable {
     const columns = [this.flags, this.unacknowledged, this.expected, this.localAddress];
     const more = [this.localPort, this.remote, this.peerWindow, this.roundTrip];
     const rest = [this.roundTripVariation, this.flight, this.#chain, this.#next];
-    return [...columns, ...more, ...rest].reduce((sum, one) => sum + one.BYTES_PER_ELEMENT, 0);
+    const all = [...columns, ...more, ...rest, this.peerTimestamp].filter(
+      ({ length }) => length > 0,
+    );
+    return all.reduce((sum, one) => sum + one.BYTES_PER_ELEMENT, 0);
+  }
+
+  /** Payload of the largest segment that this peer takes. */
+  segmentBytes(conn: number): number {
+    const mss = this.remoteMss[this.remote[conn]!]!;
+    return (this.flags[conn]! & FLAG.timestamps) === 0 ? mss : mss - TIMESTAMP_OPTION_BYTES;
+  }
+
+  /** What the peer is ready to take from `unacknowledged` on, bytes. */
+  sendWindow(conn: number): number {
+    return this.peerWindow[conn]! << ((this.flags[conn]! >>> WINDOW_SHIFT_AT) & WINDOW_SHIFT_BITS);
+  }
+
+  /** Agreed: the peer's windows are shifted so far from now on, but not the one of its SYN. */
+  scale(conn: number, shift: number): void {
+    this.flags[conn]! |= FLAG.scaled | (shift << WINDOW_SHIFT_AT);
+    this.peerWindow[conn]! >>>= shift;
   }
 
   /** One past the highest number that was ever in use. */

@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { CLOSE_REASON, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
+import { RECOVERY } from '#core/socket/stack/flights.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpLife } from '#core/socket/stack/tcp-life.ts';
@@ -30,11 +31,12 @@ export function onTimeout(
   }
   flights.retries[flight]!++;
   if (isConnecting) output.sendSyn(conn);
-  else if (table.peerWindow[conn] === 0 && flights.bytes[flight]! > 0) output.probeWindow(conn);
+  else if (table.sendWindow(conn) === 0 && flights.bytes[flight]! > 0) output.probeWindow(conn);
   else {
     if (flights.retries[flight] === 1) flights.shrink(flight, true);
     flights.sent[flight] = 0;
-    flights.isRecovering[flight] = 0;
+    const isSelective = flights.sacked.boardOf[flight] !== 0;
+    flights.beginRecovery(flight, isSelective ? RECOVERY.timeout : RECOVERY.none);
     flights.duplicateAcks[flight] = 0;
     flights.timedUs[flight] = 0;
     output.transmit(conn);
@@ -49,4 +51,20 @@ export function onDeadline(parts: StackParts, life: TcpLife, conn: number): void
   }
   parts.stats[STAT.deadlines]!++;
   parts.handler.onDeadline(conn);
+}
+
+/** Nothing has come from the peer for a while: asks, or gives up. */
+export function onSilence(
+  parts: StackParts,
+  life: TcpLife,
+  output: TcpOutput,
+  conn: number,
+  isTooLong: boolean,
+): void {
+  if (isTooLong) {
+    life.release(conn, CLOSE_REASON.reset, ETIMEDOUT);
+    return;
+  }
+  parts.counters[COUNT.keepAlives]!++;
+  output.sendKeepAlive(conn);
 }

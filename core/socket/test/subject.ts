@@ -97,6 +97,7 @@ export class Subject {
     remotePort: number;
     localAddress?: number;
     localPort?: number;
+    network?: number;
   }): Seen {
     const conn = this.reactor.connect({ remoteAddress: LOOPBACK, ...options });
     assert.notEqual(conn, -1, 'the reactor has room');

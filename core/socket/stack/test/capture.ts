@@ -1,6 +1,7 @@
 // Writes every packet of a link to a file that tshark reads (libpcap format, raw IPv4): times in
 // microseconds of the monotonic clock.
 
+import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { systemClock } from '#core/clock/clock.ts';
 import { VNET_BYTES } from '#core/socket/stack/packet.ts';
@@ -11,9 +12,11 @@ const LINKTYPE_RAW = 101;
 
 export class Capture {
   packets = 0;
+  readonly #file: string;
   readonly #fd: number;
 
   constructor(file: string) {
+    this.#file = file;
     this.#fd = openSync(file, 'w');
     const head = Buffer.alloc(24);
     head.writeUInt32LE(MAGIC, 0);
@@ -49,6 +52,15 @@ export class Capture {
 
   close(): void {
     closeSync(this.#fd);
+  }
+
+  /** Packets that a display filter of tshark finds, a line each. */
+  found(filter: string): string[] {
+    const text = execFileSync('tshark', ['-r', this.#file, '-Y', filter], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return text.split('\n').filter((line) => line !== '');
   }
 
   #record(bytes: Uint8Array, length: number): void {

@@ -16,8 +16,9 @@ import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import { PACKET_BYTES_MAX } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { STACK_COUNT, STACK_COUNT_COUNT } from '#core/socket/stack/stack-counters.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import { TcpStack } from '#core/socket/stack/tcp-stack.ts';
-import { ModelPeer } from '#core/socket/stack/test/model-peer.ts';
+import { type ModelOffer, ModelPeer } from '#core/socket/stack/test/model-peer.ts';
 
 export const PEER_ADDRESS = 0x0ac80001;
 export const PEER_PORT = 1883;
@@ -55,6 +56,9 @@ export interface SimulationOptions {
   jitterMs?: number;
   /** Networks of the clients, beside the simulated link. */
   network?: NetworkMix;
+  tcp?: Partial<TcpKnobs>;
+  /** What the peer offers; else no option but the segment size. */
+  offer?: Partial<ModelOffer>;
   reactor?: Partial<ReactorOptions>;
   handler?: Partial<ReactorHandler>;
 }
@@ -77,6 +81,7 @@ export class Simulation implements PacketLink {
   readonly told = new Map<Conn, Told>();
   nowUs = START_US;
   lossRatio: number;
+  delayMs: number;
   readonly #draw: () => number;
   readonly #options: SimulationOptions;
   #moving: Moving[] = [];
@@ -86,9 +91,11 @@ export class Simulation implements PacketLink {
   constructor(options: SimulationOptions = {}) {
     this.#options = options;
     this.lossRatio = options.lossRatio ?? 0;
+    this.delayMs = options.delayMs ?? 0;
     this.#draw = draws(options.seed ?? 1);
     this.peer = new ModelPeer(PEER_ADDRESS, PEER_PORT, (packet) => this.#move(packet, false));
     this.peer.nowMs = this.nowUs / 1000;
+    this.peer.offer = { ...this.peer.offer, ...options.offer };
     const settings = settleOptions({
       capacity: 100,
       ...options.reactor,
@@ -98,6 +105,7 @@ export class Simulation implements PacketLink {
       settings,
       link: this,
       network: options.network,
+      tcp: options.tcp,
       block: { addressMin: 0x0a400000, addressCount: 256 },
       stats: this.stats,
       counters: this.counters,
@@ -167,6 +175,7 @@ export class Simulation implements PacketLink {
     assert.equal(this.stack.table.used, 0);
     assert.equal(this.stack.flights, 0);
     assert.equal(this.stack.outputBytes, 0);
+    assert.equal(this.stack.keeping, 0);
     assert.equal(this.stack.deadlines, 0);
     assert.equal(this.stat('connections'), 0);
   }
@@ -197,8 +206,8 @@ export class Simulation implements PacketLink {
 
   #move(packet: Uint8Array, toPeer: boolean): void {
     if (this.#draw() < this.lossRatio) return;
-    const { delayMs = 0, jitterMs = 0 } = this.#options;
-    const dueUs = this.nowUs + (delayMs + this.#draw() * jitterMs) * 1000;
+    const { jitterMs = 0 } = this.#options;
+    const dueUs = this.nowUs + (this.delayMs + this.#draw() * jitterMs) * 1000;
     this.#moving.push({ dueUs, order: this.#order++, packet, toPeer });
   }
 

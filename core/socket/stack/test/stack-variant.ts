@@ -5,6 +5,7 @@ import { settleOptions } from '#core/socket/reactor-options.ts';
 import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
 
 /** 10.64.0.0/16, /16 further on for each next reactor of a test. */
@@ -16,6 +17,7 @@ export function blockOf(index: number): { addressMin: number; addressCount: numb
 export function stackVariant(
   options: {
     network?: NetworkMix;
+    tcp?: Partial<TcpKnobs>;
     tap?: (device: PacketLink) => PacketLink;
     block?: number;
     created?: (one: StackReactor) => void;
@@ -28,6 +30,7 @@ export function stackVariant(
       const reactor = new StackReactor(settleOptions(reactorOptions), {
         block: blockOf(options.block ?? 0),
         network: options.network,
+        tcp: options.tcp,
         tap: options.tap,
       });
       options.created?.(reactor);
