@@ -45,6 +45,8 @@ import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/
 const CONNECTIONS_MAX = 16_000_000;
 const USERS_MAX = 64_000_000;
 const MESSAGES_MAX = 256_000_000;
+/** More is not given to a semi-space on 64 bits. */
+const YOUNG_MIB_MAX = 64;
 const MAILBOX_MESSAGES_MAX = 1_000_000;
 
 const OPTIONS: OptionSpec[] = [
@@ -122,6 +124,11 @@ const OPTIONS: OptionSpec[] = [
     help: 'first value of knob turn.gather, us (default 0)',
     parse: parseCount(0, GATHER_US_MAX),
   },
+  {
+    flags: '--young <MiB>',
+    help: "room for young garbage of each worker's heap, 1 to 64 MiB: rarer collections under load",
+    parse: parseCount(1, YOUNG_MIB_MAX),
+  },
   { flags: '--json', help: 'the schema, then one row a second, as NDJSON after the ready line' },
 ];
 
@@ -178,7 +185,9 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
   const pin = (given['pin'] as ServerOptions['pin']) ?? 'auto';
   const limits = readLimits(given, access.purpose);
   const own = conf === undefined ? limits : confLimits(conf, limits);
-  return { ...listening, workers, engine, limits: own, settings, pin, metricsPort, access };
+  const youngMib = given['young'] as number | undefined;
+  const more = { pin, metricsPort, youngMib };
+  return { ...listening, workers, engine, limits: own, settings, access, ...more };
 }
 
 /** Where to listen and who may log in. */

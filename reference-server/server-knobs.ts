@@ -19,6 +19,8 @@ export const WORKERS_MAX = 64;
 const ACCEPT_BATCH_MAX = 256;
 const LINK_WAKE_BYTES_MAX = 65_536;
 const LINK_HOLD_US_MAX = 10_000;
+const GC_IDLE_MS_MAX = 60_000;
+const GC_IDLE_FULL_S_MAX = 86_400;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -52,6 +54,18 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     'a loop that served events gathers for so long before it serves again: fewer wake-ups, later messages',
   ),
   number('turn.spin', SPIN_US_MAX, 'us', 'a loop looks for work for so long before it sleeps'),
+  number(
+    'gc.idle',
+    GC_IDLE_MS_MAX,
+    'ms',
+    'a worker that has received nothing for 5 ms collects its young garbage, at most so often; 0 = never',
+  ),
+  number(
+    'gc.idle_full',
+    GC_IDLE_FULL_S_MAX,
+    's',
+    'the same for all garbage, which takes 5 to 40 ms; 0 = never',
+  ),
   {
     name: 'accept.backlog',
     type: { kind: 'int', min: 1, max: 65_535 },
@@ -227,6 +241,8 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'receive.arming': 'arming',
   'turn.gather': 'gatherUs',
   'turn.spin': 'spinUs',
+  'gc.idle': 'gcIdleMs',
+  'gc.idle_full': 'gcIdleFullS',
   'accept.backlog': 'backlog',
   'accept.batch': 'acceptBatch',
   'accept.workers': 'acceptWorkers',

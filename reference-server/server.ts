@@ -9,6 +9,7 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
@@ -52,6 +53,8 @@ export interface ServerOptions {
   settings: WorkerSettings;
   /** Port of /metrics on loopback; undefined = none. */
   metricsPort?: number | undefined;
+  /** Room for the young garbage of each worker, MiB; undefined = V8's own way. */
+  youngMib?: number | undefined;
   /** Whether workers are bound to CPUs; 'auto': on hosts with several NUMA nodes. Default 'auto'. */
   pin?: 'auto' | 'on' | 'off';
   access: Access;
@@ -136,9 +139,11 @@ export class Server {
     });
     const { passwords } = options.access;
     const service = passwords && new PasswordService(passwords);
+    setYoungRoom(options.youngMib);
     const crew = startCrew(options, control, service);
     try {
       const created = await Promise.all(crew.map((member) => hear(member, 'created')));
+      setYoungRoom(undefined);
       const { ports, front } = await openListeners(options, (host, port, prelude) =>
         listenWith(crew, host, port, prelude),
       );
@@ -205,6 +210,12 @@ export class Server {
   #wakeAll(): void {
     for (const waker of this.#wakers) wake(waker);
   }
+}
+
+/** Of the heaps of threads that start from now on, MiB; undefined = as V8 likes. */
+function setYoungRoom(mib: number | undefined): void {
+  setFlagsFromString(`--min-semi-space-size=${mib ?? 0}`);
+  setFlagsFromString(`--max-semi-space-size=${mib ?? 0}`);
 }
 
 /** Lets every worker listen at one address; resolves with the port. */

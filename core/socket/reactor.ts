@@ -247,5 +247,7 @@ export const REACTOR_STAT = {
   staleCompletions: 22,
   /** Microseconds the loop looked for work in vain before it slept (ring): neither work nor sleep. */
   spinUs: 23,
+  /** CPU time of the longest turn likewise, of turns of 2 ms and more (not net); see turns.ts. */
+  turnCpuUsMax: 24,
 } as const;
-export const REACTOR_STAT_COUNT = 24;
+export const REACTOR_STAT_COUNT = 25;

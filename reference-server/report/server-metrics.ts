@@ -24,6 +24,7 @@ export type SpecialMetric =
   | 'rss'
   | 'workers'
   | 'turnUsMax'
+  | 'turnCpuUsMax'
   | 'collectionUsMax'
   | 'frontRefused'
   | 'busiest'
@@ -301,6 +302,13 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   gauge('output_bytes', 'outby', 'By', reactor('outputBytes'), 'output that waits for readers'),
   gauge('heap', 'heap', 'By', stat('heapBytes'), 'JavaScript heaps of the workers'),
   counter('gc.count', 'gc', '{collection}', stat('collections'), 'collections of these heaps'),
+  counter(
+    'gc.idle.count',
+    'gcidle',
+    '{collection}',
+    stat('collectionsIdle'),
+    'of these, by knob gc.idle or gc.idle_full while there was nothing to do',
+  ),
   counter('gc.time_us', 'gctime', 'us', stat('collectionUs'), 'their pauses in all'),
   gauge('gc.max_us', 'gcmax', 'us', special('collectionUsMax'), 'longest pause of the interval'),
   counter('loop.work_us', 'work', 'us', reactor('workUs'), 'time the reactors worked'),
@@ -321,6 +329,13 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   counter('loop.receives', 'recvs', '{receive}', reactor('receives'), 'receives completed'),
   counter('loop.wakes', 'wakes', '1', reactor('wakes'), 'wake-ups from other threads'),
   gauge('loop.turn_max_us', 'turnmx', 'us', special('turnUsMax'), 'longest turn of the interval'),
+  gauge(
+    'loop.turn_cpu_max_us',
+    'turncpu',
+    'us',
+    special('turnCpuUsMax'),
+    'CPU time of the longest turn, of those that took 2 ms; 2 ms too much at the most',
+  ),
   ...CLOSE_CAUSES.map((cause, index) =>
     counter(
       `closed.${snakeCase(cause)}`,

@@ -118,10 +118,10 @@ export class ServerRows {
     if (metric === 'rss') return process.memoryUsage.rss();
     if (metric === 'frontRefused') return this.#server.frontRefused;
     if (metric === 'workers') return this.#server.workers;
-    if (metric === 'turnUsMax') {
+    if (metric === 'turnUsMax' || metric === 'turnCpuUsMax') {
       return takeLongest(
         figures.map(({ reactorStats }) => reactorStats),
-        REACTOR_STAT.turnUsMax,
+        REACTOR_STAT[metric],
       );
     }
     if (metric === 'collectionUsMax') {

@@ -79,6 +79,8 @@ export const STAT = {
   collectionUsMax: 38,
   /** Gauge: used JavaScript heap. */
   heapBytes: 39,
+  /** Of these collections, those that the worker made while it had nothing to do. */
+  collectionsIdle: 48,
   /** Connections beyond `acceptedMax`, reset as they came. */
   acceptsRefused: 40,
   /** Gauge: memberships of users of this worker in groups. */
@@ -94,7 +96,7 @@ export const STAT = {
 } as const;
 
 /** Counters of closed connections start here, in the order of CLOSE_CAUSES. */
-export const STAT_CLOSED = 48;
+export const STAT_CLOSED = 64;
 export const STAT_COUNT = STAT_CLOSED + CLOSE_CAUSES.length;
 
 export type WorkerStats = Float64Array<SharedArrayBuffer>;

@@ -17,6 +17,7 @@ import { Transports } from '#reference-server/transport/transports.ts';
 import { applyLimits } from '#reference-server/worker/apply-limits.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 import { HeapWatch } from '#reference-server/worker/heap-watch.ts';
+import { IdleCollector } from '#reference-server/worker/idle-collector.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
 import {
   reactorKnobs,
@@ -50,12 +51,12 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...options,
     onWake: () => {
       readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
-      obey(self, limits, control, home, exchange, injectors, reactor);
+      obey(self, limits, control, home, exchange, injectors, idle, reactor);
     },
     onTurn: (nowUs) => {
       injectors.onTurn();
       heap.onTurn(nowUs);
-      return home.endTurn();
+      return sooner(home.endTurn(), idle.onTurn(nowUs));
     },
   });
   const { login } = birth.access;
@@ -87,9 +88,11 @@ async function work(birth: WorkerBirth): Promise<void> {
     outputBytesTotalMax: limits.outputBytesTotalMax,
     ...reactorKnobs(control.wished),
   });
+  const idle = new IdleCollector(stats, reactor.stats);
   turnHome(home, exchange, control.wished);
   applyLimits(control.wished, limits, home);
   injectors.set(control.wished);
+  idle.set(control.wished);
   transports.attach(reactor);
   edge.attach(transports);
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
@@ -112,6 +115,12 @@ async function work(birth: WorkerBirth): Promise<void> {
   home.publishGauges();
 }
 
+/** The shorter of two times that somebody wants to be called again in, us; 0 = it does not. */
+function sooner(oneUs: number, otherUs: number): number {
+  if (oneUs === 0 || otherUs === 0) return oneUs + otherUs;
+  return Math.min(oneUs, otherUs);
+}
+
 /** Takes in what the main thread tells. */
 function hear(news: News, home: Home, access: AccessRules): void {
   if (news.kind === 'acl') access.acl = news.acl;
@@ -126,6 +135,7 @@ function obey(
   home: Home,
   exchange: Exchange,
   injectors: Injectors,
+  idle: IdleCollector,
   reactor: Reactor,
 ): void {
   if (control.isStopping) {
@@ -138,6 +148,7 @@ function obey(
   turnHome(home, exchange, wished);
   applyLimits(wished, limits, home);
   injectors.set(wished);
+  idle.set(wished);
   control.obeyed(self, wished, version);
 }
 

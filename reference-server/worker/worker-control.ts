@@ -22,6 +22,9 @@ export interface WorkerSettings {
   gatherUs: number;
   /** How long a loop with nothing to do looks for work before it sleeps, us. */
   spinUs: number;
+  /** How often an idle worker collects its young garbage, ms, and all of it, s; 0 = never. */
+  gcIdleMs: number;
+  gcIdleFullS: number;
   /** Connections that may wait to be accepted, each listener. */
   backlog: number;
   /** Most connections of a listener that a turn takes; 0 = as many as come. */
@@ -82,6 +85,8 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   arming: 'poll',
   gatherUs: 0,
   spinUs: 0,
+  gcIdleMs: 0,
+  gcIdleFullS: 0,
   backlog: 4096,
   acceptBatch: 0,
   acceptWorkers: 0,

@@ -4,7 +4,7 @@
 // (wsar.server.queue.drain), which is compared with when they were.
 
 import { join } from 'node:path';
-import { type BenchProcess, startPinned, waitedUs } from '#scripts/bench/bench-process.ts';
+import { type BenchProcess, startPinned } from '#scripts/bench/bench-process.ts';
 import type { Answer, Order } from '#scripts/bench/mqtt-client.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
@@ -16,8 +16,6 @@ const size = isSmall
 interface Row {
   wallMs: number;
   values: Record<string, number>;
-  /** How long the worker had waited for a core by then, us. */
-  waitedUs: number;
 }
 
 const server = startPinned(
@@ -53,7 +51,7 @@ try {
 async function readRows(): Promise<void> {
   for (;;) {
     const row = JSON.parse(await server.line()) as Row;
-    rows.push({ ...row, waitedUs: waitedUs(server.pid, 'serve-0') });
+    rows.push(row);
   }
 }
 
@@ -109,11 +107,6 @@ function report(
       return Math.abs(of(row, 'queue.drain') - actualS) / actualS;
     })
     .sort((a, b) => a - b);
-  // A turn is wall time: what another program, or the main thread on the same core, took of it is no pause of ours.
-  const ranUs = whileFull.map((row, at) => {
-    const waited = row.waitedUs - (whileFull[at - 1]?.waitedUs ?? row.waitedUs);
-    return Math.max(0, of(row, 'loop.turn_max_us') - waited);
-  });
   const figures = {
     queued: of(full, 'queue.length'),
     stored_per_s: stored.count / stored.seconds,
@@ -121,7 +114,8 @@ function report(
     rss_bytes_per_message: (of(full, 'rss') - of(start, 'rss')) / stored.count,
     gc_max_us: longest('gc.max_us'),
     turn_max_us: longest('loop.turn_max_us'),
-    turn_less_waiting_max_us: Math.max(...ranUs.slice(1)),
+    // What another program, or the main thread on the same core, took of a turn is no pause of ours.
+    turn_cpu_max_us: longest('loop.turn_cpu_max_us'),
     drained_per_s: size.messages / drained.seconds,
     drain_error_median: errors[Math.floor(errors.length / 2)] ?? Number.NaN,
     predictions: errors.length,

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /** Cores of the two sides of a bench. */
@@ -69,16 +69,6 @@ export function cpuUs(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_S;
-}
-
-/** How long the thread of that name was ready to run and had to wait for a core so far, us (/proc/.../schedstat). */
-export function waitedUs(pid: number, threadName: string): number {
-  for (const task of readdirSync(`/proc/${pid}/task`)) {
-    const folder = `/proc/${pid}/task/${task}`;
-    if (readFileSync(`${folder}/comm`, 'latin1').trim() !== threadName) continue;
-    return Number(readFileSync(`${folder}/schedstat`, 'latin1').split(' ')[1]) / 1000;
-  }
-  throw new Error(`process ${pid} has no thread ${threadName}`);
 }
 
 /** Resident memory of a process, bytes. */

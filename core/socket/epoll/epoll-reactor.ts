@@ -27,11 +27,11 @@ import {
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { loadLibc } from '#core/socket/ring/libc.ts';
 import {
-  countTurn,
   POLL_INTERVAL_US,
   runTurns,
   SLEEP_US_MAX,
   STOPS_PER_TURN,
+  TurnCounter,
 } from '#core/socket/turns.ts';
 import { WakerEnd } from '#core/socket/waker.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
@@ -56,6 +56,7 @@ export class EpollReactor implements Reactor {
   readonly #onDeadline = (conn: Conn): void => this.#connections.onDeadline(conn);
   readonly #attend = (conn: Conn): void => this.#connections.tend(conn);
   readonly #tend = (conn: Conn): void => this.#table.listToTend(conn);
+  readonly #turns = new TurnCounter(this.stats);
   #wasRun = false;
   #isClosed = false;
   #isStopping = false;
@@ -217,7 +218,7 @@ export class EpollReactor implements Reactor {
     if (this.#isStopping || this.#table.hasToTend) this.#sleepUs = 0;
     const workUs = nowUs - this.#turnEndUs - sleptUs;
     this.#turnEndUs = nowUs;
-    countTurn(stats, workUs, sleptUs);
+    this.#turns.count(nowUs, workUs, sleptUs);
     stats[STAT.enters]! += this.#set.calls;
     this.#set.calls = 0;
     this.#taken = taken;

@@ -23,11 +23,11 @@ import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
 import type { Ring } from '#core/socket/ring/ring.ts';
 import {
-  countTurn,
   POLL_INTERVAL_US,
   runTurns,
   SLEEP_US_MAX,
   STOPS_PER_TURN,
+  TurnCounter,
 } from '#core/socket/turns.ts';
 
 /** Completions after which the kernel is told that their entries are free again. */
@@ -41,6 +41,7 @@ const WARM_COMPLETIONS = 16;
 
 export class Loop {
   readonly reception: Reception;
+  readonly #turns: TurnCounter;
   #isStopping = false;
   #stopCursor = 0;
   readonly #parts: RingParts;
@@ -58,6 +59,7 @@ export class Loop {
 
   constructor(parts: RingParts) {
     this.#parts = parts;
+    this.#turns = new TurnCounter(parts.stats);
     this.reception = new Reception(parts);
   }
 
@@ -92,7 +94,7 @@ export class Loop {
 
   /** Returns when it was, us. */
   #turn(maySleep: boolean): number {
-    const { stats, output, settings } = this.#parts;
+    const { output, settings } = this.#parts;
     const sleptUs = this.#serve(maySleep && !this.#isStopping ? this.#sleepUs : 0);
     const nowUs = systemClock.monoUs();
     if (this.#isStopping) {
@@ -107,7 +109,7 @@ export class Loop {
     const workUs = nowUs - this.#turnEndUs - sleptUs - this.#spunUs;
     this.#spunUs = 0;
     this.#turnEndUs = nowUs;
-    countTurn(stats, workUs, sleptUs);
+    this.#turns.count(nowUs, workUs, sleptUs);
     if (settings.flush !== 'turn') {
       for (const lane of this.#parts.lanes) lane.ring.submit();
     }

@@ -30,11 +30,11 @@ import { TcpStack } from '#core/socket/stack/tcp-stack.ts';
 import { FLAG } from '#core/socket/stack/tcp-table.ts';
 import { TunDevice } from '#core/socket/stack/tun-device.ts';
 import {
-  countTurn,
   POLL_INTERVAL_US,
   runTurns,
   SLEEP_US_MAX,
   STOPS_PER_TURN,
+  TurnCounter,
 } from '#core/socket/turns.ts';
 import { WakerEnd } from '#core/socket/waker.ts';
 
@@ -71,6 +71,7 @@ export class StackReactor implements Reactor {
   readonly #eventFd: number;
   readonly #wakerEnd: WakerEnd;
   readonly #wait: DeviceWait;
+  readonly #turns = new TurnCounter(this.stats);
   #wasRun = false;
   #isStopping = false;
   #stopCursor = 0;
@@ -206,7 +207,6 @@ export class StackReactor implements Reactor {
 
   /** One turn; returns when it was, us. */
   #turn(maySleep: boolean): number {
-    const stats = this.stats;
     const stack = this.#stack;
     const sleptUs = maySleep && !this.#isStopping && this.#sleepUs > 0 ? this.#sleep() : 0;
     const nowUs = systemClock.monoUs();
@@ -220,7 +220,7 @@ export class StackReactor implements Reactor {
     this.#sleepUs = taken > 0 ? 0 : Math.min(wishUs, stack.waitUs(nowUs), SLEEP_US_MAX);
     const workUs = nowUs - this.#turnEndUs - sleptUs;
     this.#turnEndUs = nowUs;
-    countTurn(stats, workUs, sleptUs);
+    this.#turns.count(nowUs, workUs, sleptUs);
     this.#taken = taken;
     return nowUs;
   }
