@@ -6,7 +6,7 @@
 import { WsarError } from '#core/errors.ts';
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
-import type { LiveField, LiveSettings } from '#loadgen/live-settings.ts';
+import type { LoadSettings, TurnName } from '#loadgen/load-settings.ts';
 import { READ_BYTES_PER_S_MIN } from '#loadgen/network-mix.ts';
 import { type ChangeList, RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { READ_BYTES_PER_S_MAX } from '#loadgen/slow-readers.ts';
@@ -104,23 +104,21 @@ export const LOAD_KNOBS: readonly (KnobDef & { name: KnobName })[] = [
 
 /** What a running load lets itself be turned at. */
 export interface TurnableLoad {
-  live: LiveSettings;
-  /** Lists of the plan. */
-  spike: ChangeList;
-  fanOut: ChangeList;
+  /** What is obeyed now. */
+  settings: LoadSettings;
   ratePerS(): number;
-  setRate(ratePerS: number): boolean;
-  /** Appends a change that holds from now on; false when there were too many. */
-  append(list: ChangeList, value: number): boolean;
-  /** Lets the workers look at what was written. */
-  nudge(): void;
+  /** Turns something; false when it was turned too often to remember, or lies ahead already. */
+  turn(name: TurnName, value: number): boolean | Promise<boolean>;
   /** Keep-alive that was told at the logins, s; 0 = none. */
   keepAliveS: number;
   /** A server that echoes has messages of one size and no pings. */
   isEcho: boolean;
 }
 
-const LIVE: Partial<Record<KnobName, LiveField>> = {
+const TURNS: Record<KnobName, TurnName> = {
+  'load.rate': 'rate',
+  'load.spike': 'spike',
+  'load.fanout': 'fanOut',
   'load.payload': 'payloadBytes',
   'load.media': 'mediaPercent',
   'load.ping': 'pingS',
@@ -139,31 +137,21 @@ export function knobsOf(load: TurnableLoad): OfferedKnob[] {
   }));
 }
 
-function read(load: TurnableLoad, name: KnobName): KnobValue {
-  switch (name) {
-    case 'load.rate':
-      return load.ratePerS();
-    case 'load.spike':
-      return last(load.spike, 0);
-    case 'load.fanout':
-      return last(load.fanOut, 1);
+function read({ settings, ratePerS }: TurnableLoad, name: KnobName): KnobValue {
+  const turned = TURNS[name];
+  switch (turned) {
+    case 'rate':
+      return ratePerS();
+    case 'spike':
+      return last(settings.schedule.spike, 0);
+    case 'fanOut':
+      return last(settings.schedule.fanOut, 1);
     default:
-      return load.live[LIVE[name]!];
+      return settings.live[turned];
   }
 }
 
-function turn(load: TurnableLoad, name: KnobName, value: number): void {
-  if (name === 'load.rate') {
-    if (load.setRate(value)) return;
-    throw refused(
-      'the rate of this load is planned (--stages, --day, --spike), or was turned too often to remember',
-      'turn load.spike, or start another load without such a plan',
-    );
-  }
-  if (name === 'load.spike' || name === 'load.fanout') {
-    if (load.append(name === 'load.spike' ? load.spike : load.fanOut, value)) return;
-    throw refused(`${name} was turned too often to remember`, 'start another load');
-  }
+async function turn(load: TurnableLoad, name: KnobName, value: number): Promise<void> {
   const { keepAliveS } = load;
   if (name === 'load.ping' && keepAliveS > 0 && (value === 0 || value > keepAliveS)) {
     throw refused(
@@ -171,8 +159,14 @@ function turn(load: TurnableLoad, name: KnobName, value: number): void {
       `take up to ${keepAliveS} s, or start with a longer --keepalive`,
     );
   }
-  load.live.set(LIVE[name]!, value);
-  load.nudge();
+  if (await load.turn(TURNS[name], value)) return;
+  if (name !== 'load.rate') {
+    throw refused(`${name} was turned too often to remember`, 'start another load');
+  }
+  throw refused(
+    'the rate of this load is planned (--stages, --day, --spike), or was turned too often to remember',
+    'turn load.spike, or start another load without such a plan',
+  );
 }
 
 function last(list: ChangeList, none: number): number {

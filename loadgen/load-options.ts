@@ -50,6 +50,8 @@ export interface LoadOptions {
   seed: number;
   engine: EngineName | 'auto';
   workers: number;
+  /** False = by the cores of each host. */
+  areWorkersAsked: boolean;
   /** Where connections come from; undefined = the kernel chooses (targets on other hosts). */
   sources: AddressBlock[] | undefined;
   /** How their ports are chosen. */

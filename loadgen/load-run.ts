@@ -14,14 +14,14 @@ import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
-import { LiveSettings } from '#loadgen/live-settings.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import { allLost, notAllIn } from '#loadgen/load-failure.ts';
 import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import { LoadSettings, type Turn, type TurnName } from '#loadgen/load-settings.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
-import { type ChangeList, PlanChanges } from '#loadgen/plan-changes.ts';
-import { isChanging, plannedMessages, rateAt, rateSteps } from '#loadgen/rate-plan.ts';
+import type { PlanChanges } from '#loadgen/plan-changes.ts';
+import { isChanging, plannedMessages } from '#loadgen/rate-plan.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
 import { type StackPlan, stackAddresses } from '#loadgen/stack-plan.ts';
@@ -29,7 +29,7 @@ import { StormWatch } from '#loadgen/storm-watch.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import { WorkerCrew } from '#loadgen/worker-crew.ts';
-import { planWorkers } from '#loadgen/worker-plan.ts';
+import { isPartOfMany, planWorkers } from '#loadgen/worker-plan.ts';
 
 /** How often the main thread looks how far the phase is, ms. */
 const LOOK_MS = 20;
@@ -80,10 +80,8 @@ export interface LoadRunParts {
 export class LoadRun implements LoadDriver {
   readonly #parts: LoadRunParts;
   readonly #control = new RunControl();
-  readonly #schedule = new PlanChanges();
-  readonly #live: LiveSettings;
+  readonly #settings: LoadSettings;
   readonly #crew: WorkerCrew;
-  #ratePerS: number;
   #phase: PhaseName = 'ramp';
   #startUs = 0;
   #rampEndUs = 0;
@@ -102,20 +100,11 @@ export class LoadRun implements LoadDriver {
   constructor(parts: LoadRunParts) {
     this.#parts = parts;
     this.#storms = new StormWatch(parts.options.storms);
-    this.#ratePerS = parts.options.ratePerS;
-    const { slow, keepAliveMs, payloadBytes, mediaRatio } = parts.options;
-    this.#live = new LiveSettings({
-      slowPercent: slow.ratio * 100,
-      slowBytesPerS: slow.bytesPerS,
-      pingS: keepAliveMs / 1000,
-      payloadBytes,
-      mediaPercent: mediaRatio * 100,
-      downBlock: 0,
-    });
+    this.#settings = new LoadSettings(parts.options);
     const plans = planWorkers(parts, {
       control: this.#control.shared,
-      schedule: this.#schedule.shared,
-      live: this.#live.shared,
+      schedule: this.#settings.schedule.shared,
+      live: this.#settings.live.shared,
     });
     this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
   }
@@ -125,9 +114,7 @@ export class LoadRun implements LoadDriver {
   }
 
   get ratePerS(): number {
-    const { ratePlan } = this.#parts.options;
-    if (!isChanging(ratePlan) || Number.isNaN(this.#steadyStartUs)) return this.#ratePerS;
-    return rateAt(ratePlan, Math.max(0, (this.#nowUs() - this.#steadyStartUs) / 1000));
+    return this.#settings.ratePerS(this.#nowUs());
   }
 
   /** Seconds until the steady phase ends; undefined before it. */
@@ -152,48 +139,45 @@ export class LoadRun implements LoadDriver {
 
   /** Turns the message rate from now on. False when it was turned too often to remember. */
   setRate(ratePerS: number): boolean {
-    // Steps of a plan lie ahead already: nothing can be put between them.
-    if (isChanging(this.#parts.options.ratePlan)) return false;
-    const { rate } = this.#schedule;
-    if (rate.count > 0 && !this.#turn(rate, this.#arrivalsPerS(ratePerS))) return false;
-    this.#ratePerS = ratePerS;
-    return true;
+    return this.#turnNow('rate', ratePerS);
+  }
+
+  /** Turns something from the same instant on as other hosts do; false when that is not possible. */
+  turn(turn: Turn): boolean {
+    const isTaken = this.#settings.take(turn);
+    this.#crew.nudge();
+    return isTaken;
+  }
+
+  #turnNow(name: TurnName, value: number): boolean {
+    const hasBegun = !Number.isNaN(this.#settings.startUs);
+    return this.turn({ name, value, atUs: hasBegun ? this.#nowUs() + AHEAD_US : 0 });
   }
 
   get #hasSessions(): boolean {
     return this.#parts.options.model.kind === 'partly-open';
   }
 
-  /** What arrives by plan when so many messages shall be sent: messages, or sessions of some. */
-  #arrivalsPerS(messagesPerS: number): number {
-    return this.#hasSessions
-      ? messagesPerS / this.#parts.options.model.sessionMessages
-      : messagesPerS;
-  }
-
-  /** Appends a change that holds from the next moment on; false when there were too many. */
-  #turn(list: ChangeList, value: number): boolean {
-    // A change must lie after the one before it.
-    const last = list.count === 0 ? 0 : list.startUs(list.count - 1);
-    const isTaken = list.append(Math.max(this.#nowUs() + AHEAD_US, last + 1), value);
-    this.#crew.nudge();
-    return isTaken;
-  }
-
   /** What can be turned while it runs. */
   get knobs(): OfferedKnob[] {
     const { options } = this.#parts;
     return knobsOf({
-      live: this.#live,
-      spike: this.#schedule.spike,
-      fanOut: this.#schedule.fanOut,
+      settings: this.#settings,
       ratePerS: () => this.ratePerS,
-      setRate: (ratePerS) => this.setRate(ratePerS),
-      append: (list, value) => this.#turn(list, value),
-      nudge: () => this.#crew.nudge(),
+      turn: (name, value) => this.#turnNow(name, value),
       keepAliveS: options.keepAliveMs / 1000,
       isEcho: options.wire.echo !== undefined,
     });
+  }
+
+  /** What the plan made of itself and of who turned it: see turnedHash. */
+  get schedule(): PlanChanges {
+    return this.#settings.schedule;
+  }
+
+  /** The plan begins then. Again is nothing. */
+  begin(startUs: number): void {
+    this.#settings.begin(startUs);
   }
 
   /** Ends the steady phase now: whoever runs it knows enough. The run counts as complete. */
@@ -264,7 +248,7 @@ export class LoadRun implements LoadDriver {
     this.#steadyStartUs = (await barrier?.ready()) ?? this.#nowUs() + AHEAD_US;
     if (signal.aborted) return 'stopped';
     this.#planEndUs = this.#steadyStartUs + options.durationMs * 1000;
-    this.#appendPlan();
+    this.begin(this.#steadyStartUs);
     this.#control.endUs = this.#planEndUs;
     this.#phase = 'steady';
     onPhase('steady', Math.round(clock.wallMs() + AHEAD_US / 1000));
@@ -288,19 +272,6 @@ export class LoadRun implements LoadDriver {
     if (!signal.aborted) await barrier?.drained();
     if (this.#failure !== undefined) return 'failed';
     return signal.aborted ? 'stopped' : 'complete';
-  }
-
-  /** A rate that was turned before the phase began is flat; else the plan's steps follow. */
-  #appendPlan(): void {
-    const { options } = this.#parts;
-    const wasTurned = this.#ratePerS !== options.ratePerS;
-    const steps = wasTurned
-      ? [{ offsetMs: 0, ratePerS: this.#ratePerS }]
-      : rateSteps(options.ratePlan);
-    for (const { offsetMs, ratePerS } of steps) {
-      const startUs = this.#steadyStartUs + offsetMs * 1000;
-      this.#schedule.rate.append(startUs, this.#arrivalsPerS(ratePerS));
-    }
   }
 
   /** Until the plan ends, the run is stopped, or the target has lost everybody for good. */
@@ -335,7 +306,7 @@ export class LoadRun implements LoadDriver {
       const unanswered =
         counts.sent - counts.acked + (counts.receipts > 0 ? counts.received - counts.receipts : 0);
       // What other hosts sent here and we sent there is not known here: only silence tells.
-      const isPart = options.segment !== undefined;
+      const isPart = isPartOfMany(options);
       if (!isPart && hasAllSent && onTheirWay <= 0 && unanswered <= 0) return;
       const sum = counts.sent + counts.received + counts.acked + counts.receipts;
       if (sum !== moved) {
@@ -347,7 +318,7 @@ export class LoadRun implements LoadDriver {
       if (this.#nowUs() - movedUs > quietMs * 1000) return;
       await this.#pause(LOOK_MS);
     }
-    if (options.segment !== undefined) return;
+    if (isPartOfMany(options)) return;
     const { sent, received, overrun } = this.#look();
     this.#cutOnTheirWay = sent - received - overrun;
   }
@@ -407,7 +378,7 @@ export class LoadRun implements LoadDriver {
   /** What was asked for over the steady phase as it was: the mean of a plan, else the rate at the end. */
   #meanRatePerS(steadyS: number): number {
     const { ratePlan } = this.#parts.options;
-    if (!isChanging(ratePlan) || !(steadyS > 0)) return this.#ratePerS;
+    if (!isChanging(ratePlan) || !(steadyS > 0)) return this.ratePerS;
     return plannedMessages(ratePlan, steadyS * 1000) / steadyS;
   }
 
@@ -415,7 +386,7 @@ export class LoadRun implements LoadDriver {
   #checkLittle(steadyS: number): LittleCheck | undefined {
     const { sent, received } = this.#steadyMessages;
     const { service } = this.#crew.total;
-    const isPart = this.#parts.options.segment !== undefined;
+    const isPart = isPartOfMany(this.#parts.options);
     if (isPart || !(steadyS > 0) || sent === 0 || service.count > received * (1 + LATE_RATIO_MAX)) {
       return undefined;
     }

@@ -46,6 +46,9 @@ import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
 /** Seconds that a step of --find-max is judged by. */
 const SEARCH_STEP_TICKS = 4;
+/** Seconds after a turn of the rate that are not judged: over hosts it holds a little later. */
+const SETTLE_TICKS = 1;
+const HOSTS_SETTLE_TICKS = 2;
 /** Brokers count their clients every ten seconds: a shorter phase is not in their figures. */
 const BROKER_COUNT_S = 12;
 
@@ -189,9 +192,9 @@ class LoadSession {
     const done = run.run();
     // Not a result: what the awaits below throw first must not leave it unheard.
     done.catch(() => {});
-    // The rate of autocannon is fixed, and what agents do is theirs.
     const isOurs = run instanceof LoadRun;
-    if (isOurs) await this.#link.offer(run.knobs);
+    // The rate of autocannon is fixed.
+    if (run.knobs !== undefined) await this.#link.offer(run.knobs);
     this.#lastTickUs = this.#clock.monoUs();
     let seconds: Promise<void> = Promise.resolve();
     const stopTicks = startTicker(this.#clock, 1000, (tick) => {
@@ -227,9 +230,10 @@ class LoadSession {
     const run = randomBytes(4).readUInt32LE();
     if (options.wire.isHttp) return new HttpRun(parts);
     if (place === undefined) return new LoadRun({ ...parts, ...route, run });
-    const { count: hosts, policy } = options.hosts!;
+    const { count: hosts, policy, isVirtual } = options.hosts!;
     const { bus, lab } = place;
-    return new HostsRun({ ...parts, bus, lab, hosts, policy, run, talk: this.#context.talk });
+    const { talk } = this.#context;
+    return new HostsRun({ ...parts, bus, lab, hosts, policy, isVirtual, run, talk });
   }
 
   /** Says which rules failed. */
@@ -259,12 +263,13 @@ class LoadSession {
   }
 
   #startSearch(run: LoadDriver): SearchDriver | undefined {
-    const { findMax, ratePerS, latenessUsMax } = this.#options;
+    const { findMax, ratePerS, latenessUsMax, hosts } = this.#options;
     if (findMax === undefined) return undefined;
     return new SearchDriver({
       rule: findMax,
       startPerS: ratePerS,
       rateMaxPerS: RATE_PER_S_MAX,
+      settleTicks: hosts === undefined ? SETTLE_TICKS : HOSTS_SETTLE_TICKS,
       stepTicks: SEARCH_STEP_TICKS,
       latenessUsMax,
       setRate: (rate) => run.setRate(rate),
@@ -272,7 +277,7 @@ class LoadSession {
   }
 
   async #second(tick: Tick, run: LoadDriver): Promise<void> {
-    const timings = await run.takeSecond();
+    const timings = await run.takeSecond(tick.monoUs - tick.lateUs);
     const counts = run.counts();
     const cpu = process.cpuUsage();
     const intervalUs = tick.monoUs - this.#lastTickUs;

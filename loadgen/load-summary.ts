@@ -30,6 +30,8 @@ export type LoadEnd = 'complete' | 'stopped' | 'failed';
 
 /** More planned messages than this share that could not be sent make a run invalid. */
 const UNSENT_RATIO_MAX = 0.01;
+/** A clock error above this part of the median latency is told. */
+const CLOCK_ERROR_RATIO_MAX = 0.05;
 /** A result above this part of what the generator can do at all tells of the generator too. */
 const CEILING_RATIO_MAX = 0.7;
 
@@ -219,6 +221,7 @@ function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf
     const who = hosts.lost.map(({ id, atS }) => `${id} at ${atS} s`).join(', ');
     warnings.push(`coverage ${hosts.alive}/${hosts.total}: lost ${who}`);
   }
+  if (hosts !== undefined) warnings.push(...hostWarnings(result, hosts));
   if (little !== null && !little.agrees) {
     warnings.push(
       `Little's law does not hold: ${little.onTheWay} messages were on their way on average, ` +
@@ -239,6 +242,31 @@ function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf
       `this generator reaches ${ceiling.ratePerS}/s against a server that does nothing: the result ` +
         `is at ${Math.round(ceiling.share * 100)} % of that and tells of the generator too`,
     );
+  }
+  return warnings;
+}
+
+/** What keeps several hosts from being one. */
+function hostWarnings({ options, timings }: LoadResult, hosts: HostsReport): string[] {
+  const { clockErrorUsMax, clockDriftUsMax, agrees, lateTurns } = hosts;
+  const warnings: string[] = [];
+  const median = timings.latency.percentile(50);
+  // Virtual hosts have one clock, whatever the bus can tell of it.
+  const isApart = options.hosts?.isVirtual === false && timings.latency.count > 0;
+  if (isApart && clockErrorUsMax > median * CLOCK_ERROR_RATIO_MAX) {
+    warnings.push(
+      `the clocks of the hosts are one within ${milliseconds(clockErrorUsMax)}, which is much beside ` +
+        `a median latency of ${milliseconds(median)}`,
+    );
+  }
+  if (clockDriftUsMax > 0) {
+    warnings.push(`the clock of a host ran ${milliseconds(clockDriftUsMax)} away during the run`);
+  }
+  if (lateTurns > 0) {
+    warnings.push(`knobs reached a host after their time: ${lateTurns} turn(s)`);
+  }
+  if (agrees === false) {
+    warnings.push('the hosts carried out another plan than one host would have');
   }
   return warnings;
 }

@@ -39,6 +39,7 @@ test('the driver judges each rate by its own seconds, and lets the backlog go in
     rule: parseThreshold('p50 < 50ms'),
     startPerS: 1000,
     rateMaxPerS: MAX,
+    settleTicks: 1,
     stepTicks: 3,
     latenessUsMax: 10_000,
     setRate(rate) {

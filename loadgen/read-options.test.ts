@@ -29,7 +29,6 @@ function given(line: string): Record<string, unknown> {
 const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--hosts 2 --virtual-hosts 2', /two ways to say one thing/],
   [MQTT, '--hosts 200', /100 users are fewer than 200 hosts/],
-  [MQTT, '--virtual-hosts 2 --find-max p99<1s', /--find-max is for one host/],
   [MQTT, '--virtual-hosts 2 --calibrate', /--calibrate measures the generator of one host/],
   [MQTT, '--virtual-hosts 2 --engine stack', /engine stack is for one host/],
   [MQTT, '--virtual-hosts 2 --sources 127.1.0.0/16', /virtual hosts have addresses of their own/],

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
-import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
+import { readHosts } from '#loadgen/hosts/hosts-options.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
@@ -37,12 +37,13 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const targets = [given['target'] ?? []].flat() as Target[];
   const isHttp = targets[0]?.scheme.startsWith('http') === true;
   requirePossible({ ratePerS, connections, isHttp, firstUser, isSearch: findMax !== undefined });
-  const cores = Math.max(1, Math.floor(availableParallelism() / 2));
   required(given, 'target', '--target mqtt://127.0.0.1:1883');
   const target = mergeTargets(targets);
   const seed = (given['seed'] as number | undefined) ?? 1;
   const wire = readWire(given, target, seed);
   refuseForHttp(given, target);
+  // Before the engine: what several hosts cannot do is no reason to ask for another one.
+  const hosts = readHosts(given, connections);
   refuseForStack(given);
   return {
     target,
@@ -66,7 +67,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     isRoomChecked: given['memory'] !== 'watched',
     engine: readEngine(given, wire),
     // A worker without users would have nothing to do.
-    workers: Math.min(connections, (given['workers'] as number | undefined) ?? cores),
+    workers: Math.min(connections, (given['workers'] as number | undefined) ?? usualWorkers()),
+    areWorkersAsked: given['workers'] !== undefined,
     sources: given['sources'] as AddressBlock[] | undefined,
     ports: (given['ports'] as PortAsk | undefined) ?? USUAL_PORTS,
     network: readNetwork(given),
@@ -82,9 +84,14 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     returnPolicy: (given['return'] as ReturnPolicy | undefined) ?? USUAL_RETURN,
     scenario: given['scenario'] as string | undefined,
     calibrate: given['calibrate'] === true,
-    hosts: readHosts(given, connections),
+    hosts,
     latenessUsMax: ((given['latenessMax'] as number | undefined) ?? 10) * 1000,
   };
+}
+
+/** Threads of a load that was told nothing: half of the cores, the other half is the target's. */
+export function usualWorkers(): number {
+  return Math.max(1, Math.floor(availableParallelism() / 2));
 }
 
 function readReceipts(by = 'server'): Pick<LoadOptions, 'receipts' | 'clientReceipts'> {
@@ -173,39 +180,6 @@ function readStorms(given: Record<string, unknown>): Storm[] {
     throw new WsarError('WSAR_ERR_USAGE', 'so many storms are too many', `at most ${STORMS_MAX}`);
   }
   return [...storms].sort((a, b) => a.atMs - b.atMs);
-}
-
-/** Throws WSAR_ERR_USAGE for what several hosts cannot do. */
-function readHosts(given: Record<string, unknown>, connections: number): LoadOptions['hosts'] {
-  const refuse = (message: string, hint: string): never => {
-    throw new WsarError('WSAR_ERR_USAGE', message, hint);
-  };
-  const virtual = given['virtualHosts'] as number | undefined;
-  const count = virtual ?? (given['hosts'] as number | undefined);
-  const policy = (given['onLoss'] as LossPolicy | undefined) ?? 'abort';
-  if (count === undefined) {
-    if (given['onLoss'] !== undefined) refuse('--on-loss is for several hosts', 'add --hosts N');
-    return undefined;
-  }
-  if (virtual !== undefined && given['hosts'] !== undefined) {
-    refuse('--hosts and --virtual-hosts are two ways to say one thing', 'take one of them');
-  }
-  if (connections < count)
-    refuse(`${connections} users are fewer than ${count} hosts`, 'take more');
-  if (given['findMax'] !== undefined) {
-    refuse('--find-max is for one host: agents keep the rate that they began with', 'leave it out');
-  }
-  if (given['calibrate'] !== undefined) {
-    refuse('--calibrate measures the generator of one host', 'leave it out, or take one host');
-  }
-  if (virtual !== undefined && given['sources'] !== undefined) {
-    refuse('virtual hosts have addresses of their own', 'leave --sources out');
-  }
-  if ((given['arrivals'] as Arrivals | undefined)?.trace !== undefined) {
-    refuse('a trace cannot be sent to agents', 'take another process, or one host');
-  }
-  if (given['engine'] === 'stack') refuse('engine stack is for one host', 'take another engine');
-  return { count, isVirtual: virtual !== undefined, policy };
 }
 
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */

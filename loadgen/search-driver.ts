@@ -8,8 +8,6 @@ import { RateSearch, type SearchResult, type StepVerdict } from '#loadgen/rate-s
 import { judge, type Threshold } from '#loadgen/threshold.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 
-/** Ticks after a turn of the rate that are not judged. */
-const SETTLE_TICKS = 1;
 /** Longest pause after a step that broke the rule, ticks. */
 const PAUSE_TICKS_MAX = 10;
 /** A step in which fewer of its messages left than this could not be carried out. */
@@ -19,6 +17,8 @@ export interface SearchSettings {
   rule: Threshold;
   startPerS: number;
   rateMaxPerS: number;
+  /** Ticks after a turn of the rate that are not judged. */
+  settleTicks: number;
   /** Ticks that one step is judged by. */
   stepTicks: number;
   latenessUsMax: number;
@@ -64,7 +64,7 @@ export class SearchDriver {
       return;
     }
     this.#ticks++;
-    if (this.#ticks <= SETTLE_TICKS) {
+    if (this.#ticks <= this.#settings.settleTicks) {
       this.#before = counts;
       this.#sinceUs = nowUs;
       return;
@@ -72,7 +72,8 @@ export class SearchDriver {
     for (const name of ['latency', 'service', 'lateness'] as const) {
       this.#window[name].merge(timings[name]);
     }
-    if (this.#ticks < SETTLE_TICKS + this.#settings.stepTicks) return;
+    const { settleTicks, stepTicks } = this.#settings;
+    if (this.#ticks < settleTicks + stepTicks) return;
     const { verdict, value } = this.#verdict(counts, (nowUs - this.#sinceUs) / 1e6);
     this.#search.tell(verdict, value);
     if (this.#search.isDone) return;

@@ -52,7 +52,7 @@ test('what does not fit a model is refused in one sentence', () => {
     [{ think: 100 }, /--think does not fit --model open/],
     [{ model: 'closed', sessionMessages: 3 }, /--session-messages does not fit/],
     [{ model: 'partly-open' }, /does not fit --model partly-open/],
-    [{ model: 'partly-open', rate: 5, virtualHosts: 2 }, /--virtual-hosts does not fit/],
+    [{ model: 'partly-open', rate: 5, storm: [] }, /--storm does not fit/],
   ] as const) {
     assert.throws(
       () => readModel(given),

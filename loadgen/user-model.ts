@@ -21,11 +21,13 @@ export interface UserModel {
 const THINK_MS = 10_000;
 const SESSION_MESSAGES = 7;
 const SESSION_MESSAGES_MAX = 60_000;
+/** Messages of one user that have draws of their own. */
+const MESSAGES_MAX = 65_536;
 const TWO_32 = 2 ** 32;
 
 /** Options that plan what a closed model does not. */
 const PLANS = ['rate', 'arrivals', 'stages', 'day', 'spike', 'findMax'];
-const BESIDE_OPEN = ['hosts', 'virtualHosts', 'calibrate', 'findMax', 'storm'];
+const BESIDE_OPEN = ['calibrate', 'findMax', 'storm'];
 
 /** Throws WSAR_ERR_USAGE for options that do not fit the model. */
 export function readModel(given: Record<string, unknown>): UserModel {
@@ -53,7 +55,12 @@ export function readModel(given: Record<string, unknown>): UserModel {
   };
 }
 
-/** How long the sender of message `index` thinks before it, ms, at least 1. */
+/** Number of the thought before message `message` of a user: a draw of its own for each. */
+export function thought(user: number, message: number): number {
+  return user * MESSAGES_MAX + (message % MESSAGES_MAX);
+}
+
+/** How long a user thinks (thought number `index`) before he writes, ms, at least 1. */
 export function thinkMsOf({ thinkMs }: UserModel, seed: number, index: number): number {
   return Math.max(1, thinkMs * drawExponential(seed, index, LANE.think));
 }

@@ -139,11 +139,16 @@ export function planWorkers(
       ...shared,
       clockOffsetUs: load.clockOffsetUs ?? 0,
       flights: flights.shared,
-      isPart: options.segment !== undefined,
+      isPart: isPartOfMany(options),
       joinsLate: load.joinsLate === true,
       present,
     };
   });
+}
+
+/** Whether messages come from other hosts and go there: users who write in turns stay with their worker. */
+export function isPartOfMany({ segment, model }: LoadOptions): boolean {
+  return segment !== undefined && model.kind === 'open';
 }
 
 /** Users [first, first + count) of worker `index` of `workers`; exact for any numbers. */

@@ -28,6 +28,7 @@ import type { WirePlan } from '#loadgen/wire-plan.ts';
 const USERS_MAX = 1000;
 const START_PER_S = 2000;
 const TICK_MS = 250;
+const SETTLE_TICKS = 1;
 const STEP_TICKS = 2;
 /** It is a mark to compare with, not a result. */
 const RESOLUTION = 1.25;
@@ -115,6 +116,7 @@ async function search(
     rule: parseThreshold(RULE),
     startPerS: START_PER_S,
     rateMaxPerS: RATE_PER_S_MAX,
+    settleTicks: SETTLE_TICKS,
     stepTicks: STEP_TICKS,
     resolution: RESOLUTION,
     latenessUsMax: given.latenessUsMax,

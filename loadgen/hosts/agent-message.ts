@@ -4,23 +4,30 @@
 //   command           AgentCommand, controller to agent
 //   ack               AgentAnswer, agent to controller
 //
-//   clock x n -> plan -> ready -> start -> second ... -> drained -> logout -> done
+//   clock x n -> plan -> ready -> start -> second ... (-> finish) -> drained -> logout -> done
 //
-// `stop` and `failed` may come at any time. Numbers are those of the controller's clock.
+// `turn`, `stop` and `failed` may come at any time. Numbers are those of the controller's clock. What was turned
+// before an agent came is told to it behind its plan.
 
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { ClockOffset } from '#loadgen/hosts/clock-offset.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import type { Turn } from '#loadgen/load-settings.ts';
 import type { LoadEnd } from '#loadgen/load-summary.ts';
 import type { PortPlanKind } from '#loadgen/source-plan.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
+
+/** Version of what is said here. An agent of another one is not taken. */
+export const AGENT_PROTOCOL = 2;
 
 export interface Hello {
   id: string;
   host: string;
   pid: number;
+  /** AGENT_PROTOCOL of the agent; the first one did not say it. */
+  protocol?: number;
 }
 
 /** LoadOptions as JSON can say them. */
@@ -34,17 +41,25 @@ export type AgentCommand =
       options: PlainOptions;
       segment: Segment;
       offset: ClockOffset;
+      /** The controller's wall time minus its monotonic time, ms: seconds of all end together. */
+      wallLeadMs: number;
       /** The others have begun: what was due before it is ready is not sent. */
       joinsLate: boolean;
     }
   | { kind: 'start'; atUs: number }
+  | { kind: 'turn'; id: number; turn: Turn }
+  /** The steady phase ends now. */
+  | { kind: 'finish' }
   | { kind: 'logout' }
   | { kind: 'stop' };
 
 export type AgentAnswer =
   | { kind: 'clock'; sentUs: number; agentUs: number }
   | { kind: 'ready'; hash: number }
-  | { kind: 'second'; counts: Counts; histograms: Record<string, string> }
+  /** `atUs`: the end of the second. */
+  | { kind: 'second'; atUs: number; counts: Counts; histograms: Record<string, string> }
+  /** `lateUs`: how long after its time it came to be obeyed. */
+  | { kind: 'turned'; id: number; isTaken: boolean; lateUs: number }
   | { kind: 'drained' }
   | {
       kind: 'done';
@@ -65,6 +80,8 @@ export interface AgentFigures {
   cpuUs: number;
   userBytesPerConnection: number | null;
   sourceAddresses: number;
+  /** Of its part of the plan, as it was turned. */
+  turnedHash: number;
   portPlan: PortPlanKind | undefined;
 }
 
@@ -81,6 +98,7 @@ export function fromPlainOptions(plain: PlainOptions): LoadOptions {
     sources: plain.sources ?? undefined,
     network: plain.network ?? undefined,
     findMax: undefined,
+    calibrate: false,
     failIf: [],
     hlogFile: undefined,
     hosts: undefined,

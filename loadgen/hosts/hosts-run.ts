@@ -10,21 +10,25 @@ import type { Bus } from '#core/bus/bus.ts';
 import { topic } from '#core/bus/topic.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
-import { chooseEngine } from '#core/socket/choose-engine.ts';
+import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
 import {
+  AGENT_PROTOCOL,
   type AgentAnswer,
   type AgentCommand,
   type Hello,
   toPlainOptions,
 } from '#loadgen/hosts/agent-message.ts';
-import { type ClockExchange, clockOffset } from '#loadgen/hosts/clock-offset.ts';
+import { type ClockExchange, type ClockOffset, clockOffset } from '#loadgen/hosts/clock-offset.ts';
 import { HostMember } from '#loadgen/hosts/host-member.ts';
-import { hashText, segmentHash, segmentOf } from '#loadgen/hosts/segment.ts';
+import { hostsResult } from '#loadgen/hosts/hosts-result.ts';
+import { hashText, segmentHash, segmentOf, turnedHash } from '#loadgen/hosts/segment.ts';
+import { TurnDesk } from '#loadgen/hosts/turn-desk.ts';
 import { createTimings, TIMING_NAMES, type Timings } from '#loadgen/interval-timings.ts';
 import type { HostsReport, LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
+import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
-import { isChanging, plannedMessages, rateAt } from '#loadgen/rate-plan.ts';
+import { isChanging, plannedMessages } from '#loadgen/rate-plan.ts';
 import { StormWatch } from '#loadgen/storm-watch.ts';
 import { type Counts, createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
@@ -34,6 +38,11 @@ const LOOK_MS = 20;
 const HELLO_TIMEOUT_MS = 60_000;
 const ANSWER_TIMEOUT_MS = 5000;
 const CLOCK_ROUNDS = 16;
+const LAST_CLOCK_ROUNDS = 8;
+/** A clock that can be told no better than this makes times between hosts worthless. */
+const CLOCK_ERROR_US_MAX = 100_000;
+/** Agents tell a second in a few milliseconds; a worker that is starved delays it by 0.8 s. */
+const SECOND_TIMEOUT_MS = 900;
 /** Everybody is told this long before the start, at least. */
 const AHEAD_US_MIN = 200_000;
 /** Agents find out themselves that a ramp has stalled; this is for those that say nothing at all. */
@@ -49,6 +58,8 @@ export interface HostsRunParts {
   lab: string;
   hosts: number;
   policy: LossPolicy;
+  /** The hosts are one machine: their clocks are one. */
+  isVirtual: boolean;
   run: number;
   signal: AbortSignal;
   onPhase: (phase: PhaseName, wallMs: number) => void;
@@ -63,22 +74,42 @@ export class HostsRun implements LoadDriver {
   readonly #spares: string[] = [];
   readonly #total = createTimings();
   readonly #storms: StormWatch;
+  readonly #turns: TurnDesk;
   #second = createTimings();
   #startUs = Number.NaN;
   #isFinished = false;
   #lost: HostsReport['lost'] = [];
   #clockErrorUs = 0;
+  #clockDriftUs = 0;
   #planHash = '';
+  #turnedHash = '';
+  #agrees: boolean | null = null;
 
   constructor(parts: HostsRunParts) {
     this.#parts = parts;
     this.#storms = new StormWatch(parts.options.storms);
+    this.#turns = new TurnDesk({
+      clock: parts.clock,
+      options: parts.options,
+      aheadUs: () => this.#aheadUs(),
+      ids: () => this.#planned().map(({ id }) => id),
+      send: (id, command) => this.#send(id, command),
+    });
   }
 
   get ratePerS(): number {
-    const { ratePlan, ratePerS } = this.#parts.options;
-    if (!isChanging(ratePlan) || Number.isNaN(this.#startUs)) return ratePerS;
-    return rateAt(ratePlan, Math.max(0, (this.#nowUs() - this.#startUs) / 1000));
+    return this.#turns.settings.ratePerS(this.#nowUs());
+  }
+
+  get knobs(): OfferedKnob[] {
+    const { keepAliveMs, wire } = this.#parts.options;
+    return knobsOf({
+      settings: this.#turns.settings,
+      ratePerS: () => this.ratePerS,
+      turn: (name, value) => this.#turns.turnAll(name, value),
+      keepAliveS: keepAliveMs / 1000,
+      isEcho: wire.echo !== undefined,
+    });
   }
 
   get remainingS(): number | undefined {
@@ -94,7 +125,13 @@ export class HostsRun implements LoadDriver {
     const { hosts: total, policy } = this.#parts;
     const lost = [...this.#lost];
     const clockErrorUsMax = Math.round(this.#clockErrorUs);
-    return { total, alive, policy, lost, clockErrorUsMax, planHash: this.#planHash };
+    const clockDriftUsMax = Math.round(this.#clockDriftUs);
+    return {
+      ...{ total, alive, policy, lost, clockErrorUsMax, clockDriftUsMax },
+      ...{ planHash: this.#planHash, turnedHash: this.#turnedHash },
+      agrees: this.#agrees,
+      lateTurns: this.#turns.lateTurns,
+    };
   }
 
   counts(): Counts {
@@ -109,15 +146,21 @@ export class HostsRun implements LoadDriver {
     return sums;
   }
 
-  async takeSecond(): Promise<Timings> {
+  /** What all hosts did until then; one that does not tell in time is part of the next second. */
+  async takeSecond(untilUs = this.#nowUs()): Promise<Timings> {
+    const hasAll = (): boolean => this.#members.every((member) => member.hasTold(untilUs));
+    const endUs = untilUs + SECOND_TIMEOUT_MS * 1000;
+    while (!hasAll() && this.#nowUs() < endUs) await this.#pause();
+    for (const member of this.#members) {
+      for (const histograms of member.take(untilUs)) merge(this.#second, histograms);
+    }
     const second = this.#second;
     this.#second = createTimings();
     return second;
   }
 
-  /** The plan is with the agents. */
-  setRate(): boolean {
-    return false;
+  setRate(ratePerS: number): boolean {
+    return this.#turns.turn('rate', ratePerS);
   }
 
   finish(): void {
@@ -145,6 +188,7 @@ export class HostsRun implements LoadDriver {
         return us >= options.durationMs * 1000 || this.#isFinished;
       }, Number.POSITIVE_INFINITY);
       endUs = Math.min(this.#nowUs(), this.#startUs + options.durationMs * 1000);
+      if (this.#isFinished) this.#sendAll({ kind: 'finish' });
     }
     this.phase = 'end';
     onPhase('end', clock.wallMs());
@@ -152,9 +196,11 @@ export class HostsRun implements LoadDriver {
     if (this.#goesOn()) {
       const drainMs = options.drainMs + END_TIMEOUT_MS;
       await this.#until(() => this.#alive().every(({ isDrained }) => isDrained), drainMs);
+      await this.#checkClocks();
     }
     this.#sendAll(this.#goesOn() ? { kind: 'logout' } : { kind: 'stop' });
     await this.#settle();
+    this.#compareTurned();
     const end: LoadEnd =
       this.failure !== undefined ? 'failed' : signal.aborted ? 'stopped' : 'complete';
     return this.#result(end, rampS, Math.max(0, (endUs - this.#startUs) / 1e6 || 0));
@@ -172,6 +218,16 @@ export class HostsRun implements LoadDriver {
     return this.#members.filter(({ isLost }) => !isLost);
   }
 
+  /** Those who have their plan and have not told their end. */
+  #planned(): HostMember[] {
+    return this.#alive().filter(({ offset, hasEnded }) => offset !== undefined && !hasEnded);
+  }
+
+  /** How far ahead everybody hears of an instant. */
+  #aheadUs(): number {
+    return Math.max(AHEAD_US_MIN, 20 * this.#clockErrorUs);
+  }
+
   #send(id: string, command: AgentCommand): void {
     const { bus, lab } = this.#parts;
     bus.publish(topic.agent(lab, id, 'command'), command, { qos: 1 });
@@ -185,30 +241,38 @@ export class HostsRun implements LoadDriver {
   async #gather(): Promise<void> {
     const { bus, lab, hosts, options } = this.#parts;
     const known = new Set<string>();
-    await bus.subscribe(topic.agent(lab, '+', 'hello'), (name, value) => {
-      const id = name.split('/')[3]!;
-      if (value === null || value === undefined) known.delete(id);
-      else known.add((value as Hello).id);
-      if (this.#members.length > 0 && known.has(id) && !this.#members.some((m) => m.id === id)) {
+    /** Of another version, with what they speak. */
+    const strangers = new Map<string, number>();
+    await bus.subscribe(topic.agent(lab, '+', 'hello'), (_name, value) => {
+      const { id, protocol = 1 } = value as Hello;
+      if (protocol !== AGENT_PROTOCOL) {
+        strangers.set(id, protocol);
+        return;
+      }
+      known.add(id);
+      if (this.#members.length > 0 && !this.#members.some((member) => member.id === id)) {
         if (!this.#spares.includes(id)) this.#spares.push(id);
       }
     });
-    await bus.subscribe(topic.agent(lab, '+', 'gone'), (name) => this.#gone(name.split('/')[3]!));
+    await bus.subscribe(topic.agent(lab, '+', 'gone'), (name) => {
+      const id = name.split('/')[3]!;
+      known.delete(id);
+      strangers.delete(id);
+      this.#gone(id);
+    });
     await bus.subscribe(topic.agent(lab, '+', 'ack'), (name, value) =>
       this.#hear(name.split('/')[3]!, value as AgentAnswer),
     );
     // Thirty processes need their time to start on a busy machine: as long as more come, they are waited for.
     for (let before = -1; known.size < hosts && known.size > before && this.#goesOn(); ) {
       before = known.size;
-      await this.#until(() => known.size > before, HELLO_TIMEOUT_MS);
+      const isSettled = (): boolean => known.size > before || known.size + strangers.size >= hosts;
+      await this.#until(isSettled, HELLO_TIMEOUT_MS);
     }
     if (!this.#goesOn()) return;
     if (known.size < hosts) {
-      throw new WsarError(
-        'WSAR_ERR_UNREACHABLE',
-        `${known.size} of ${hosts} agents are in lab '${lab}', and no more came for ${HELLO_TIMEOUT_MS / 1000} s`,
-        'start wsar agent on every host, with the WSAR_BUS_URL and WSAR_LAB of this one',
-      );
+      this.failure = tooFew(known.size, strangers, hosts, lab);
+      return;
     }
     const ids = [...known].sort();
     this.#spares.push(...ids.slice(hosts));
@@ -218,37 +282,53 @@ export class HostsRun implements LoadDriver {
   }
 
   async #plan(): Promise<void> {
-    await this.#readClocks(this.#members);
-    for (const member of this.#members) this.#sendPlan(member, false);
+    await this.#readClocks(this.#members, CLOCK_ROUNDS);
+    for (const member of this.#alive()) this.#sendPlan(member, false);
   }
 
   #sendPlan(member: HostMember, joinsLate: boolean): void {
-    const { options, hosts, run } = this.#parts;
-    const offset = clockOffset(member.exchanges);
+    const { options, hosts, run, clock, isVirtual } = this.#parts;
+    const { id, segment, exchanges } = member;
+    const offset = clockOffset(exchanges);
+    if (!isVirtual || exchanges.length === 0) this.failure ??= clockFlaw(id, offset);
+    if (!this.#goesOn()) return;
+    member.offset = offset;
     this.#clockErrorUs = Math.max(this.#clockErrorUs, offset.errorUs);
-    const { segment } = member;
     const own = toPlainOptions({ ...options, rampPerS: options.rampPerS / hosts });
-    this.#send(member.id, { kind: 'plan', run, options: own, segment, offset, joinsLate });
+    const wallLeadMs = clock.wallMs() - clock.monoUs() / 1000;
+    this.#send(id, {
+      ...{ kind: 'plan', run, options: own, segment, offset, wallLeadMs, joinsLate },
+    });
+    this.#turns.tellAll(id);
   }
 
-  async #readClocks(members: readonly HostMember[]): Promise<void> {
-    for (let round = 1; round <= CLOCK_ROUNDS; round++) {
+  async #readClocks(members: readonly HostMember[], rounds: number): Promise<void> {
+    for (const member of members) member.exchanges = [];
+    for (let round = 1; round <= rounds; round++) {
       for (const { id } of members) this.#send(id, { kind: 'clock', sentUs: this.#nowUs() });
-      await this.#until(
-        () => members.every(({ exchanges, isLost }) => isLost || exchanges.length >= round),
-        ANSWER_TIMEOUT_MS,
-      );
+      const hasAnswered = ({ exchanges, isLost }: HostMember): boolean =>
+        isLost || exchanges.length >= round;
+      await this.#until(() => members.every(hasAnswered), ANSWER_TIMEOUT_MS);
+      // Who has not answered a first question will not answer the next.
+      if (!members.every(hasAnswered)) return;
+    }
+  }
+
+  /** Whether a clock has run away since the plan was told. */
+  async #checkClocks(): Promise<void> {
+    const members = this.#planned();
+    await this.#readClocks(members, LAST_CLOCK_ROUNDS);
+    for (const { offset, exchanges } of members) {
+      if (offset === undefined || exchanges.length === 0) continue;
+      const now = clockOffset(exchanges);
+      const apartUs = Math.abs(now.offsetUs - offset.offsetUs) - now.errorUs - offset.errorUs;
+      this.#clockDriftUs = Math.max(this.#clockDriftUs, apartUs);
     }
   }
 
   /** The parts together must be the plan of one host. */
   #checkPlan(): void {
-    const { options } = this.#parts;
-    const { connections, seed, process } = options;
-    const whole = segmentHash(
-      { seed, process, users: connections },
-      { first: 0, count: connections, total: connections },
-    );
+    const whole = segmentHash(...this.#wholePlan());
     const alive = this.#alive();
     const sum = alive.reduce((hash, { planHash }) => hash ^ planHash, 0) >>> 0;
     this.#planHash = hashText(sum);
@@ -260,9 +340,25 @@ export class HostsRun implements LoadDriver {
     );
   }
 
+  /** What the agents carried out, when all of them have told: a turn that was lost shows in it. */
+  #compareTurned(): void {
+    const told = this.#members.map(({ figures }) => figures?.turnedHash);
+    if (told.length === 0 || told.includes(undefined)) return;
+    const sum = told.reduce<number>((hash, part) => hash ^ part!, 0) >>> 0;
+    const whole = turnedHash(...this.#wholePlan(), this.#turns.settings.schedule);
+    this.#turnedHash = hashText(sum);
+    this.#agrees = sum === whole;
+  }
+
+  #wholePlan(): Parameters<typeof segmentHash> {
+    const { connections, seed, process, model } = this.#parts.options;
+    const segment = { first: 0, count: connections, total: connections };
+    return [{ seed, process, users: connections }, model, segment];
+  }
+
   #start(): void {
-    const aheadUs = Math.max(AHEAD_US_MIN, 20 * this.#clockErrorUs);
-    this.#startUs = this.#nowUs() + aheadUs;
+    this.#startUs = this.#nowUs() + this.#aheadUs();
+    this.#turns.settings.begin(this.#startUs);
     this.#sendAll({ kind: 'start', atUs: this.#startUs });
   }
 
@@ -279,24 +375,23 @@ export class HostsRun implements LoadDriver {
       // One that took over for another: the others are on their way.
       if (!Number.isNaN(this.#startUs)) this.#send(id, { kind: 'start', atUs: this.#startUs });
     } else if (answer.kind === 'drained') member.isDrained = true;
+    else if (answer.kind === 'turned') this.#turns.hear(id, answer);
     else if (answer.kind === 'failed') this.#agentFailed(member, answer);
-    else {
-      member.counts = answer.counts;
-      this.#merge(answer.histograms);
-      if (answer.kind === 'done') {
-        member.hasEnded = true;
-        member.figures = answer.figures;
-      }
-    }
+    else this.#figures(member, answer);
   }
 
-  #merge(histograms: Record<string, string>): void {
-    for (const name of TIMING_NAMES) {
-      const text = histograms[name];
-      if (text === undefined) continue;
-      this.#second[name].merge(text);
-      this.#total[name].merge(text);
+  #figures(member: HostMember, answer: AgentAnswer & { kind: 'second' | 'done' }): void {
+    const { histograms, counts } = answer;
+    merge(this.#total, histograms);
+    if (answer.kind === 'second') {
+      merge(this.#second, member.tell({ atUs: answer.atUs, counts, histograms }));
+      return;
     }
+    for (const waiting of member.take(Number.POSITIVE_INFINITY)) merge(this.#second, waiting);
+    merge(this.#second, histograms);
+    member.counts = counts;
+    member.hasEnded = true;
+    member.figures = answer.figures;
   }
 
   #agentFailed(member: HostMember, told: AgentAnswer & { kind: 'failed' }): void {
@@ -319,7 +414,10 @@ export class HostsRun implements LoadDriver {
     const { bus, lab, policy, hosts, talk, clock } = this.#parts;
     // Its hello outlives it, being retained.
     bus.publish(topic.agent(lab, id, 'hello'), undefined, { retain: true, qos: 1 });
-    const atS = Number.isNaN(this.#startUs) ? 0 : (this.#nowUs() - this.#startUs) / 1e6;
+    this.#turns.forget(id);
+    const hasBegun = !Number.isNaN(this.#startUs);
+    const atS = hasBegun ? (this.#nowUs() - this.#startUs) / 1e6 : 0;
+    const when = hasBegun ? `${atS.toFixed(1)} s into the steady phase` : 'before the start';
     this.#lost.push({ id, atS: Math.round(atS * 10) / 10, wallMs: clock.wallMs() });
     const { alive } = this.hosts;
     talk(`wsar load: ${id} was lost: ${alive} of ${hosts} hosts are left\n`);
@@ -327,7 +425,7 @@ export class HostsRun implements LoadDriver {
     if (policy === 'replace' && this.#replace(member)) return;
     this.failure ??= new WsarError(
       'WSAR_ERR_INVALID_RUN',
-      `host ${id} was lost ${atS.toFixed(1)} s into the steady phase: coverage ${alive}/${hosts}`,
+      `host ${id} was lost ${when}: coverage ${alive}/${hosts}`,
       'see why its agent ended; --on-loss degrade goes on without it',
     );
   }
@@ -338,7 +436,7 @@ export class HostsRun implements LoadDriver {
     const member = new HostMember(id, dead.segment);
     this.#members.push(member);
     const joinsLate = this.phase === 'steady';
-    void this.#readClocks([member]).then(() => this.#sendPlan(member, joinsLate));
+    void this.#readClocks([member], CLOCK_ROUNDS).then(() => this.#sendPlan(member, joinsLate));
     this.#parts.talk(`wsar load: ${id} takes its users over\n`);
     return true;
   }
@@ -346,7 +444,8 @@ export class HostsRun implements LoadDriver {
   /** Until all have told their end, or it takes too long. */
   async #settle(): Promise<void> {
     const endUs = this.#nowUs() + END_TIMEOUT_MS * 1000;
-    const isOver = (): boolean => this.#alive().every(({ hasEnded }) => hasEnded);
+    // Who has no plan has nothing to tell.
+    const isOver = (): boolean => this.#planned().length === 0;
     while (!isOver() && this.#nowUs() < endUs) await this.#pause();
   }
 
@@ -361,43 +460,69 @@ export class HostsRun implements LoadDriver {
   }
 
   #result(end: LoadEnd, rampS: number, steadyS: number): LoadResult {
-    const { options } = this.#parts;
-    const told = this.#members.flatMap(({ figures }) => figures ?? []);
-    const sum = (of: (figures: (typeof told)[number]) => number): number =>
-      told.reduce((total, figures) => total + of(figures), 0);
-    const bytes = told.flatMap(({ userBytesPerConnection }) => userBytesPerConnection ?? []);
-    const lostUsers = this.#members
-      .filter(({ isLost }) => isLost)
-      .reduce((users, { segment }) => users + segment.count, 0);
-    const replaced = this.#members.slice(this.#parts.hosts);
-    const regained = replaced.reduce((users, { segment }) => users + segment.count, 0);
-    return {
+    const { options, hosts } = this.#parts;
+    return hostsResult(this.#members, {
       options,
-      // That of the first to tell; hosts may differ.
-      engine: told[0]?.engine ?? chooseEngine(options.engine).engine,
+      hostCount: hosts,
       end,
       failure: this.failure?.message,
       counts: this.counts(),
       timings: this.#total,
       rampS,
       steadyS,
-      sentInSteady: sum((figures) => figures.sentInSteady),
-      cutOnTheirWay: 0,
       ratePerS: isChanging(options.ratePlan)
         ? plannedMessages(options.ratePlan, steadyS * 1000) / steadyS
-        : options.ratePerS,
-      rampCpuUs: sum((figures) => figures.rampCpuUs),
-      cpuUs: sum((figures) => figures.cpuUs),
-      userBytesPerConnection:
-        bytes.length === 0 ? Number.NaN : bytes.reduce((a, b) => a + b, 0) / bytes.length,
-      sourceAddresses: sum((figures) => figures.sourceAddresses),
-      portPlan: told[0]?.portPlan,
-      stack: undefined,
-      little: undefined,
-      sockets: { before: undefined, during: undefined },
-      lostUsers: Math.max(0, lostUsers - regained),
+        : this.ratePerS,
       hosts: this.hosts,
       storms: this.#storms.reports,
-    };
+    });
   }
+}
+
+function merge(into: Timings, histograms: Record<string, string>): void {
+  for (const name of TIMING_NAMES) {
+    const text = histograms[name];
+    if (text !== undefined) into[name].merge(text);
+  }
+}
+
+function tooFew(
+  known: number,
+  strangers: ReadonlyMap<string, number>,
+  hosts: number,
+  lab: string,
+): WsarError {
+  const [stranger] = strangers;
+  if (stranger !== undefined) {
+    const [id, protocol] = stranger;
+    return new WsarError(
+      'WSAR_ERR_INVALID_RUN',
+      `agent ${id} speaks version ${protocol} of the agents' protocol, and this controller version ` +
+        `${AGENT_PROTOCOL}: ${known} of ${hosts} agents can be taken`,
+      'run the same version of wsar on all hosts',
+    );
+  }
+  return new WsarError(
+    'WSAR_ERR_UNREACHABLE',
+    `${known} of ${hosts} agents are in lab '${lab}', and no more came for ${HELLO_TIMEOUT_MS / 1000} s`,
+    'start wsar agent on every host, with the WSAR_BUS_URL and WSAR_LAB of this one',
+  );
+}
+
+/** Why times of a host cannot be compared with ours; undefined when they can. */
+function clockFlaw(id: string, { errorUs }: ClockOffset): WsarError | undefined {
+  if (errorUs <= CLOCK_ERROR_US_MAX) return undefined;
+  if (errorUs === Number.POSITIVE_INFINITY) {
+    return new WsarError(
+      'WSAR_ERR_UNREACHABLE',
+      `agent ${id} did not answer for ${ANSWER_TIMEOUT_MS / 1000} s`,
+      'is it still running, or busy with another load?',
+    );
+  }
+  return new WsarError(
+    'WSAR_ERR_INVALID_RUN',
+    `the clock of ${id} can be told to ${Math.round(errorUs / 1000)} ms over this bus: times between ` +
+      'hosts would be worth nothing',
+    'take a bus nearer to the hosts, or one host',
+  );
 }

@@ -9,30 +9,67 @@ import type { Row } from '#core/metric/row.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { clockOffset } from '#loadgen/hosts/clock-offset.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
-import { segmentHash, segmentOf } from '#loadgen/hosts/segment.ts';
+import { type Segment, segmentHash, segmentOf, turnedHash } from '#loadgen/hosts/segment.ts';
 import { whyNoVirtualHosts } from '#loadgen/hosts/virtual-hosts.ts';
+import { LoadSettings, type Turn } from '#loadgen/load-settings.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { readOptions } from '#loadgen/read-options.ts';
 import { isCutOff } from '#loadgen/storm.ts';
+import { parseTarget } from '#loadgen/target.ts';
+import { readModel } from '#loadgen/user-model.ts';
 import { type RunningCommand, startWsar } from '#test/command.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 
 const obstacle = whyNoVirtualHosts();
 const skip = skipUnless(obstacle === undefined ? [] : [obstacle], 'run as root');
 
-test('1, 2, 7 and 30 hosts plan the same messages, to the bit', () => {
-  for (const process of ['poisson', 'constant', 'bursts'] as const) {
-    const total = 1000;
-    const plan: ArrivalPlan = { seed: 5, process, users: total };
-    const hashes = [1, 2, 7, 30].map((hosts) => {
-      const parts = Array.from({ length: hosts }, (_, index) => segmentOf(total, hosts, index));
-      assert.equal(
-        parts.reduce((sum, { count }) => sum + count, 0),
-        total,
+/** Hashes of a plan divided between 1, 2, 7 and 30 hosts. */
+function hashesOf(total: number, hash: (part: Segment) => number): number[] {
+  return [1, 2, 7, 30].map((hosts) => {
+    const parts = Array.from({ length: hosts }, (_, index) => segmentOf(total, hosts, index));
+    const users = parts.reduce((sum, { count }) => sum + count, 0);
+    assert.equal(users, total);
+    return parts.reduce((sum, part) => sum ^ hash(part), 0) >>> 0;
+  });
+}
+
+test('1, 2, 7 and 30 hosts plan the same, to the bit: messages, sessions, thoughts', () => {
+  const total = 1000;
+  for (const model of [{}, { model: 'closed' }, { model: 'partly-open', rate: 10 }].map(
+    readModel,
+  )) {
+    for (const process of ['poisson', 'constant', 'bursts'] as const) {
+      const plan: ArrivalPlan = { seed: 5, process, users: total };
+      const hashes = hashesOf(total, (part) => segmentHash(plan, model, part));
+      assert.equal(new Set(hashes).size, 1, `${model.kind}, ${process}: ${hashes}`);
+      const other = segmentHash({ ...plan, seed: 6 }, model, segmentOf(total, 1, 0));
+      assert.notEqual(other, hashes[0]);
+    }
+  }
+});
+
+test('a plan that was turned is the same on any number of hosts, and another than without', () => {
+  const total = 1000;
+  const plan: ArrivalPlan = { seed: 5, process: 'poisson', users: total };
+  for (const model of [{}, { model: 'partly-open', rate: 10 }].map(readModel)) {
+    const turned = (...turns: Omit<Turn, 'value'>[]): number => {
+      const given = { target: [parseTarget('mqtt://127.0.0.1:1')], connections: total };
+      const settings = new LoadSettings(
+        readOptions({ ...given, duration: 9000, rate: 100, ...{ model: model.kind } }),
       );
-      return parts.reduce((hash, part) => hash ^ segmentHash(plan, part), 0) >>> 0;
-    });
-    assert.equal(new Set(hashes).size, 1, `${process}: ${hashes}`);
-    assert.notEqual(segmentHash({ ...plan, seed: 6 }, segmentOf(total, 1, 0)), hashes[0]);
+      settings.begin(5_000_000);
+      for (const turn of turns) assert.ok(settings.take({ ...turn, value: 3 }));
+      const hashes = hashesOf(total, (part) => turnedHash(plan, model, part, settings.schedule));
+      assert.equal(new Set(hashes).size, 1, `${model.kind}: ${hashes}`);
+      return hashes[0]!;
+    };
+    const all = [
+      turned(),
+      turned({ name: 'rate', atUs: 6_000_000 }),
+      turned({ name: 'rate', atUs: 6_000_001 }),
+      turned({ name: 'spike', atUs: 6_000_000 }),
+    ];
+    assert.equal(new Set(all).size, 4, `${model.kind}: ${all}`);
   }
 });
 
@@ -99,8 +136,10 @@ describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
     assert.deepEqual([messages.received, messages.lost], [messages.planned, 0]);
     assert.equal(messages.unmatched, 0);
     assert.deepEqual([hosts?.total, hosts?.alive, hosts?.lost], [3, 3, []]);
-    const whole = segmentHash({ seed: 1, process: 'poisson', users: 150 }, segmentOf(150, 1, 0));
+    const plan: ArrivalPlan = { seed: 1, process: 'poisson', users: 150 };
+    const whole = segmentHash(plan, readModel({}), segmentOf(150, 1, 0));
     assert.equal(Number.parseInt(hosts!.planHash, 16), whole);
+    assert.equal(hosts!.agrees, true);
   });
 
   test('a storm over three hosts cuts off whom it would on one, and all come back', async (t) => {

@@ -2,7 +2,15 @@
 // one would. Users are divided by whole numbers, and every draw of the plan is a function of seed and
 // message, so nothing depends on how many hosts there are. Pure.
 
-import { type ArrivalPlan, receiverOf, senderOf, unitGap } from '#loadgen/arrivals.ts';
+import {
+  ArrivalCursor,
+  type ArrivalPlan,
+  receiverOf,
+  senderOf,
+  unitGap,
+} from '#loadgen/arrivals.ts';
+import type { PlanChanges } from '#loadgen/plan-changes.ts';
+import { sessionLength, thinkMsOf, thought, type UserModel } from '#loadgen/user-model.ts';
 import { shareOfUsers } from '#loadgen/worker-plan.ts';
 
 /** Users [first, first + count) of a population of `total`. */
@@ -14,6 +22,8 @@ export interface Segment {
 
 /** Messages of the plan that are hashed: enough to tell, few enough to take 10 ms. */
 export const HASHED_MESSAGES = 20_000;
+/** Thoughts of one user that are hashed. */
+const HASHED_THOUGHTS = 4;
 
 /** The part of host `index` of `hosts`. */
 export function segmentOf(total: number, hosts: number, index: number): Segment {
@@ -21,20 +31,70 @@ export function segmentOf(total: number, hosts: number, index: number): Segment 
 }
 
 /**
- * Sum (XOR) over the messages that a segment sends, of a hash of each: when, who, to whom. The XOR of the
- * segments of any division is that of the whole.
+ * Sum (XOR) over what a segment plans, of a hash of each: of messages when, who and to whom; of sessions when,
+ * who and how many messages; of users who write in turns how long they think. The XOR of the segments of any
+ * division is that of the whole.
  */
-export function segmentHash(plan: ArrivalPlan, segment: Segment): number {
+export function segmentHash(plan: ArrivalPlan, model: UserModel, segment: Segment): number {
+  if (model.kind === 'closed') return thoughtHash(plan, model, segment);
   let sum = 0;
   let at = 0;
   for (let index = 0; index < HASHED_MESSAGES; index++) {
     at += unitGap(plan, index);
-    const sender = senderOf(plan, index);
-    if (sender < segment.first || sender >= segment.first + segment.count) continue;
-    let hash = mix(index ^ 0x9e3779b1);
-    hash = mix(hash ^ sender);
-    hash = mix(hash ^ receiverOf(plan, index));
-    sum ^= mix(hash ^ Math.floor(at * 1000));
+    sum ^= arrivalHash(plan, model, segment, index, Math.floor(at * 1000));
+  }
+  return sum >>> 0;
+}
+
+/** The same of the plan as it was turned: times are us after its start, receivers all that there were. */
+export function turnedHash(
+  plan: ArrivalPlan,
+  model: UserModel,
+  segment: Segment,
+  changes: PlanChanges,
+): number {
+  if (model.kind === 'closed') return thoughtHash(plan, model, segment);
+  const cursor = new ArrivalCursor(plan, changes);
+  let sum = 0;
+  for (let count = 0; count < HASHED_MESSAGES; count++) {
+    const us = Math.floor(cursor.dueUs() - changes.startUs);
+    if (!Number.isFinite(us)) break;
+    for (let copy = 0; copy < cursor.copies; copy++) {
+      sum ^= arrivalHash(plan, model, segment, cursor.index, us, copy);
+    }
+    cursor.advance();
+  }
+  return sum >>> 0;
+}
+
+/** 0 for what another segment plans. */
+function arrivalHash(
+  plan: ArrivalPlan,
+  model: UserModel,
+  segment: Segment,
+  index: number,
+  at: number,
+  copy = 0,
+): number {
+  const sender = senderOf(plan, index);
+  if (sender < segment.first || sender >= segment.first + segment.count) return 0;
+  const isOpen = model.kind === 'open';
+  const what = isOpen ? receiverOf(plan, index, copy) : sessionLength(model, plan.seed, index);
+  let hash = mix((index + copy) ^ 0x9e3779b1);
+  hash = mix(hash ^ sender);
+  hash = mix(hash ^ what);
+  return mix(hash ^ at);
+}
+
+function thoughtHash({ seed }: ArrivalPlan, model: UserModel, segment: Segment): number {
+  const stride = Math.ceil((segment.total * HASHED_THOUGHTS) / HASHED_MESSAGES);
+  let sum = 0;
+  for (let user = 0; user < segment.first + segment.count; user += stride) {
+    if (user < segment.first) continue;
+    for (let message = 0; message < HASHED_THOUGHTS; message++) {
+      const ms = thinkMsOf(model, seed, thought(user, message));
+      sum ^= mix(mix(mix(user) ^ message) ^ Math.floor(ms * 1000));
+    }
   }
   return sum >>> 0;
 }

@@ -1,0 +1,194 @@
+// One load of an agent: its part of the population, from the controller's plan to the last report. Knobs are
+// turned when the controller says, at an instant that is the same on all hosts.
+
+import { type Clock, shiftClock } from '#core/clock/clock.ts';
+import { startTicker } from '#core/clock/ticker.ts';
+import { WsarError } from '#core/errors.ts';
+import { chooseEngine } from '#core/socket/choose-engine.ts';
+import type { AddressBlock } from '#loadgen/address-block.ts';
+import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
+import {
+  type AgentAnswer,
+  type AgentCommand,
+  fromPlainOptions,
+} from '#loadgen/hosts/agent-message.ts';
+import { segmentHash, turnedHash } from '#loadgen/hosts/segment.ts';
+import { TIMING_NAMES, type Timings } from '#loadgen/interval-timings.ts';
+import type { LoadOptions } from '#loadgen/load-options.ts';
+import { planRoute } from '#loadgen/load-route.ts';
+import { LoadRun } from '#loadgen/load-run.ts';
+import { isPlanned, TURNS_MAX } from '#loadgen/load-settings.ts';
+import type { LoadResult } from '#loadgen/load-summary.ts';
+import { usualWorkers } from '#loadgen/read-options.ts';
+import { resolveTarget } from '#loadgen/target.ts';
+
+/** A controller that has not told us to log out by then is gone. */
+const LOGOUT_TIMEOUT_MS = 30_000;
+
+/** One plan, from its first login to its report. */
+export class AgentLoad {
+  /** Resolves when it is over and told; never rejects. */
+  readonly ended: Promise<void>;
+  readonly #answer: (value: AgentAnswer) => void;
+  readonly #stop = new AbortController();
+  #start: (atUs: number) => void = () => {};
+  #logout: () => void = () => {};
+  #load: LoadRun | undefined;
+  #clock: Clock | undefined;
+  /** Turns that came while the plan was still being prepared. */
+  readonly #early: (AgentCommand & { kind: 'turn' })[] = [];
+
+  constructor(
+    plan: AgentCommand & { kind: 'plan' },
+    sources: AddressBlock[] | undefined,
+    clock: Clock,
+    signal: AbortSignal,
+    answer: (value: AgentAnswer) => void,
+  ) {
+    this.#answer = answer;
+    const both = AbortSignal.any([signal, this.#stop.signal]);
+    this.ended = this.#run(plan, sources, clock, both).catch((error: unknown) => {
+      const known = error instanceof WsarError ? error : undefined;
+      const message = error instanceof Error ? error.message : String(error);
+      answer({ kind: 'failed', code: known?.code, message, hint: known?.hint ?? '' });
+    });
+  }
+
+  hear(command: AgentCommand): void {
+    if (command.kind === 'start') {
+      // At once: a turn may be right behind.
+      this.#load?.begin(command.atUs);
+      this.#start(command.atUs);
+    } else if (command.kind === 'turn') this.#turn(command);
+    else if (command.kind === 'finish') this.#load?.finish();
+    else if (command.kind === 'logout') this.#logout();
+    else if (command.kind === 'stop') {
+      this.#stop.abort();
+      this.#start(0);
+      this.#logout();
+    }
+  }
+
+  async #run(
+    plan: AgentCommand & { kind: 'plan' },
+    sources: AddressBlock[] | undefined,
+    hostClock: Clock,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { segment, offset, run, joinsLate, wallLeadMs } = plan;
+    const given = fromPlainOptions(plan.options);
+    const options: LoadOptions = {
+      ...given,
+      segment,
+      connections: segment.count,
+      workers: Math.min(given.areWorkersAsked ? given.workers : usualWorkers(), segment.count),
+      sources: sources ?? given.sources,
+    };
+    const target = await resolveTarget(options.target, options.isOwned);
+    const { engine } = chooseEngine(options.engine);
+    if (options.isRoomChecked) {
+      requireRoom(
+        { connections: options.connections, engine, isTargetHere: false },
+        readHostRoom('/proc', '/sys/fs/cgroup'),
+      );
+    }
+    const clock: Clock = {
+      ...shiftClock(hostClock, offset.offsetUs),
+      wallMs: () => clock.monoUs() / 1000 + wallLeadMs,
+    };
+    const started = new Promise<number>((resolve) => {
+      this.#start = resolve;
+    });
+    const loggedOut = new Promise<void>((resolve) => {
+      this.#logout = resolve;
+    });
+    const { seed, process: arrivals, model } = options;
+    const arrivalPlan = { seed, process: arrivals, users: segment.total };
+    const load = new LoadRun({
+      ...{ clock, options, target, run, signal, joinsLate, ...planRoute(options, target) },
+      clockOffsetUs: offset.offsetUs,
+      onPhase: () => {},
+      barrier: {
+        ready: () => {
+          this.#answer({ kind: 'ready', hash: segmentHash(arrivalPlan, model, segment) });
+          return started;
+        },
+        drained: async () => {
+          this.#answer({ kind: 'drained' });
+          const late = new Promise<void>((resolve) => hostClock.after(LOGOUT_TIMEOUT_MS, resolve));
+          await Promise.race([loggedOut, late]);
+        },
+      },
+    });
+    this.#load = load;
+    this.#clock = clock;
+    for (const command of this.#early.splice(0)) this.#turn(command);
+    await this.#tell(load, clock, () => turnedHash(arrivalPlan, model, segment, load.schedule));
+  }
+
+  /** Lists of the plan know their time themselves; what holds at once waits for it. */
+  #turn(command: AgentCommand & { kind: 'turn' }): void {
+    const [load, clock] = [this.#load, this.#clock];
+    if (load === undefined || clock === undefined) {
+      if (this.#early.length < TURNS_MAX) this.#early.push(command);
+      return;
+    }
+    const { id, turn } = command;
+    const obey = (): void => {
+      const lateUs = turn.atUs === 0 ? 0 : Math.max(0, clock.monoUs() - turn.atUs);
+      const isTaken = load.turn(turn);
+      this.#answer({ kind: 'turned', id, isTaken, lateUs: Math.round(lateUs) });
+    };
+    const waitMs = isPlanned(turn) ? 0 : (turn.atUs - clock.monoUs()) / 1000;
+    if (waitMs > 0) clock.after(waitMs, obey);
+    else obey();
+  }
+
+  /** Runs the load, telling each second. */
+  async #tell(load: LoadRun, clock: Clock, hash: () => number): Promise<void> {
+    const done = load.run();
+    done.catch(() => {});
+    let seconds: Promise<void> = Promise.resolve();
+    const second = async (atUs: number): Promise<void> => {
+      const timings = await load.takeSecond();
+      this.#answer({ kind: 'second', atUs, counts: load.counts(), histograms: encode(timings) });
+    };
+    const stopTicks = startTicker(clock, 1000, ({ monoUs, lateUs }) => {
+      seconds = seconds.then(() => second(monoUs - lateUs));
+    });
+    let result: LoadResult;
+    try {
+      result = await done;
+    } finally {
+      stopTicks();
+      await seconds;
+    }
+    const { end, counts, rampS, steadyS, sentInSteady, rampCpuUs, cpuUs } = result;
+    const { sourceAddresses, portPlan } = result;
+    const bytes = result.userBytesPerConnection;
+    this.#answer({
+      ...{ kind: 'done', end, counts, histograms: encode(await load.takeSecond()) },
+      figures: {
+        ...{
+          engine: result.engine,
+          rampS,
+          steadyS,
+          sentInSteady,
+          rampCpuUs,
+          cpuUs,
+          sourceAddresses,
+          portPlan,
+          turnedHash: hash(),
+        },
+        userBytesPerConnection: Number.isNaN(bytes) ? null : bytes,
+      },
+    });
+    if (load.failure !== undefined) throw load.failure;
+  }
+}
+
+/** Histograms that counted something, by name. */
+function encode(timings: Timings): Record<string, string> {
+  const names = TIMING_NAMES.filter((name) => timings[name].count > 0);
+  return Object.fromEntries(names.map((name) => [name, timings[name].encode()]));
+}
