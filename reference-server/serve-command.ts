@@ -121,7 +121,7 @@ const OPTIONS: OptionSpec[] = [
   { flags: '--plan', help: 'print where workers and interrupts belong on this host, and end' },
   {
     flags: '--gather <us>',
-    help: 'first value of knob turn.gather, us (default 0)',
+    help: 'first value of knob turn.gather, us (default 500)',
     parse: parseCount(0, GATHER_US_MAX),
   },
   {

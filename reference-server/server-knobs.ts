@@ -52,6 +52,7 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     GATHER_US_MAX,
     'us',
     'a loop that served events gathers for so long before it serves again: fewer wake-ups, later messages',
+    DEFAULT_SETTINGS.gatherUs,
   ),
   number('turn.spin', SPIN_US_MAX, 'us', 'a loop looks for work for so long before it sleeps'),
   number(
@@ -230,8 +231,8 @@ function bound(
 }
 
 /** A whole number from 0, which is its default and means off. */
-function number(name: string, max: number, unit: string, help: string): KnobDef {
-  return { name, type: { kind: 'int', min: 0, max }, unit, default: 0, help };
+function number(name: string, max: number, unit: string, help: string, value = 0): KnobDef {
+  return { name, type: { kind: 'int', min: 0, max }, unit, default: value, help };
 }
 
 /** Where each knob stands in the settings of the workers. */

@@ -88,7 +88,8 @@ export interface ReactorOptions {
   flushDelayUs?: number;
   /**
    * Event gathering, live, us (ring on Linux >= 6.12): a loop that has served events goes on sleeping for so
-   * long unless 64 events came. An event that comes when that time is over is served at once. Default 0.
+   * long unless 64 events came. An event that comes when that time is over is served at once. It gathers only
+   * while that makes sleeps fewer. Default 0.
    */
   gatherUs?: number;
   /**

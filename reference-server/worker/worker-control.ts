@@ -83,7 +83,7 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   flush: 'turn',
   flushDelayUs: 0,
   arming: 'poll',
-  gatherUs: 0,
+  gatherUs: 500,
   spinUs: 0,
   gcIdleMs: 0,
   gcIdleFullS: 0,

@@ -57,7 +57,16 @@ export type Order =
       /** Logins a second; default: as fast as they are answered. */
       perS?: number;
     }
-  | { do: 'talk'; users: number; qos: 0 | 1; rate?: number; tokens?: number; seconds: number }
+  | {
+      do: 'talk';
+      users: number;
+      qos: 0 | 1;
+      rate?: number;
+      tokens?: number;
+      /** Closed loop: who has received sends the next one, so that PUBACK and PUBLISH leave in one segment. */
+      chain?: boolean;
+      seconds: number;
+    }
   | { do: 'fan'; receivers: number; seconds: number }
   | { do: 'store'; users: number; first: number; messages: number }
   | { do: 'close' };
@@ -145,8 +154,11 @@ class Client implements ReactorHandler {
     } else this.#packets(conn, bytes, start, end);
   }
 
-  onTurn(nowUs: number): number {
-    if (this.#order === undefined && !this.#begin()) return Number.POSITIVE_INFINITY;
+  onTurn(turnUs: number): number {
+    const isNew = this.#order === undefined;
+    if (isNew && !this.#begin()) return Number.POSITIVE_INFINITY;
+    // Waiting for the order took as long as it took: the turn's time is that of before.
+    const nowUs = isNew ? this.#startUs : turnUs;
     const order = this.#order!;
     if (order.do === 'open') return this.#openSome(order, nowUs);
     if (order.do === 'talk') return this.#talk(order, nowUs);
@@ -244,10 +256,10 @@ class Client implements ReactorHandler {
     return this.#dueUs - nowUs;
   }
 
-  /** One message from a random user to another, due at `dueUs`. */
-  #talkOnce(dueUs: number): void {
+  /** One message from `from`, else a random user, to another, due at `dueUs`. */
+  #talkOnce(dueUs: number, sender?: number): void {
     const order = this.#order as Extract<Order, { do: 'talk' }>;
-    const from = this.#draw(order.users);
+    const from = sender ?? this.#draw(order.users);
     const to = (from + 1 + this.#draw(order.users - 1)) % order.users;
     this.#publishTo(this.#connOf[from]!, to, order.qos, dueUs);
   }
@@ -375,7 +387,7 @@ class Client implements ReactorHandler {
     const order = this.#order;
     const isRunning = (seconds: number): boolean => nowUs - this.#startUs < seconds * 1e6;
     if (order?.do === 'talk' && order.tokens !== undefined && isRunning(order.seconds)) {
-      this.#talkOnce(nowUs);
+      this.#talkOnce(nowUs, order.chain === true ? this.#userOf[conn]! : undefined);
     } else if (order?.do === 'fan' && this.#received === this.#sent * order.receivers) {
       if (isRunning(order.seconds)) this.#fanOnce(nowUs);
     }

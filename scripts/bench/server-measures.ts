@@ -73,6 +73,7 @@ export interface PeerLimit {
 }
 
 type Open = Extract<Order, { do: 'open' }>;
+type Talk = Extract<Order, { do: 'talk' }>;
 
 export const OFFLINE_USERS = 100;
 /** A rate is held when every message came, at that rate, and 99 of 100 within this. */
@@ -238,12 +239,16 @@ async function measureMessages(pair: Pair, { size, figures }: Round): Promise<vo
   for (const qos of [0, 1] as const) {
     const common = { do: 'talk', users, qos } as const;
     await ask(client, { ...common, tokens, seconds: warmUpS });
-    for (const rate of [...rates, undefined]) {
-      const load = rate === undefined ? { tokens } : { rate };
+    const loads: Record<string, Pick<Talk, 'rate' | 'tokens' | 'chain'>> = {
+      ...Object.fromEntries(rates.map((rate) => [rate, { rate }])),
+      saturated: { tokens },
+      chained: { tokens, chain: true },
+    };
+    for (const [name, load] of Object.entries(loads)) {
       const answer = await cost(pair, { ...common, ...load, seconds });
       const { count, failed, cpuUs, latencyUs } = answer;
       if (failed !== 0) throw new Error(`${peer.name}: ${failed} messages did not come`);
-      const key = `qos${qos}@${rate ?? 'saturated'}`;
+      const key = `qos${qos}@${name}`;
       (figures.cpuUs[key] ??= []).push(cpuUs / count);
       (figures.perS[key] ??= []).push(count / answer.seconds);
       (figures.p99Us[key] ??= []).push(latencyUs!.p99);

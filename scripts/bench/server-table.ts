@@ -44,11 +44,11 @@ export function printTable(figures: Map<PeerName, PeerFigures>, plan: TablePlan)
     const isMeasured = [...figures.values()].some((of) => !Number.isNaN(value(of)));
     if (isMeasured) lines.push(line(label, figures, value, digits));
   };
-  const loads = [...rates.map(String), 'saturated'];
+  const loads = [...rates.map(String), 'saturated', 'chained'];
   for (const qos of [0, 1]) {
     for (const load of loads) {
       const key = `qos${qos}@${load}`;
-      const per = load === 'saturated' ? '' : '/s';
+      const per = Number.isNaN(Number(load)) ? '' : '/s';
       add(`QoS ${qos} ${load}${per}: CPU us/msg`, (of) => median(of.cpuUs[key]), 1);
     }
   }

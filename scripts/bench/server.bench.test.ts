@@ -28,7 +28,7 @@ test('bench:server --small: ring, ring-1ms, net, mosquitto and aedes side by sid
   );
   for (const row of rows) {
     for (const qos of ['qos0', 'qos1']) {
-      for (const load of ['1000', 'saturated']) {
+      for (const load of ['1000', 'saturated', 'chained']) {
         assert.ok(row.cpu_us[`${qos}@${load}`] > 0, `${row.server} ${qos} ${load}`);
         assert.ok(row.latency_p99_us[`${qos}@${load}`] > 0);
       }

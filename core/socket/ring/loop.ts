@@ -10,7 +10,8 @@
 // as many completions are there at once, and the call waits for one more. A socket that had no room or took a
 // part breaks that count: such a sleep is never longer than SEND_SLEEP_US. Sends that somebody waits for do
 // not leave so. What the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
-// than one, for that time at most since the last turn: fewer, longer turns cost less CPU a message.
+// than one, for that time at most since the last turn: fewer, longer turns cost less CPU a message. It rests where that
+// is in vain (see gathering.ts).
 //
 // A thread of its own is blocked while it sleeps, but never longer than 200 ms, and it goes back to libuv
 // ten times a second, so that messages of its worker are served and the worker can be terminated.
@@ -18,6 +19,7 @@
 import { systemClock } from '#core/clock/clock.ts';
 import { CLOSE_REASON, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import { TAG, tagOf } from '#core/socket/ring/connection-table.ts';
+import { Gathering } from '#core/socket/ring/gathering.ts';
 import type { Lane } from '#core/socket/ring/lane.ts';
 import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
@@ -45,6 +47,9 @@ export class Loop {
   #isStopping = false;
   #stopCursor = 0;
   readonly #parts: RingParts;
+  readonly #gathering = new Gathering();
+  /** Events that had been served when the last sleep began. */
+  #served = 0;
   /** How long the next turn may sleep. */
   #sleepUs = 0;
   #turnEndUs = 0;
@@ -206,10 +211,20 @@ export class Loop {
   }
 
   #wait(ring: Ring, sleepUs: number): void {
-    const gatherUs = ring.canGather ? Math.min(this.#parts.settings.gatherUs, sleepUs) : 0;
+    const gatherUs = this.#gatherUs(ring, sleepUs);
     const sends = ring.quietSends;
     const timeoutUs = sends === 0 ? sleepUs : Math.min(sleepUs, gatherUs + SEND_SLEEP_US);
     ring.wait(timeoutUs, sends + (gatherUs === 0 ? 1 : GATHER_EVENTS), gatherUs);
+  }
+
+  /** How long the sleep that begins goes on although something came. */
+  #gatherUs(ring: Ring, sleepUs: number): number {
+    const { settings, stats } = this.#parts;
+    if (settings.gatherUs === 0 || !ring.canGather) return 0;
+    const served = stats[STAT.receives]! + stats[STAT.wakes]!;
+    this.#gathering.served(served - this.#served);
+    this.#served = served;
+    return this.#gathering.isOn ? Math.min(settings.gatherUs, sleepUs) : 0;
   }
 
   /** Takes all completions of a lane, also those that did not fit into its queue. */
