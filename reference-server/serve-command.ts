@@ -18,6 +18,7 @@ import {
   confAccess,
   confLimits,
   confListening,
+  confSnapshot,
   confSysIntervalS,
 } from '#reference-server/conf-file/conf-options.ts';
 import {
@@ -33,6 +34,10 @@ import {
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
 import { SYS_INTERVAL_S_MAX, WORKERS_MAX } from '#reference-server/server-knobs.ts';
+import {
+  readSnapshotOptions,
+  SNAPSHOT_OPTIONS,
+} from '#reference-server/snapshot/snapshot-options.ts';
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, planText } from '#reference-server/topology/worker-places.ts';
 import {
@@ -118,6 +123,7 @@ const OPTIONS: OptionSpec[] = [
     help: 'first value of knob sys.interval: how often $SYS is told (default 10; 0 = never)',
     parse: parseCount(0, SYS_INTERVAL_S_MAX),
   },
+  ...SNAPSHOT_OPTIONS,
   { flags: '--plan', help: 'print where workers and interrupts belong on this host, and end' },
   {
     flags: '--gather <us>',
@@ -136,7 +142,7 @@ const OPTIONS: OptionSpec[] = [
 const PLACE_OPTIONS = [
   ...['port', 'wsPort', 'tlsPort', 'wssPort', 'unix', 'proxyPort', 'proxyFrom', 'cert', 'key'],
   ...['clientCa', 'wsOrigin', 'passwordFile', 'tokenKey', 'lab', 'profile'],
-  ...['aclFile', 'admin', 'sysInterval'],
+  ...['aclFile', 'admin', 'sysInterval', 'snapshot', 'snapshotInterval'],
 ];
 
 export const command: CommandSpec = {
@@ -186,7 +192,8 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
   const limits = readLimits(given, access.purpose);
   const own = conf === undefined ? limits : confLimits(conf, limits);
   const youngMib = given['young'] as number | undefined;
-  const more = { pin, metricsPort, youngMib };
+  const snapshot = conf === undefined ? readSnapshotOptions(given) : confSnapshot(conf);
+  const more = { pin, metricsPort, youngMib, snapshot };
   return { ...listening, workers, engine, limits: own, settings, access, ...more };
 }
 

@@ -20,7 +20,9 @@ import { ServerRows } from '#reference-server/report/server-rows.ts';
 import { SysPublisher } from '#reference-server/report/sys-publisher.ts';
 import { Server, type ServerOptions } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
+import { savedText, startAutosave } from '#reference-server/snapshot/autosave.ts';
 import { ServerAlerts } from '#reference-server/statistics/server-alerts.ts';
+import { STAT } from '#reference-server/stats/worker-stats.ts';
 import { listenerUrl } from '#reference-server/transport/listener.ts';
 
 const SOURCE = 'server';
@@ -63,7 +65,7 @@ export async function serve(
       context.out(`metrics http://127.0.0.1:${listener.port}/metrics\n`);
     }
     const system = readsSystem(options) ? new SysPublisher(server, rows, startUs) : undefined;
-    closers.push(watchAclFile(context, options, server));
+    closers.push(watchAclFile(context, options, server), autosave(context, options, server));
     const alerts = new ServerAlerts();
     const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
       const isRead = source !== undefined || asJson || metricsPort !== undefined;
@@ -112,6 +114,20 @@ function watchAclFile(context: CommandContext, { access }: ServerOptions, server
   return () => void process.off('SIGHUP', reread);
 }
 
+/** Writes snapshots while the server runs, if it has a file for them. */
+function autosave({ talk }: CommandContext, { snapshot }: ServerOptions, server: Server): Closer {
+  if (snapshot === undefined) return () => {};
+  const count = (stat: number): number =>
+    server.figures.reduce((sum, { stats }) => sum + stats[stat]!, 0);
+  return startAutosave({
+    ...snapshot,
+    clock: systemClock,
+    save: () => server.save(),
+    changes: () => count(STAT.received) + count(STAT.logins),
+    talk,
+  });
+}
+
 /** Starts the server and says what it runs on; its closer stops it and says what it did. */
 async function startServer(
   context: CommandContext,
@@ -121,13 +137,19 @@ async function startServer(
   const startUs = systemClock.monoUs();
   const server = await Server.start(options);
   closers.push(async () => {
-    await server.stop();
+    const saved = await server.stop();
+    if (saved !== undefined) context.talk(`wsar serve: ${savedText(saved)}\n`);
     const values = new ServerRows(server, startUs).values();
     context.talk(totals(values, (systemClock.monoUs() - startUs) / 1e6));
   });
   const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
   const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;
   context.talk(`wsar serve: engine ${server.engine}${why}, ${threads}\n`);
+  const { users, dropped } = server.restored;
+  if (users + dropped > 0) {
+    const lost = dropped === 0 ? '' : `; ${dropped} messages or subscriptions found no room`;
+    context.talk(`wsar serve: ${users} users taken from ${options.snapshot!.file}${lost}\n`);
+  }
   return server;
 }
 

@@ -12,6 +12,7 @@ import { createServer } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
+import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { listenError } from '#core/socket/listen-error.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
@@ -23,6 +24,12 @@ import { PasswordService } from '#reference-server/access/password-service.ts';
 import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
+import {
+  checkSnapshotFile,
+  type SavedSnapshot,
+  SnapshotDesk,
+  type SnapshotOptions,
+} from '#reference-server/snapshot/snapshot-desk.ts';
 import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, type WorkerPlace } from '#reference-server/topology/worker-places.ts';
@@ -32,7 +39,12 @@ import { openListeners } from '#reference-server/transport/open-listeners.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { settingsOf } from '#reference-server/worker/apply-limits.ts';
 import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
-import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+import type {
+  FromWorker,
+  Restored,
+  ToWorker,
+  WorkerBirth,
+} from '#reference-server/worker/worker-message.ts';
 import { type News, NewsDesk } from '#reference-server/worker/worker-news.ts';
 
 /** Words of each link's ring: 1 MiB. */
@@ -58,6 +70,8 @@ export interface ServerOptions {
   /** Whether workers are bound to CPUs; 'auto': on hosts with several NUMA nodes. Default 'auto'. */
   pin?: 'auto' | 'on' | 'off';
   access: Access;
+  /** Where sessions and messages outlive the server; undefined = nowhere. */
+  snapshot?: SnapshotOptions | undefined;
 }
 
 /** What the main thread can read of one worker, live. */
@@ -87,6 +101,8 @@ export class Server {
   readonly figures: WorkerFigures[];
   /** Of the whole server. */
   readonly limits: ServerLimits;
+  /** What was taken from a snapshot of a server before this one. */
+  readonly restored: Restored;
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
   readonly #front: Front | undefined;
@@ -94,6 +110,7 @@ export class Server {
   readonly #crew: Crew[];
   readonly #control: WorkerControl;
   readonly #wakers: Waker[];
+  readonly #snapshots: SnapshotDesk | undefined;
 
   private constructor(
     ports: readonly number[],
@@ -102,8 +119,9 @@ export class Server {
     crew: Crew[],
     created: Created[],
     control: WorkerControl,
-    limits: ServerLimits,
+    options: ServerOptions,
   ) {
+    const { limits, snapshot } = options;
     this.ports = ports;
     this.limits = limits;
     this.#front = front;
@@ -111,6 +129,17 @@ export class Server {
     this.#crew = crew;
     this.#control = control;
     this.#wakers = created.map(({ waker }) => waker);
+    const sum = (of: keyof Restored): number =>
+      created.reduce((total, { restored }) => total + restored[of], 0);
+    this.restored = { users: sum('users'), dropped: sum('dropped') };
+    this.#snapshots =
+      snapshot &&
+      new SnapshotDesk({
+        file: snapshot.file,
+        clock: systemClock,
+        news: crew.map(({ news }) => news),
+        wakeAll: () => this.#wakeAll(),
+      });
     // Memory that an ordinary user may lock runs out with the later workers: then some are on net.
     const slowest = created.find(({ engine }) => engine === 'net') ?? created[0]!;
     this.engine = slowest.engine;
@@ -129,7 +158,8 @@ export class Server {
 
   /** Starts the workers and listens. Throws WSAR_ERR_PORT_IN_USE, WSAR_ERR_ENGINE, WSAR_ERR_SYSTEM. */
   static async start(options: ServerOptions): Promise<Server> {
-    const { workers, listeners } = options;
+    const { workers, listeners, snapshot } = options;
+    if (snapshot !== undefined) checkSnapshotFile(snapshot.file);
     for (const { carrier, host, port } of listeners) {
       if (carrier === 'tcp' && workers > 1 && port !== 0) await assertPortFree(host, port);
     }
@@ -150,7 +180,7 @@ export class Server {
       const wakers = created.map(({ waker }) => waker);
       service?.serve(wakers);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      return new Server(ports, front, service, crew, created, control, options.limits);
+      return new Server(ports, front, service, crew, created, control, options);
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));
@@ -191,15 +221,36 @@ export class Server {
     this.#wakeAll();
   }
 
-  /** Closes every connection and ends the workers. Their figures stay readable. */
-  async stop(): Promise<void> {
+  /** Writes a snapshot while the server runs. Throws WSAR_ERR_SYSTEM, WSAR_ERR_LIMIT. */
+  async save(): Promise<SavedSnapshot> {
+    assert(this.#snapshots !== undefined, 'a server that saves has a file to save to');
+    return await this.#snapshots.save();
+  }
+
+  /**
+   * Closes every connection, writes the last snapshot, if there is to be one, and ends the workers. Their figures
+   * stay readable. Throws WSAR_ERR_SYSTEM, WSAR_ERR_LIMIT when it could not be written: then the older one stays.
+   */
+  async stop(): Promise<SavedSnapshot | undefined> {
     await this.#front?.stop();
     this.#passwords?.close();
-    for (const { news } of this.#crew) news.close();
+    await this.#snapshots?.idle();
     this.#control.stop();
     this.#wakeAll();
-    // One that died has been reported by `failed`.
-    await Promise.allSettled(this.#crew.map(({ exited }) => exited));
+    const exits = this.#crew.map(({ exited }) => exited);
+    try {
+      // One that died has been reported by `failed`; what the others have is no whole snapshot.
+      return await Promise.race([
+        this.#snapshots?.saveLast(),
+        ...exits.map(async (exited) => {
+          await exited;
+          return undefined;
+        }),
+      ]);
+    } finally {
+      for (const { news } of this.#crew) news.close();
+      await Promise.allSettled(exits);
+    }
   }
 
   /** Connections that the front refused. */
@@ -265,6 +316,7 @@ function startCrew(
       interest,
       passwordPort,
       newsPort,
+      snapshotFile: options.snapshot?.file,
       origins: options.origins,
       outgoing: links[self]!,
       incoming: links.map((row) => row[self]),

@@ -224,6 +224,18 @@ export class Broker {
     this.subscriptions.tellGroups(session);
   }
 
+  /** The wills that outwait their sessions do not outwait the server; see Dialect. */
+  sayLastWills(): void {
+    for (const { row, generation } of [...this.#sessions.values()]) {
+      if (this.lingers(row)) this.#options.host.forget(row, generation);
+    }
+  }
+
+  /** A session that was filled from a snapshot waits for its time. */
+  restored(session: Session): void {
+    this.#arm(session);
+  }
+
   /** The user logs in again, with a clean start or without: what that means for its will; see Dialect. */
   returned(row: number, isClean: boolean): void {
     const session = this.#sessions.get(row);

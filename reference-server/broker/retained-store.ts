@@ -75,6 +75,11 @@ export class RetainedStore {
     for (const topic of topics.sort()) this.#offer(topic, this.#entries.get(topic)!, nowMs, found);
   }
 
+  /** All of them, while they may change. */
+  *messages(): Generator<Message> {
+    for (const { message } of this.#entries.values()) if (message !== undefined) yield message;
+  }
+
   #offer(topic: string, entry: Entry, nowMs: number, found: (message: Message) => void): void {
     const { message } = entry;
     if (message === undefined) return;

@@ -179,6 +179,22 @@ export class SessionQueues {
     return true;
   }
 
+  /** Puts back what a session had before a restart, oldest first; false when there is no room for it. */
+  restore(session: Session, delivery: Delivery): boolean {
+    const { message, packetId, state } = delivery;
+    const { queueMessagesMax } = this.#options.limits;
+    if (session.length >= queueMessagesMax || !this.#hasBytes(session, message)) return false;
+    if (state === DELIVERY.queued) session.queue.push(delivery);
+    else {
+      session.inflight.set(packetId, delivery);
+      session.inflightBytes += message.payload.length;
+    }
+    session.queuedBytes += message.bytes;
+    this.bytes += message.bytes;
+    this.length++;
+    return true;
+  }
+
   dropReceived(session: Session, message: Message): void {
     session.queuedBytes -= message.bytes;
     this.bytes -= message.bytes;

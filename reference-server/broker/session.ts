@@ -97,7 +97,8 @@ export class Session {
   mailboxId = 0;
   /** Subscription Identifier of r/<own uid>. */
   receiptsId = 0;
-  #lastPacketId = 0;
+  /** The id that was given last. */
+  lastPacketId = 0;
 
   constructor(row: number, generation: number) {
     this.row = row;
@@ -111,9 +112,9 @@ export class Session {
 
   /** A packet id that is not in flight; there is one, because fewer may be in flight than ids exist. */
   nextPacketId(): number {
-    do this.#lastPacketId = (this.#lastPacketId % GENERAL_PACKET_ID_MAX) + 1;
-    while (this.inflight.has(this.#lastPacketId));
-    return this.#lastPacketId;
+    do this.lastPacketId = (this.lastPacketId % GENERAL_PACKET_ID_MAX) + 1;
+    while (this.inflight.has(this.lastPacketId));
+    return this.lastPacketId;
   }
 
   /** Back to what a CONNECT without properties means. */

@@ -2,6 +2,7 @@
 // as its users expect; addresses beyond loopback need the same as everywhere (access/listen-address.ts),
 // and a `listener` without an address listens on 127.0.0.1, not on all.
 
+import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
@@ -17,6 +18,10 @@ import {
 import { MOSQUITTO } from '#reference-server/dialect.ts';
 import { outputBytesFor, type ServerLimits } from '#reference-server/limits.ts';
 import { SYS_INTERVAL_S_MAX } from '#reference-server/server-knobs.ts';
+import {
+  SNAPSHOT_INTERVAL_S,
+  type SnapshotOptions,
+} from '#reference-server/snapshot/snapshot-desk.ts';
 import type { ListenerPlan } from '#reference-server/transport/listener.ts';
 import type { Listening } from '#reference-server/transport/listener-options.ts';
 import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
@@ -57,6 +62,17 @@ export function confAccess(conf: MosquittoConf): Access {
 export function confSysIntervalS(conf: MosquittoConf): number {
   const seconds = conf.numbers.get('sys_interval') ?? DEFAULT_SETTINGS.sysIntervalS;
   return Math.min(SYS_INTERVAL_S_MAX, Math.max(0, seconds));
+}
+
+/** Where sessions and messages outlive the server, if `persistence` asks for it. */
+export function confSnapshot(conf: MosquittoConf): SnapshotOptions | undefined {
+  const { persists, persistenceFolder, persistenceFile, savesOnChanges, numbers } = conf;
+  if (!persists) return undefined;
+  return {
+    file: join(persistenceFolder, persistenceFile),
+    intervalS: Math.max(0, numbers.get('autosave_interval') ?? SNAPSHOT_INTERVAL_S),
+    countsChanges: savesOnChanges,
+  };
 }
 
 /** Throws WSAR_ERR_USAGE, WSAR_ERR_FILE. */

@@ -3,10 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import mqtt from 'mqtt';
-import { confAccess, confLimits, confListening } from '#reference-server/conf-file/conf-options.ts';
+import {
+  confAccess,
+  confLimits,
+  confListening,
+  confSnapshot,
+} from '#reference-server/conf-file/conf-options.ts';
 import {
   type MosquittoConf,
   readMosquittoConf,
@@ -74,10 +79,28 @@ describe('mosquitto.conf', { concurrency: true }, () => {
   });
 
   test('what has no meaning here is noted, with its line', (t) => {
-    const { notices } = read(t, 'persistence true\nretain_available true\nlog_type all\n');
+    const { notices } = read(t, 'pid_file x\nretain_available true\nlog_type all\n');
     assert.equal(notices.length, 2);
-    assert.match(notices[0]!, /mosquitto\.conf, line 1: persistence: everything is in memory$/);
+    assert.match(
+      notices[0]!,
+      /mosquitto\.conf, line 1: pid_file: nothing goes into the background$/,
+    );
     assert.match(notices[1]!, /line 3: log_type: /);
+  });
+
+  test('persistence: where, and how often', (t) => {
+    const conf = read(t, 'persistence false\npersistence_file x\n');
+    assert.equal(confSnapshot(conf), undefined);
+    const folder = dirname(conf.file);
+    const plain = confSnapshot({ ...conf, persists: true });
+    assert.deepEqual(plain, { file: join(folder, 'x'), intervalS: 1800, countsChanges: false });
+    const lines = 'persistence true\npersistence_location sub/\nautosave_interval 9\n';
+    const whole = read(t, `${lines}autosave_on_changes true\n`);
+    assert.deepEqual(confSnapshot(whole), {
+      file: join(dirname(whole.file), 'sub', 'mosquitto.db'),
+      intervalS: 9,
+      countsChanges: true,
+    });
   });
 
   const refusals: [string, RegExp][] = [
@@ -144,11 +167,11 @@ describe('mosquitto.conf', { concurrency: true }, () => {
     spawnSync('mosquitto_passwd', ['-b', '-c', join(folder, 'users'), 'ann', 'secret']);
     const file = join(folder, 'mosquitto.conf');
     const lines = ['password_file users', 'listener 0', 'listener 0', 'protocol websockets'];
-    writeFileSync(file, `${lines.join('\n')}\nmax_keepalive 100\npersistence false\n`);
+    writeFileSync(file, `${lines.join('\n')}\nmax_keepalive 100\npid_file x\n`);
     const server = startWsar(t, ['serve', '-c', file, '--workers', '1']);
     const [, port] = await server.line(/^ready mqtt:\/\/127\.0\.0\.1:(\d+)\n/);
     const [, url] = await server.line(/^ready (ws:.*)\n/m);
-    assert.match(server.stderr(), /persistence: everything is in memory/);
+    assert.match(server.stderr(), /pid_file: nothing goes into the background/);
     const proof = { username: 'ann', password: 'secret', keepalive: 60, reconnectPeriod: 0 };
     const reader = await mqtt.connectAsync(url!, { ...proof, clientId: 'any name' });
     t.after(() => void reader.end(true));

@@ -24,6 +24,8 @@ export interface ConfListener {
 }
 
 export interface MosquittoConf {
+  /** Its own name. */
+  file: string;
   listeners: ConfListener[];
   /** undefined: not said. */
   allowAnonymous: boolean | undefined;
@@ -33,6 +35,11 @@ export interface MosquittoConf {
   /** Whether clients without an id get one. */
   allowEmptyId: boolean;
   origins: string[];
+  /** Whether sessions and messages outlive the server, in which folder and file, and what its interval counts. */
+  persists: boolean;
+  persistenceFolder: string;
+  persistenceFile: string;
+  savesOnChanges: boolean;
   retains: boolean;
   upgradesQos: boolean;
   qosMax: number;
@@ -53,18 +60,12 @@ const NUMBERS = [
   'max_packet_size',
   'max_topic_alias',
   'sys_interval',
+  'autosave_interval',
 ] as const;
 export type NumberKey = (typeof NUMBERS)[number];
 
 /** What has no meaning here, and why. */
 const NO_MEANING: Record<string, string> = {
-  ...Object.fromEntries(
-    ['persistence', 'persistence_file', 'persistence_location', 'autosave_interval'].map((key) => [
-      key,
-      'everything is in memory',
-    ]),
-  ),
-  autosave_on_changes: 'everything is in memory',
   ...Object.fromEntries(
     ['log_dest', 'log_type', 'log_facility', 'log_timestamp', 'log_timestamp_format'].map((key) => [
       key,
@@ -109,12 +110,17 @@ class Reader {
   #isPerListener = false;
   readonly #loginValues = new Map<string, string[]>();
   readonly #conf: MosquittoConf = {
+    file: '',
     listeners: [],
     allowAnonymous: undefined,
     passwordFile: undefined,
     aclFile: undefined,
     allowEmptyId: true,
     origins: [],
+    persists: false,
+    persistenceFolder: '',
+    persistenceFile: 'mosquitto.db',
+    savesOnChanges: false,
     retains: true,
     upgradesQos: false,
     qosMax: 2,
@@ -123,7 +129,8 @@ class Reader {
   };
 
   constructor(file: string) {
-    this.#file = file;
+    this.#file = this.#conf.file = file;
+    this.#conf.persistenceFolder = this.#path('.');
   }
 
   read(text: string): MosquittoConf {
@@ -151,7 +158,7 @@ class Reader {
     else if (this.#takeListenerKey(this.#listener ?? this.#defaultListener(key), key, value))
       return;
     else if (key === 'per_listener_settings') this.#isPerListener = this.#flag(key, value);
-    else if (this.#takeLoginKey(key, value)) return;
+    else if (this.#takeLoginKey(key, value) || this.#takePersistenceKey(key, value)) return;
     else if (key === 'retain_available') conf.retains = this.#flag(key, value);
     else if (key === 'upgrade_outgoing_qos') conf.upgradesQos = this.#flag(key, value);
     else if (key === 'max_qos' || key === 'maximum_qos') conf.qosMax = this.#qos(key, value);
@@ -170,6 +177,16 @@ class Reader {
     else return false;
     const said = this.#loginValues.get(key) ?? [];
     this.#loginValues.set(key, [...said, value]);
+    return true;
+  }
+
+  #takePersistenceKey(key: string, value: string): boolean {
+    const conf = this.#conf;
+    if (key === 'persistence') conf.persists = this.#flag(key, value);
+    else if (key === 'persistence_location') conf.persistenceFolder = this.#path(value);
+    else if (key === 'persistence_file') conf.persistenceFile = value;
+    else if (key === 'autosave_on_changes') conf.savesOnChanges = this.#flag(key, value);
+    else return false;
     return true;
   }
 

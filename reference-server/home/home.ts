@@ -35,6 +35,7 @@ import {
   PUBLISH_IS_RECEIPT,
 } from '#reference-server/edge/client-packets.ts';
 import { GroupDesk } from '#reference-server/home/group-desk.ts';
+import { writeGauges } from '#reference-server/home/home-gauges.ts';
 import { MailDelivery } from '#reference-server/home/mail-delivery.ts';
 import { MailPackets } from '#reference-server/home/mail-packets.ts';
 import { Presence } from '#reference-server/home/presence.ts';
@@ -386,30 +387,21 @@ export class Home implements SessionHost {
     return hasTimers || presence.isWaiting ? TIMER_PERIOD_US : 0;
   }
 
+  /** The server ends and nobody is connected any more: what waits for its time and would not outlive it is said. */
+  settle(): void {
+    this.#receipts.batches.flush(Number.POSITIVE_INFINITY);
+    this.broker.sayLastWills();
+    this.endTurn();
+  }
+
   /** Knob receipt.coalesce. */
   set receiptCoalesceMs(ms: number) {
     this.#receipts.batches.coalesceMs = ms;
   }
 
   publishGauges(): void {
-    const stats = this.#stats;
-    const { broker, mailboxes } = this;
-    stats[STAT.sessions] = this.#online;
-    stats[STAT.queued] = mailboxes.messages;
-    stats[STAT.queuedBytes] = mailboxes.arena.usedBytes;
-    stats[STAT.boxesTouched] = mailboxes.boxes.touched;
-    stats[STAT.parked] = mailboxes.parked;
-    stats[STAT.receiptsDropped] = mailboxes.receiptsDropped + this.#receipts.batches.dropped;
-    stats[STAT.groupReceiptsLost] = this.groups.ledger.evicted;
-    stats[STAT.memoryBytes] = mailboxes.memoryBytes + broker.queues.bytes;
-    stats[STAT.memberships] = this.groups.table.count;
-    // Of mailboxes that needed the room.
-    stats[STAT.dequeued]! += mailboxes.takeMadeRoom();
-    stats[STAT.brokerSessions] = broker.sessionCount;
-    stats[STAT.subscriptions] = broker.subscriptions.count;
-    stats[STAT.retained] = broker.retained.count;
-    stats[STAT.brokerQueuedBytes] = broker.queues.bytes;
-    stats[STAT.retainedRefused] = broker.retained.refused;
+    this.#stats[STAT.sessions] = this.#online;
+    writeGauges(this, this.#stats, this.#receipts.batches.dropped);
   }
 
   // What the broker asks of its home.
@@ -460,6 +452,17 @@ export class Home implements SessionHost {
     const qos = Math.min(1, message.qos) | (hasProperties ? PUBLISH_HAS_PROPERTIES : 0);
     const home = homeOf(hash, this.#exchange.workers);
     this.#exchange.publish(home, -1, 0, sender, qos, hash, bytes, 0, uidEnd, uidEnd, bodyEnd);
+  }
+
+  /** Makes a user of a snapshot known, who is away; returns its row, -1 = no room, or it is known already. */
+  restoreUser(uid: Uint8Array, flags: number, mailboxPacketId: number): number {
+    const hash = this.users.hashOf(uid, 0, uid.length);
+    if (this.users.find(uid, 0, uid.length, hash) >= 0) return -1;
+    const row = this.#addUser(uid, 0, uid.length, hash, flags);
+    if (row < 0) return row;
+    this.mailboxes.lastPacketId[row] = mailboxPacketId;
+    if ((flags & USER.stranger) !== 0) this.#strangers++;
+    return row;
   }
 
   #addUser(bytes: Uint8Array, start: number, end: number, hash: number, flags: number): number {

@@ -22,6 +22,8 @@ export const UID_BYTES_MAX = 64;
  * full, so blocks of 16, 32 and 64 bytes never take more than one of each for every row, and a chunk.
  */
 const UID_BLOCKS_BYTES = 16 + 32 + 64;
+/** Length of a row that is free. */
+const FREE = 0xff;
 
 export class UserTable {
   readonly capacity: number;
@@ -95,6 +97,7 @@ export class UserTable {
     this.#removeCell(this.#cellOf(row));
     this.#arena.free(this.#block[row]!, this.#length[row]!);
     this.#generation[row]!++;
+    this.#length[row] = FREE;
     this.#block[row] = this.#freeHead;
     this.#freeHead = row;
     this.count--;
@@ -114,9 +117,19 @@ export class UserTable {
     return Buffer.from(this.uidBytes.subarray(start, this.uidEnd(row))).toString('utf8');
   }
 
+  /** Whether a row below `rowsTouched` has a user now. */
+  isUsed(row: number): boolean {
+    return this.#length[row] !== FREE;
+  }
+
   /** Changes whenever the row is given to another user. */
   generation(row: number): number {
     return this.#generation[row]!;
+  }
+
+  /** The generations of all rows that were ever in use: a copy. */
+  generations(): Uint32Array {
+    return this.#generation.slice(0, this.rowsTouched);
   }
 
   /** Whether a reference that was taken earlier still means the same user. */

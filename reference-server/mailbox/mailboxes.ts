@@ -37,17 +37,11 @@ import {
   RECEIPT_BOUNDS,
   REFUSAL,
 } from '#reference-server/mailbox/mailbox-limits.ts';
+import { NODE, Nodes } from '#reference-server/mailbox/nodes.ts';
 import type { SlabArena } from '#reference-server/memory/slab-arena.ts';
 import { SlowReceivers } from '#reference-server/statistics/slow-receivers.ts';
 
 const NONE = -1;
-const SENT = 1;
-/** Was sent on an earlier connection: goes out with DUP. */
-const DUP = 2;
-/** Was sent without packet id: accepted when it is written, by no PUBACK. */
-const WITHOUT_ID = 4;
-/** Its acceptance is nobody's news: a sender's own copy of a message to a group. */
-const SILENT = 8;
 
 /** Lowest packet id of a delivery. */
 export const MAILBOX_PACKET_ID_MIN = 0x8000;
@@ -63,6 +57,7 @@ export class Mailboxes {
   readonly limits: MailboxLimits;
   readonly bodies: Bodies;
   readonly boxes: Boxes;
+  readonly nodes: Nodes;
   /** Who accepts slowly. */
   readonly slow = new SlowReceivers();
   /** Whether the counters of `boxes.flow`, and `slow`, are kept; see knob `statistics`. */
@@ -82,16 +77,9 @@ export class Mailboxes {
   readonly acceptedProperties = new Uint8Array(ACCEPTED_PROPERTIES_MAX);
   acceptedPropertiesLength = 0;
 
-  readonly #lastPacketId: Uint16Array;
+  /** Of each user: the packet id that was given last. */
+  readonly lastPacketId: Uint16Array;
 
-  readonly #next: Int32Array;
-  readonly #body: Int32Array;
-  readonly #packetId: Uint16Array;
-  readonly #flags: Uint8Array;
-  /** Connections that left this message behind as their first. */
-  readonly #left: Uint8Array;
-  /** When it was sent last, ms of the clock modulo 2^32: longer than a session lives. */
-  readonly #sentMs: Uint32Array;
   readonly #wallMs: () => number;
   /** The clock as it was read in this turn; 0 = it was not. */
   readonly #nowMs = new Float64Array(1);
@@ -100,8 +88,6 @@ export class Mailboxes {
   #parkedKept = 0;
   /** Nodes with receipts that made room since `takeMadeRoom`. */
   #madeRoom = 0;
-  #freeHead = NONE;
-  #nodesTouched = 0;
 
   /** `wallMs` is read once a turn at most: the clock of all threads, so that another one can tell ages. */
   constructor(limits: MailboxLimits, wallMs: () => number = () => 1000) {
@@ -112,13 +98,8 @@ export class Mailboxes {
     const nodes = limits.messagesMax + PARKED_MAX + 1;
     this.bodies = new Bodies(nodes + 1, limits.bytesMax);
     this.boxes = new Boxes(users, Math.min(users, nodes));
-    this.#lastPacketId = new Uint16Array(users);
-    this.#next = new Int32Array(nodes);
-    this.#body = new Int32Array(nodes);
-    this.#packetId = new Uint16Array(nodes);
-    this.#flags = new Uint8Array(nodes);
-    this.#left = new Uint8Array(nodes);
-    this.#sentMs = new Uint32Array(nodes);
+    this.lastPacketId = new Uint16Array(users);
+    this.nodes = new Nodes(nodes);
   }
 
   /** Memory of all messages, parked ones too. */
@@ -136,7 +117,7 @@ export class Mailboxes {
     assert(this.boxes.of(user) === NONE, 'a mailbox is cleared before its user goes');
     this.slow.forget(user);
     // Not written when it is 0: pages of users who never got a message stay untouched.
-    if (this.#lastPacketId[user] !== 0) this.#lastPacketId[user] = 0;
+    if (this.lastPacketId[user] !== 0) this.lastPacketId[user] = 0;
   }
 
   /**
@@ -199,7 +180,7 @@ export class Mailboxes {
     const refusal = this.#refusal(user, this.bodies.size[body]!, false);
     if (refusal < 0) return refusal;
     this.bodies.retain(body);
-    return this.#append(user, body, isSilent ? SILENT : 0);
+    return this.#append(user, body, isSilent ? NODE.silent : 0);
   }
 
   /**
@@ -221,7 +202,7 @@ export class Mailboxes {
     const from = hasProperties ? start : start + 1;
     const node = this.put(user, bytes, from, end, NOBODY, hasProperties, expiresS, BODY.receipt);
     if (node < 0) this.receiptsDropped += count;
-    else bodies.senderPacketId[this.#body[node]!] = count;
+    else bodies.senderPacketId[this.nodes.body[node]!] = count;
     return node >= 0;
   }
 
@@ -241,7 +222,7 @@ export class Mailboxes {
     const box = boxes.of(user);
     const node = box === NONE ? NONE : boxes.unsent[box]!;
     if (node === NONE) return NONE;
-    const body = this.#body[node]!;
+    const body = this.nodes.body[node]!;
     const isMail = this.bodies.kind(body) === BODY.mail;
     if (isMail && !hasInbox) return NONE;
     const size = this.bodies.size[body]!;
@@ -249,13 +230,13 @@ export class Mailboxes {
     const { windowMessagesMax, windowBytesMax } = this.limits;
     if (window >= windowMessagesMax || window >= windowMax) return NONE;
     if (window > 0 && boxes.windowBytes[box]! + size > windowBytesMax) return NONE;
-    if (this.#packetId[node] === 0) this.#packetId[node] = this.#nextPacketId(user, box);
-    this.#flags[node]! |= withoutId && isMail ? SENT | WITHOUT_ID : SENT;
+    if (this.nodes.packetId[node] === 0) this.nodes.packetId[node] = this.#nextPacketId(user, box);
+    this.nodes.flags[node]! |= withoutId && isMail ? NODE.sent | NODE.withoutId : NODE.sent;
     boxes.window[box] = window + 1;
     this.#readClock();
-    this.#sentMs[node] = this.#nowMs[0]!;
+    this.nodes.sentMs[node] = this.#nowMs[0]!;
     boxes.windowBytes[box]! += size;
-    boxes.unsent[box] = this.#next[node]!;
+    boxes.unsent[box] = this.nodes.next[node]!;
     return node;
   }
 
@@ -269,13 +250,16 @@ export class Mailboxes {
     let node = box === NONE ? NONE : this.boxes.head[box]!;
     // Also what was sent on an earlier connection and waits to be sent again: its PUBACK may have been on
     // its way when that connection was superseded.
-    while (node !== NONE && this.#packetId[node] !== 0) {
-      if (this.#packetId[node] === packetId && (this.#flags[node]! & WITHOUT_ID) === 0) {
+    while (node !== NONE && this.nodes.packetId[node] !== 0) {
+      if (
+        this.nodes.packetId[node] === packetId &&
+        (this.nodes.flags[node]! & NODE.withoutId) === 0
+      ) {
         this.#remove(user, box, previous, node);
         return true;
       }
       previous = node;
-      node = this.#next[node]!;
+      node = this.nodes.next[node]!;
     }
     return false;
   }
@@ -288,12 +272,12 @@ export class Mailboxes {
     let previous = NONE;
     let node = boxes.head[box]!;
     for (let left = boxes.window[box]!; left > 0; left--) {
-      if ((this.#flags[node]! & WITHOUT_ID) !== 0) {
+      if ((this.nodes.flags[node]! & NODE.withoutId) !== 0) {
         this.#remove(user, box, previous, node);
         return true;
       }
       previous = node;
-      node = this.#next[node]!;
+      node = this.nodes.next[node]!;
     }
     return false;
   }
@@ -311,12 +295,13 @@ export class Mailboxes {
     let node = head;
     let left = boxes.window[box]!;
     const wasSent = left > 0;
-    for (; left > 0; left--, node = this.#next[node]!) {
-      this.#flags[node] = DUP | (this.#flags[node]! & SILENT);
+    for (; left > 0; left--, node = this.nodes.next[node]!) {
+      this.nodes.flags[node] = NODE.dup | (this.nodes.flags[node]! & NODE.silent);
     }
     boxes.unsent[box] = head;
     boxes.window[box] = boxes.windowBytes[box] = 0;
-    if (!wasSent || !isLost || ++this.#left[head]! <= this.limits.redeliveriesMax) return false;
+    if (!wasSent || !isLost || ++this.nodes.left[head]! <= this.limits.redeliveriesMax)
+      return false;
     this.#park(user, box, head);
     return true;
   }
@@ -344,7 +329,7 @@ export class Mailboxes {
     if (box === NONE) return 0;
     const count = this.length(user);
     for (let node = boxes.head[box]!; node !== NONE; ) {
-      const next = this.#next[node]!;
+      const next = this.nodes.next[node]!;
       this.#free(node);
       node = next;
     }
@@ -354,16 +339,16 @@ export class Mailboxes {
   }
 
   packetId(node: number): number {
-    return this.#packetId[node]!;
+    return this.nodes.packetId[node]!;
   }
 
   isDup(node: number): boolean {
-    return (this.#flags[node]! & DUP) !== 0;
+    return (this.nodes.flags[node]! & NODE.dup) !== 0;
   }
 
   /** What it says. */
   body(node: number): number {
-    return this.#body[node]!;
+    return this.nodes.body[node]!;
   }
 
   /** Why a mailbox takes no more, 0 = it does. Receipts make room for messages. */
@@ -393,10 +378,10 @@ export class Mailboxes {
     const box = this.boxes.of(user);
     let previous = NONE;
     let node = box === NONE ? NONE : this.boxes.head[box]!;
-    for (; node !== NONE; previous = node, node = this.#next[node]!) {
-      const isSent = (this.#flags[node]! & SENT) !== 0;
-      if (isSent || bodies.kind(this.#body[node]!) !== BODY.receipt) continue;
-      this.receiptsDropped += bodies.senderPacketId[this.#body[node]!]!;
+    for (; node !== NONE; previous = node, node = this.nodes.next[node]!) {
+      const isSent = (this.nodes.flags[node]! & NODE.sent) !== 0;
+      if (isSent || bodies.kind(this.nodes.body[node]!) !== BODY.receipt) continue;
+      this.receiptsDropped += bodies.senderPacketId[this.nodes.body[node]!]!;
       this.#remove(user, box, previous, node);
       this.#madeRoom++;
       return true;
@@ -422,8 +407,8 @@ export class Mailboxes {
     const { bodies, boxes } = this;
     const box = boxes.of(user);
     const last = box === NONE ? NONE : boxes.tail[box]!;
-    if (last === NONE || this.#packetId[last] !== 0) return false;
-    const body = this.#body[last]!;
+    if (last === NONE || this.nodes.packetId[last] !== 0) return false;
+    const body = this.nodes.body[last]!;
     const total = bodies.senderPacketId[body]! + count;
     const isOpen = bodies.kind(body) === BODY.receipt && !bodies.hasProperties(body);
     const size = bodies.size[body]!;
@@ -437,17 +422,11 @@ export class Mailboxes {
 
   /** A node for `body` at the end of the queue. */
   #append(user: number, body: number, flags: number): number {
-    const node = this.#freeHead === NONE ? this.#nodesTouched++ : this.#freeHead;
-    if (node === this.#freeHead) this.#freeHead = this.#next[node]!;
-    this.#body[node] = body;
-    this.#packetId[node] = 0;
-    this.#flags[node] = flags;
-    this.#left[node] = 0;
-    this.#next[node] = NONE;
+    const node = this.nodes.take(body, flags);
     const { boxes } = this;
     const box = boxes.take(user);
     if (boxes.head[box] === NONE) boxes.head[box] = node;
-    else this.#next[boxes.tail[box]!] = node;
+    else this.nodes.next[boxes.tail[box]!] = node;
     boxes.tail[box] = node;
     if (boxes.unsent[box] === NONE) boxes.unsent[box] = node;
     boxes.bytes[box]! += this.bodies.size[body]!;
@@ -466,13 +445,13 @@ export class Mailboxes {
 
   #remove(user: number, box: number, previous: number, node: number): void {
     const { boxes } = this;
-    const next = this.#next[node]!;
+    const next = this.nodes.next[node]!;
     if (previous === NONE) boxes.head[box] = next;
-    else this.#next[previous] = next;
+    else this.nodes.next[previous] = next;
     if (next === NONE) boxes.tail[box] = previous;
-    const body = this.#body[node]!;
+    const body = this.nodes.body[node]!;
     const size = this.bodies.size[body]!;
-    if ((this.#flags[node]! & SENT) !== 0) {
+    if ((this.nodes.flags[node]! & NODE.sent) !== 0) {
       this.#noteAccepted(user, node);
       boxes.window[box]!--;
       boxes.windowBytes[box]! -= size;
@@ -487,8 +466,8 @@ export class Mailboxes {
   /** Keeps in `accepted` whose message it was. */
   #tell(node: number): void {
     const { accepted, bodies } = this;
-    const body = this.#body[node]!;
-    const isSilent = (this.#flags[node]! & SILENT) !== 0;
+    const body = this.nodes.body[node]!;
+    const isSilent = (this.nodes.flags[node]! & NODE.silent) !== 0;
     accepted.worker = bodies.senderWorker[body]!;
     accepted.row = isSilent ? NONE : bodies.senderRow[body]!;
     accepted.generation = bodies.senderGeneration[body]!;
@@ -516,7 +495,7 @@ export class Mailboxes {
 
   /** How long ago a message was stored, ms. */
   #age(node: number): number {
-    return sinceMs(this.#nowMs[0]!, this.bodies.storedMs[this.#body[node]!]!);
+    return sinceMs(this.#nowMs[0]!, this.bodies.storedMs[this.nodes.body[node]!]!);
   }
 
   /** The receiver has accepted a message: how long it took. */
@@ -524,7 +503,7 @@ export class Mailboxes {
     if (!this.hasStatistics) return;
     this.#readClock();
     const nowMs = this.#nowMs[0]!;
-    const responseMs = sinceMs(nowMs, this.#sentMs[node]!);
+    const responseMs = sinceMs(nowMs, this.nodes.sentMs[node]!);
     if (responseMs >= this.slow.thresholdMs) {
       this.slow.note(user, this.#age(node), responseMs, nowMs / 1000);
     }
@@ -550,48 +529,47 @@ export class Mailboxes {
   /** Puts the first message aside, and the oldest of those out of memory. Nothing is in the window. */
   #park(user: number, box: number, node: number): void {
     const { boxes } = this;
-    const next = this.#next[node]!;
+    const next = this.nodes.next[node]!;
     boxes.head[box] = boxes.unsent[box] = next;
     if (next === NONE) boxes.tail[box] = NONE;
-    const body = this.#body[node]!;
+    const body = this.nodes.body[node]!;
     boxes.bytes[box]! -= this.bodies.size[body]!;
     if (this.bodies.kind(body) === BODY.receipt) boxes.receiptNodes[box]!--;
     this.#flowOut(user, box);
     this.#tell(node);
     this.messages--;
     this.parked++;
-    this.#next[node] = NONE;
+    this.nodes.next[node] = NONE;
     if (this.#parkedHead === NONE) this.#parkedHead = node;
-    else this.#next[this.#parkedTail] = node;
+    else this.nodes.next[this.#parkedTail] = node;
     this.#parkedTail = node;
     if (++this.#parkedKept <= PARKED_MAX) return;
     const oldest = this.#parkedHead;
-    this.#parkedHead = this.#next[oldest]!;
+    this.#parkedHead = this.nodes.next[oldest]!;
     this.#parkedKept--;
     this.messages++;
     this.#free(oldest);
   }
 
   #free(node: number): void {
-    this.bodies.release(this.#body[node]!);
-    this.#next[node] = this.#freeHead;
-    this.#freeHead = node;
+    this.bodies.release(this.nodes.body[node]!);
+    this.nodes.give(node);
     this.messages--;
   }
 
   /** The next packet id that no message of the window carries [MQTT-2.3.1-2]. */
   #nextPacketId(user: number, box: number): number {
-    let id = this.#lastPacketId[user]!;
+    let id = this.lastPacketId[user]!;
     do id = id === 0xffff || id === 0 ? MAILBOX_PACKET_ID_MIN : id + 1;
     while (this.#isPacketIdUsed(box, id));
-    this.#lastPacketId[user] = id;
+    this.lastPacketId[user] = id;
     return id;
   }
 
   #isPacketIdUsed(box: number, id: number): boolean {
     let node = this.boxes.head[box]!;
-    for (; node !== NONE && this.#packetId[node] !== 0; node = this.#next[node]!) {
-      if (this.#packetId[node] === id) return true;
+    for (; node !== NONE && this.nodes.packetId[node] !== 0; node = this.nodes.next[node]!) {
+      if (this.nodes.packetId[node] === id) return true;
     }
     assert(node !== NONE, 'the message that needs an id stands in the mailbox');
     return false;

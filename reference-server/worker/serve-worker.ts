@@ -13,6 +13,8 @@ import { LoginGate } from '#reference-server/access/login-gate.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
+import { HomeRestore } from '#reference-server/snapshot/home-restore.ts';
+import { WorkerSnapshots } from '#reference-server/snapshot/worker-snapshots.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { applyLimits } from '#reference-server/worker/apply-limits.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
@@ -24,7 +26,12 @@ import {
   WorkerControl,
   type WorkerSettings,
 } from '#reference-server/worker/worker-control.ts';
-import type { FromWorker, ToWorker, WorkerBirth } from '#reference-server/worker/worker-message.ts';
+import type {
+  FromWorker,
+  Restored,
+  ToWorker,
+  WorkerBirth,
+} from '#reference-server/worker/worker-message.ts';
 import { type News, readNews } from '#reference-server/worker/worker-news.ts';
 
 assert(parentPort !== null, 'serve-worker runs in a worker thread');
@@ -45,12 +52,14 @@ async function work(birth: WorkerBirth): Promise<void> {
   const { hashSeed, access, interest } = birth;
   const options = { limits, exchange, stats, clock: systemClock, hashSeed, access, interest };
   const home = new Home(options);
+  const port = birth.newsPort;
+  const snapshots = new WorkerSnapshots({ home, exchange, clock: systemClock, port });
   const heap = new HeapWatch(stats);
   const injectors = new Injectors(stats, systemClock, control.lock, self === exchange.workers - 1);
   const edge = new Edge({
     ...options,
     onWake: () => {
-      readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access));
+      readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access, snapshots));
       obey(self, limits, control, home, exchange, injectors, idle, reactor);
     },
     onTurn: (nowUs) => {
@@ -97,7 +106,8 @@ async function work(birth: WorkerBirth): Promise<void> {
   edge.attach(transports);
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
   exchange.join(edge, home);
-  tell(created(home, reactor, fallback));
+  const restored = restore(birth, home, exchange.workers);
+  tell({ ...created(home, reactor, fallback), restored });
   for (;;) {
     const [order] = (await once(main, 'message')) as [ToWorker];
     if (order.kind === 'run') {
@@ -110,6 +120,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     tell({ kind: 'listening', port: listening.port });
   }
   await reactor.run();
+  if (birth.snapshotFile !== undefined) await snapshots.handOver();
   birth.newsPort.close();
   heap.close();
   home.publishGauges();
@@ -121,10 +132,19 @@ function sooner(oneUs: number, otherUs: number): number {
   return Math.min(oneUs, otherUs);
 }
 
+/** Gives the home what a server before this one had, if there is a snapshot of it. */
+function restore({ self, snapshotFile }: WorkerBirth, home: Home, workers: number): Restored {
+  if (snapshotFile === undefined) return { users: 0, dropped: 0 };
+  const { dropped } = new HomeRestore(home, systemClock, self, workers).restore(snapshotFile);
+  return { users: home.users.count, dropped };
+}
+
 /** Takes in what the main thread tells. */
-function hear(news: News, home: Home, access: AccessRules): void {
+function hear(news: News, home: Home, access: AccessRules, snapshots: WorkerSnapshots): void {
   if (news.kind === 'acl') access.acl = news.acl;
-  else for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);
+  else if (news.kind === 'capture') snapshots.capture(news.isFirst);
+  else if (news.kind === 'system')
+    for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);
 }
 
 /** Does what the main thread wishes since the last look. */
@@ -163,7 +183,11 @@ function turnHome(home: Home, exchange: Exchange, wished: WorkerSettings): void 
 }
 
 /** What the main thread reads of this worker from now on. */
-function created(home: Home, reactor: Reactor, fallback: string | undefined): FromWorker {
+function created(
+  home: Home,
+  reactor: Reactor,
+  fallback: string | undefined,
+): Omit<Extract<FromWorker, { kind: 'created' }>, 'restored'> {
   const { engine, waker, stats: reactorStats } = reactor;
   const { boxes, slow } = home.mailboxes;
   return {

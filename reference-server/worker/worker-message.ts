@@ -27,10 +27,18 @@ export interface WorkerBirth {
   passwordPort: MessagePort | undefined;
   /** See worker/worker-news.ts. */
   newsPort: MessagePort;
+  /** What a server before this one had, and where this one writes it; undefined = nowhere. */
+  snapshotFile: string | undefined;
   /** Pages that browsers may come from. */
   origins: readonly string[];
   outgoing: (SharedArrayBuffer | undefined)[];
   incoming: (SharedArrayBuffer | undefined)[];
+}
+
+/** What a worker took from a snapshot, and what found no room. */
+export interface Restored {
+  users: number;
+  dropped: number;
 }
 
 export type ToWorker =
@@ -52,6 +60,7 @@ export type FromWorker =
       userFlags: Uint16Array<SharedArrayBuffer>;
       /** See statistics/slow-receivers.ts. */
       slowCells: Float64Array<SharedArrayBuffer>;
+      restored: Restored;
     }
   | { kind: 'listening'; port: number }
   | { kind: 'failed'; code: ErrorCode; message: string; hint: string };

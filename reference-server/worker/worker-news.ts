@@ -1,16 +1,30 @@
-// What the main thread tells a worker while its reactor runs: news on a port of its own, read when it is woken. At
-// most one piece of figures is on its way to a worker: one that has not read the last is left alone, because
-// a worker that is behind has better things to do ($SYS is the first thing that is shed).
+// What the main thread tells a worker while its reactor runs: news on a port of its own, read when it is woken, and
+// what the worker answers. At most one piece of figures is on its way to a worker: one that has not read the last is
+// left alone, because a worker that is behind has better things to do ($SYS is the first thing that is shed).
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { assert } from '#core/assert.ts';
 import type { AclRules } from '#reference-server/access/acl.ts';
+import type { SnapshotChunk } from '#reference-server/snapshot/snapshot-frames.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 
 export type News =
   /** Topics under $SYS/ and their new texts. */
   | { kind: 'system'; topics: [string, string][] }
   /** The file of topics was read again. */
-  | { kind: 'acl'; acl: AclRules };
+  | { kind: 'acl'; acl: AclRules }
+  /** The first records of a snapshot are wanted, or those that follow. */
+  | { kind: 'capture'; isFirst: boolean }
+  /** After the reactor has ended: take in what other workers have sent. */
+  | { kind: 'settle' }
+  /** After that: the worker may go. */
+  | { kind: 'end' };
+
+export type FromNews =
+  /** undefined: there is no more. */
+  | { kind: 'captured'; chunk: SnapshotChunk | undefined }
+  | { kind: 'stopped' }
+  | { kind: 'settled'; isQuiet: boolean };
 
 /** The main thread's end. */
 export class NewsDesk {
@@ -18,11 +32,17 @@ export class NewsDesk {
   readonly workerPort: MessagePort;
   readonly #port: MessagePort;
   readonly #stats: WorkerStats;
+  readonly #answers: FromNews[] = [];
+  #isHeard: (() => void) | undefined;
   #told = 0;
 
   constructor(stats: WorkerStats) {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
+    this.#port.on('message', (answer: FromNews) => {
+      this.#answers.push(answer);
+      this.#isHeard?.();
+    });
     this.#port.unref();
     this.workerPort = port2;
     this.#stats = stats;
@@ -37,6 +57,18 @@ export class NewsDesk {
   tell(news: News): void {
     this.#told++;
     this.#port.postMessage(news);
+  }
+
+  /** The worker's next answer, which is of this kind. It never comes from one that has died. */
+  async hear<K extends FromNews['kind']>(kind: K): Promise<Extract<FromNews, { kind: K }>> {
+    while (this.#answers.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#isHeard = resolve;
+      });
+    }
+    const answer = this.#answers.shift()!;
+    assert(answer.kind === kind, `a worker answers '${kind}' now`);
+    return answer as Extract<FromNews, { kind: K }>;
   }
 
   close(): void {

@@ -1,0 +1,262 @@
+// Gives a home that is new what a snapshot has of its users: those whose uid belongs to it now, as the number of
+// workers and the hash are those of this server. Nobody is online. What has expired meanwhile is taken all the same
+// and goes the way that it always goes: sessions and wills at their next tick, messages when their turn comes.
+//
+// Two passes over the file. In a new table rows are given in the order of the file, so the first pass tells which
+// row every sender has at which home: receipts for mail from before go on reaching it. Memory of the map: 12 bytes
+// a row of the older server, for the time of the restore.
+
+import type { Clock } from '#core/clock/clock.ts';
+import { WsarError } from '#core/errors.ts';
+import { DamagedBytes } from '#core/spool/byte-reader.ts';
+import { Message } from '#reference-server/broker/message.ts';
+import { NEVER, type Session } from '#reference-server/broker/session.ts';
+import type { Home } from '#reference-server/home/home.ts';
+import { homeOf } from '#reference-server/home/uid-hash.ts';
+import { BODY, type SenderReference } from '#reference-server/mailbox/bodies.ts';
+import { NODE } from '#reference-server/mailbox/nodes.ts';
+import { readSnapshot } from '#reference-server/snapshot/snapshot-file.ts';
+import type {
+  SavedMessage,
+  SavedSession,
+  SnapshotRecord,
+} from '#reference-server/snapshot/snapshot-record.ts';
+
+type Of<K extends SnapshotRecord['kind']> = Extract<SnapshotRecord, { kind: K }>;
+
+/** Where the rows of one worker of the older server are now. */
+interface Rows {
+  generation: Uint32Array;
+  /** One more than the home, 0 = unknown. */
+  home: Uint8Array;
+  row: Int32Array;
+}
+
+export class HomeRestore {
+  readonly #home: Home;
+  readonly #workers: number;
+  readonly #self: number;
+  readonly #wallOffsetMs: number;
+  readonly #nowMs: number;
+  readonly #rows: Rows[] = [];
+  readonly #counts: number[];
+  readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
+  #part = 0;
+  /** Of the part that is read. */
+  #messages: Message[] = [];
+  /** The user that is read, -1 = it belongs to another home. */
+  #row = -1;
+  #session: Session | undefined;
+  /** What found no room here, because limits are lower than they were. */
+  dropped = 0;
+
+  constructor(home: Home, clock: Clock, self: number, workers: number) {
+    this.#home = home;
+    this.#self = self;
+    this.#workers = workers;
+    this.#nowMs = clock.monoUs() / 1000;
+    this.#wallOffsetMs = clock.wallMs() - this.#nowMs;
+    this.#counts = new Array<number>(workers).fill(0);
+  }
+
+  /** Takes what `file` has, if there is one. Throws WSAR_ERR_FILE, WSAR_ERR_LIMIT. */
+  restore(file: string): this {
+    if (readSnapshot(file, (record) => this.note(record)) === undefined) return this;
+    readSnapshot(file, (record) => this.take(record));
+    return this;
+  }
+
+  /** The first pass: who has which row now. */
+  note(record: SnapshotRecord): void {
+    if (record.kind === 'part') {
+      const { worker, rows } = record;
+      this.#part = worker;
+      this.#rows[worker] = {
+        generation: new Uint32Array(rows),
+        home: new Uint8Array(rows),
+        row: new Int32Array(rows),
+      };
+    } else if (record.kind === 'user') {
+      const home = this.#homeOf(record.uid);
+      const { row } = record;
+      const rows = this.#rows[this.#part];
+      if (rows === undefined || row >= rows.row.length) throw new DamagedBytes('a user of no part');
+      rows.generation[row] = record.generation;
+      rows.home[row] = home + 1;
+      rows.row[row] = this.#counts[home]!++;
+    }
+  }
+
+  /** The second pass. */
+  take(record: SnapshotRecord): void {
+    switch (record.kind) {
+      case 'part':
+        this.#messages = [];
+        break;
+      case 'message':
+        this.#messages.push(this.#message(record.message));
+        break;
+      case 'retained':
+        if (!this.#home.broker.retained.put(this.#message(record.message), 0)) this.dropped++;
+        break;
+      case 'user':
+        this.#takeUser(record);
+        break;
+      default:
+        if (this.#row >= 0) this.#takePart(record);
+    }
+  }
+
+  /** Something of the user that is read. */
+  #takePart(record: Of<'subscription' | 'member' | 'delivery' | 'received' | 'mail'>): void {
+    if (record.kind === 'member') this.#takeMember(record);
+    else if (record.kind === 'mail') this.#takeMail(record);
+    else if (this.#session !== undefined) this.#takeSessionPart(this.#session, record);
+  }
+
+  #takeUser(record: Of<'user'>): void {
+    this.#row = -1;
+    this.#session = undefined;
+    const { uid, flags, session } = record;
+    if (this.#homeOf(uid) !== this.#self) return;
+    const { broker } = this.#home;
+    this.#row = this.#home.restoreUser(uid, flags, record.mailboxPacketId);
+    if (this.#row >= 0 && session !== undefined) {
+      this.#session = broker.obtain(this.#row, 0, session.level, true);
+    }
+    if (this.#row < 0 || (session !== undefined && this.#session === undefined)) {
+      throw new WsarError(
+        'WSAR_ERR_LIMIT',
+        'the snapshot has more users or sessions than this server may know',
+        'raise --users to what it was when the snapshot was written',
+      );
+    }
+    if (session !== undefined) this.#fill(this.#session!, session);
+  }
+
+  #fill(session: Session, saved: SavedSession): void {
+    const { will } = saved;
+    session.expiryMs = saved.expiryMs;
+    session.endsMs = this.#mono(saved.endsWallMs);
+    session.lastPacketId = saved.lastPacketId;
+    session.mailboxId = saved.mailboxId;
+    session.receiptsId = saved.receiptsId;
+    session.userName = saved.userName;
+    if (will !== undefined) {
+      const { expiryMs, delayMs } = will;
+      session.will = { message: this.#message(will.message), expiryMs, delayMs };
+      session.willDueMs = this.#mono(will.dueWallMs);
+    }
+    this.#home.broker.restored(session);
+  }
+
+  #takeSessionPart(session: Session, record: Of<'subscription' | 'delivery' | 'received'>): void {
+    const { broker } = this.#home;
+    const { subscriptions, queues } = broker;
+    if (record.kind === 'subscription') {
+      const { filter, qos, noLocal, retainAsPublished, id } = record;
+      const options = { qos, noLocal, retainAsPublished, id };
+      if (subscriptions.hasRoom(session, filter)) subscriptions.add(session, filter, options);
+      else this.dropped++;
+      return;
+    }
+    const message = this.#messages[record.message];
+    if (message === undefined) throw new DamagedBytes(`a ${record.kind} without its message`);
+    if (record.kind === 'received') {
+      if (!queues.keepReceived(session, message)) this.dropped++;
+      else session.incoming.set(record.packetId, { message, copies: 0 });
+      return;
+    }
+    const { qos, retain, ids, packetId, state } = record;
+    const group = record.group === '' ? undefined : subscriptions.group(record.group);
+    const delivery = { message, qos, retain, ids, group, packetId, state };
+    if (!queues.restore(session, delivery)) this.dropped++;
+  }
+
+  #takeMember({ gid, qos, noLocal, id }: Of<'member'>): void {
+    const filter = Buffer.concat([Buffer.from('g/'), gid]);
+    const { groups } = this.#home;
+    const code = groups.subscribe(this.#row, filter, 0, filter.length, qos, noLocal, id);
+    if (code >= 0x80) this.dropped++;
+  }
+
+  #takeMail(record: Of<'mail'>): void {
+    const { mailboxes } = this.#home;
+    const expiresMs = this.#mono(record.expiresWallMs);
+    // 0 means never.
+    const expiresS = expiresMs === NEVER ? 0 : Math.max(1, Math.ceil(expiresMs / 1000));
+    this.#setSender(record);
+    const node =
+      record.body === BODY.group
+        ? this.#putCopy(record, expiresS)
+        : mailboxes.put(
+            this.#row,
+            record.content,
+            0,
+            record.content.length,
+            this.#sender,
+            record.hasProperties,
+            expiresS,
+            record.body,
+          );
+    if (node < 0) {
+      this.dropped++;
+      return;
+    }
+    const { nodes, bodies } = mailboxes;
+    bodies.storedMs[nodes.body[node]!] = record.storedMs;
+    bodies.senderPacketId[nodes.body[node]!] = record.sender.packetId;
+    nodes.packetId[node] = record.packetId;
+    nodes.left[node] = record.left;
+    if (record.packetId > 0) nodes.flags[node]! |= NODE.dup;
+  }
+
+  /** A message to a group: each of its copies has a body of its own now. */
+  #putCopy({ topic, content, hasProperties }: Of<'mail'>, expiresS: number): number {
+    const { mailboxes } = this.#home;
+    const bytes = Buffer.concat([topic, content]);
+    const { length } = topic;
+    const body = mailboxes.share(
+      bytes,
+      0,
+      length,
+      length,
+      bytes.length,
+      this.#sender,
+      hasProperties,
+      expiresS,
+    );
+    if (body < 0) return body;
+    const node = mailboxes.putCopy(this.#row, body, true);
+    mailboxes.bodies.release(body);
+    return node;
+  }
+
+  /** Who hears that a mail from before was accepted: its sender, if it is still known. */
+  #setSender({ body, sender: { worker, row, generation, packetId } }: Of<'mail'>): void {
+    const sender = this.#sender;
+    sender.row = -1;
+    sender.worker = sender.generation = 0;
+    sender.packetId = packetId;
+    if (body !== BODY.mail || row < 0) return;
+    const rows = this.#rows[worker];
+    const home = rows?.home[row] ?? 0;
+    if (home === 0 || rows!.generation[row] !== generation) return;
+    sender.worker = home - 1;
+    sender.row = rows!.row[row]!;
+  }
+
+  #message(saved: SavedMessage): Message {
+    const { topic, properties, payload, qos, retain, expiresWallMs } = saved;
+    return new Message(topic, properties, payload, qos, retain, this.#mono(expiresWallMs));
+  }
+
+  #homeOf(uid: Uint8Array): number {
+    return homeOf(this.#home.users.hashOf(uid, 0, uid.length), this.#workers);
+  }
+
+  /** ms of the broker's clock; before its start where that is when it was. */
+  #mono(wallMs: number): number {
+    return wallMs - this.#wallOffsetMs;
+  }
+}
