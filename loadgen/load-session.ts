@@ -77,13 +77,18 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
-  const { isHttp } = options.wire;
+  const { isHttp, tls } = options.wire;
   const { hosts } = options;
   const isElsewhere = isHttp || hosts !== undefined;
   const route = isElsewhere ? NO_ROUTE : planRoute(options, target);
   if (options.isRoomChecked && hosts?.isVirtual !== false) {
     requireRoom(
-      { connections: options.connections, engine, isTargetHere: target.isLoopback },
+      {
+        connections: options.connections,
+        engine,
+        isTargetHere: target.isLoopback,
+        isTls: tls !== undefined,
+      },
       readHostRoom('/proc', '/sys/fs/cgroup'),
     );
   }

@@ -2,53 +2,17 @@
 // servers that only send back what they get.
 
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { startEchoServer } from '#loadgen/test/echo-server.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
-import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
+import { startMosquittoWires } from '#loadgen/test/mosquitto-wires.ts';
+import { type RunningCommand, startWsar } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
-import { freePort } from '#test/free-port.ts';
-import { isListening } from '#test/mosquitto.ts';
 
 const skip = needPrograms('mosquitto', 'openssl');
 const engine = chooseEngine('auto').engine;
-
-/** A mosquitto with a listener of each kind, and the certificate of its TLS ones. */
-async function startMosquitto(t: TestContext) {
-  const folder = temporaryFolder(t);
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
-  const made = spawnSync('openssl', [
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost'],
-    ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', cert],
-  ]);
-  assert.equal(made.status, 0, String(made.stderr));
-  const ports = await Promise.all(Array.from({ length: 4 }, () => freePort()));
-  const [tcp, tls, ws, wss] = ports as [number, number, number, number];
-  const secure = [`cafile ${cert}`, `certfile ${cert}`, `keyfile ${key}`];
-  const file = join(folder, 'mosquitto.conf');
-  writeFileSync(
-    file,
-    [
-      ...['allow_anonymous true', 'persistence false', 'set_tcp_nodelay true', 'user root'],
-      `listener ${tcp} 127.0.0.1`,
-      ...[`listener ${tls} 127.0.0.1`, ...secure],
-      ...[`listener ${ws} 127.0.0.1`, 'protocol websockets'],
-      ...[`listener ${wss} 127.0.0.1`, 'protocol websockets', ...secure],
-    ].join('\n'),
-  );
-  const child = spawn('mosquitto', ['-c', file], {
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
-    stdio: 'ignore',
-  });
-  t.after(() => void child.kill('SIGKILL'));
-  for (const port of ports) await isListening(port);
-  return { tcp, tls, ws, wss, cert };
-}
 
 const SMALL = ['--connections', '40', '--rate', '200/s', '--duration', '1s'];
 
@@ -79,7 +43,7 @@ async function assertWhole(run: RunningCommand, protocol: string): Promise<LoadS
 
 describe('wsar load over other wires', { concurrency: 2 }, () => {
   test('mosquitto: MQTT 5, WebSocket, TLS, and all of it at once', { skip }, async (t) => {
-    const { tcp, tls, ws, wss, cert } = await startMosquitto(t);
+    const { tcp, tls, ws, wss, cert } = await startMosquittoWires(t);
     const at = (port: number): string => `127.0.0.1:${port}`;
     const cases: [string, string, string[]][] = [
       ['mqtt 5', `mqtt://${at(tcp)}`, ['--mqtt', '5']],
@@ -152,7 +116,7 @@ describe('wsar load over other wires', { concurrency: 2 }, () => {
   }
 
   test('a certificate that nobody vouched for: one sentence, exit 4', { skip }, async (t) => {
-    const { tls } = await startMosquitto(t);
+    const { tls } = await startMosquittoWires(t);
     const run = startLoad(t, `mqtts://127.0.0.1:${tls}`);
     assert.equal(await run.exit(), 4);
     assert.match(run.stderr(), /has a certificate that is not trusted: /);

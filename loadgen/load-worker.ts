@@ -25,6 +25,7 @@ import { RunControl } from '#loadgen/run-control.ts';
 import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { UserLoop } from '#loadgen/user-loop.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
 import { UserTable } from '#loadgen/user-table.ts';
@@ -84,7 +85,12 @@ async function serve(plan: WorkerPlan): Promise<void> {
   };
   const reactor = buildReactor(plan, handler);
   const packetBytes = Math.max(plan.payloadBytes, LIVE_PAYLOAD_BYTES_MAX) + PACKET_HEAD_BYTES;
-  const layers = createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes);
+  const { tls } = plan.wire;
+  const layers = [
+    // Engine net speaks it itself.
+    ...(tls === undefined || plan.engine !== 'stack' ? [] : [new TlsLayer(tls)]),
+    ...createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes),
+  ];
   const top = (below: ClientReactor): ReactorHandler =>
     populate(plan, below, clock, control, timings);
   handled = linkLayers(layers, top, reactor);
@@ -101,11 +107,15 @@ function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
     outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
   };
   const { tls } = plan.wire;
-  if (tls !== undefined) return new NetReactor(settleOptions(options), tls);
+  if (tls !== undefined && plan.engine !== 'stack') {
+    return new NetReactor(settleOptions(options), tls);
+  }
   const stack = plan.stack === undefined ? {} : { stack: plan.stack };
   const window = plan.route.sources?.window;
   const ports = window === undefined ? {} : { sourcePorts: window };
-  return createReactor({ engine: plan.engine, ...stack, ...ports, ...options });
+  // TLS over engine stack lives on libuv's events.
+  const ownsThread = tls === undefined;
+  return createReactor({ engine: plan.engine, ownsThread, ...stack, ...ports, ...options });
 }
 
 function populate(

@@ -17,6 +17,7 @@ import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadge
 import { mergeTargets, type Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { Framing } from '#loadgen/transport/echo-layer.ts';
+import { TLS_USERS_MAX } from '#loadgen/transport/tls-layer.ts';
 import { readModel } from '#loadgen/user-model.ts';
 import { USERS_MAX } from '#loadgen/user-packets.ts';
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
@@ -37,6 +38,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const targets = [given['target'] ?? []].flat() as Target[];
   const isHttp = targets[0]?.scheme.startsWith('http') === true;
   requirePossible({ ratePerS, connections, isHttp, firstUser, isSearch: findMax !== undefined });
+  // A worker without users would have nothing to do.
+  const workers = Math.min(connections, (given['workers'] as number | undefined) ?? usualWorkers());
   required(given, 'target', '--target mqtt://127.0.0.1:1883');
   const target = mergeTargets(targets);
   const seed = (given['seed'] as number | undefined) ?? 1;
@@ -65,9 +68,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     seed,
     firstUser,
     isRoomChecked: given['memory'] !== 'watched',
-    engine: readEngine(given, wire),
-    // A worker without users would have nothing to do.
-    workers: Math.min(connections, (given['workers'] as number | undefined) ?? usualWorkers()),
+    engine: readEngine(given, wire, Math.ceil(connections / workers)),
+    workers,
     areWorkersAsked: given['workers'] !== undefined,
     sources: given['sources'] as AddressBlock[] | undefined,
     ports: (given['ports'] as PortAsk | undefined) ?? USUAL_PORTS,
@@ -232,16 +234,30 @@ function readWire(given: Record<string, unknown>, target: Target, seed: number):
   });
 }
 
-/** TLS is spoken by engine net. Throws WSAR_ERR_USAGE for another one. */
-function readEngine(given: Record<string, unknown>, wire: WirePlan): EngineName | 'auto' {
+/** TLS is spoken by engine net, and over engine stack by a bounded crowd. Throws WSAR_ERR_USAGE. */
+function readEngine(
+  given: Record<string, unknown>,
+  wire: WirePlan,
+  usersPerWorker: number,
+): EngineName | 'auto' {
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
   if (wire.tls === undefined) return engine;
   if (engine === 'auto' || engine === 'net') return 'net';
-  throw new WsarError(
-    'WSAR_ERR_USAGE',
-    `engine ${engine} speaks no TLS`,
-    'take --engine net, or leave it out',
-  );
+  if (engine !== 'stack') {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `engine ${engine} speaks no TLS`,
+      'take --engine net or stack, or leave it out',
+    );
+  }
+  if (usersPerWorker > TLS_USERS_MAX) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `TLS over engine stack is for at most ${TLS_USERS_MAX} users of a worker`,
+      'take more --workers, or fewer --connections',
+    );
+  }
+  return engine;
 }
 
 /** What --network, or --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */

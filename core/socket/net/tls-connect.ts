@@ -1,7 +1,8 @@
-// TLS for the connections that engine net makes: the handshake over a socket that is still connecting.
+// TLS for the connections of a client: the handshake over a socket that is still connecting, or over any stream.
 
-import { isIP, type Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 
 /** How connections speak TLS. */
 export interface TlsConnect {
@@ -13,16 +14,28 @@ export interface TlsConnect {
   isInsecure: boolean;
 }
 
+/** Authorities are read once for all connections of a plan. */
+const contexts = new WeakMap<TlsConnect, SecureContext>();
+
 /** The handshake begins when `carrier` is connected; what fails there fails in the result too. */
-export function wrapInTls(carrier: Socket, plan: TlsConnect): TLSSocket {
-  const { ca, serverName, isInsecure } = plan;
+export function wrapInTls(carrier: Duplex, plan: TlsConnect): TLSSocket {
+  const { serverName, isInsecure } = plan;
   carrier.on('error', () => {}); // Heard again on the socket above.
   return connect({
     socket: carrier,
     host: serverName,
     // An address is no name to ask for (RFC 6066, 3), and is checked against the certificate all the same.
     ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
-    ...(ca === undefined ? {} : { ca }),
+    secureContext: contextOf(plan),
     rejectUnauthorized: !isInsecure,
   });
+}
+
+function contextOf(plan: TlsConnect): SecureContext {
+  const known = contexts.get(plan);
+  if (known !== undefined) return known;
+  const { ca } = plan;
+  const made = createSecureContext(ca === undefined ? {} : { ca });
+  contexts.set(plan, made);
+  return made;
 }
