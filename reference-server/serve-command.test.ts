@@ -31,6 +31,7 @@ describe('the command around the server', { concurrency: true }, () => {
     const cases: [RegExp, string[]][] = [
       [/--port is missing; add for example --port 1883/, []],
       [/'70000' is not a whole number from 0 to 65535/, ['--port', '70000']],
+      [/a --port is named twice; give up to 64/, ['--port', '1883', '--port', '1883']],
       [
         /0\.0\.0\.0 is not loopback, .*add --i-know-anyone-can-log-in/,
         ['--port', '0', '--host', '0.0.0.0'],

@@ -9,13 +9,24 @@ import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 
 /** The generator is stopped by us; its own end must not come first. */
 const LOAD_DURATION_S = 86_400;
-/** The kernel spreads connections over workers unevenly. */
-const ROOM_RATIO = 1.25;
+/** The server's own limits have room for an uneven spread over its workers; this is for late goodbyes. */
+const ROOM_RATIO = 1.05;
+/**
+ * Ports of a server whose clients have kernel sockets. A source address and port that was bound costs 128 bytes of the
+ * kernel (tcp_bind2_bucket) and a place in a table of 65,536 chains, whatever the number of connections it is used for:
+ * one to each port of the server. Clients in user space bind nothing.
+ */
+const KERNEL_PORTS = 16;
+
+export function ladderPorts(engine: EngineName): number {
+  return engine === 'stack' ? 1 : KERNEL_PORTS;
+}
 
 export function ladderServer(
   place: PartPlace,
   server: ServerChoice,
   { users, clients }: SizedStep,
+  ports: number,
 ): PartOptions {
   const room = (usual: number, wanted = users): string =>
     String(Math.max(usual, Math.ceil(wanted * ROOM_RATIO)));
@@ -23,12 +34,13 @@ export function ladderServer(
     ...['--connections', room(DEFAULT_LIMITS.connectionsMax)],
     ...['--users', room(DEFAULT_LIMITS.usersMax, users * (1 + clients.awayRatio))],
   ];
+  const listen = Array.from({ length: ports }, () => ['--port', '0']).flat();
   const { workers, engine, flush, arming, gatherUs } = server;
   const how = [
     ...['--workers', String(workers), '--engine', engine],
     ...['--flush', flush, '--arming', arming, '--gather', String(gatherUs)],
   ];
-  return part(place, 'server', ['serve', '--port', '0', '--lab', ...how, ...size]);
+  return part(place, 'server', ['serve', ...listen, '--lab', ...how, ...size]);
 }
 
 /** Logs `count` users in, from number `first` on, and out again: the server then knows them as away. */

@@ -16,12 +16,12 @@ import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
 import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
-import { awayLoad, ladderLoad, ladderServer } from '#lab/ladder/ladder-parts.ts';
+import { awayLoad, ladderLoad, ladderPorts, ladderServer } from '#lab/ladder/ladder-parts.ts';
 import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
 import { type Ended, judgeStep, stormOf, summaryOf } from '#lab/ladder/step-judge.ts';
 import { readTcpSegments, segmentsOfServer } from '#lab/ladder/tcp-segments.ts';
-import { serverUrl } from '#lab/run/lab-parts.ts';
+import { serverUrls } from '#lab/run/lab-parts.ts';
 import { readSocketsInUse } from '#lab/run/login-counts.ts';
 import { describeExit, type Part } from '#lab/run/part.ts';
 import { turn } from '#lab/run/run-blocks.ts';
@@ -109,9 +109,13 @@ class Step {
     const { supervisor, signal } = state;
     // A part that dies fails its step, and the next phase begins.
     const mayFail = { mayFail: true };
-    const server = await supervisor.start(ladderServer(state, choice, this.#planned), mayFail);
+    const ports = ladderPorts(engine);
+    const server = await supervisor.start(
+      ladderServer(state, choice, this.#planned, ports),
+      mayFail,
+    );
     offerToKernel(server.pid);
-    const target = await untilCut(serverUrl(server), signal);
+    const target = await untilCut(serverUrls(server, ports), signal);
     const away = await this.#registerAway(server, target);
     const serverBytes = readResidentBytes(server.pid);
     const loadStartMs = this.#nowMs();

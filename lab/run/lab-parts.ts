@@ -78,6 +78,14 @@ export async function serverUrl(server: Part): Promise<string> {
   return url!;
 }
 
+/** Waits for as many of these lines as there are ports, and joins them as the generator's target has it. */
+export async function serverUrls(server: Part, ports: number): Promise<string> {
+  const one = 'ready (mqtt:\\/\\/[^:]+):(\\d+)\\n';
+  const all = await server.line(new RegExp(`^(?:${one}){${ports}}`), READY_TIMEOUT_MS);
+  const found = [...all[0].matchAll(new RegExp(one, 'g'))];
+  return `${found[0]![1]}:${found.map((match) => match[2]).join(',')}`;
+}
+
 /** A part with the command line `wsar ARGS...`. */
 export function part(context: PartPlace, name: PartName, args: string[]): PartOptions {
   const { root, folder, environment } = context;

@@ -13,22 +13,23 @@ import {
 import type { ListenerPlan } from '#reference-server/transport/listener.ts';
 import { readTlsMaterial, type TlsMaterial } from '#reference-server/transport/tls-material.ts';
 
-const port = parseCount(0, 65_535);
+const parsePort = parseCount(0, 65_535);
 
 export const LISTENER_OPTIONS: OptionSpec[] = [
   {
     flags: '--port <port>',
-    help: 'MQTT over TCP; 0 takes a free port, here and below',
-    parse: port,
+    help: 'MQTT over TCP; may be repeated; 0 takes a free port, here and below',
+    parse: parsePort,
+    repeat: true,
   },
-  { flags: '--ws-port <port>', help: 'MQTT over WebSocket', parse: port },
-  { flags: '--tls-port <port>', help: 'MQTT over TLS', parse: port },
-  { flags: '--wss-port <port>', help: 'MQTT over WebSocket over TLS', parse: port },
+  { flags: '--ws-port <port>', help: 'MQTT over WebSocket', parse: parsePort },
+  { flags: '--tls-port <port>', help: 'MQTT over TLS', parse: parsePort },
+  { flags: '--wss-port <port>', help: 'MQTT over WebSocket over TLS', parse: parsePort },
   { flags: '--unix <path>', help: 'MQTT on a Unix socket that only this user may use' },
   {
     flags: '--proxy-port <port>',
     help: 'MQTT behind a proxy that sends PROXY headers (v1, v2)',
-    parse: port,
+    parse: parsePort,
   },
   {
     flags: '--proxy-from <address>',
@@ -62,9 +63,11 @@ export interface Listening {
 
 const LOCAL_PROXIES = ['127.0.0.0/8', '::1'];
 
-/** Option, carrier, WebSocket, PROXY header: in the order of the ready lines. */
+/** Ports for MQTT over TCP. */
+const PORTS_MAX = 64;
+
+/** Option, carrier, WebSocket, PROXY header: in the order of the ready lines, behind those of --port. */
 const KINDS = [
-  ['port', 'tcp', false, false],
   ['wsPort', 'tcp', true, false],
   ['tlsPort', 'tls', false, false],
   ['wssPort', 'tls', true, false],
@@ -78,11 +81,16 @@ export function readListening(
   hasLogin: boolean,
 ): Listening {
   const path = given['unix'] as string | undefined;
-  const wanted = KINDS.filter(([option]) => given[option] !== undefined);
+  const wanted = [
+    ...readPorts(given).map((one) => [one, 'tcp', false, false] as const),
+    ...KINDS.filter(([option]) => given[option] !== undefined).map(
+      ([option, ...kind]) => [given[option] as number, ...kind] as const,
+    ),
+  ];
   if (wanted.length === 0 && path === undefined) {
     throw new WsarError('WSAR_ERR_USAGE', '--port is missing', 'add for example --port 1883');
   }
-  const listeners = wanted.map(([option, carrier, webSocket, proxied]): ListenerPlan => {
+  const listeners = wanted.map(([port, carrier, webSocket, proxied]): ListenerPlan => {
     // A proxy in front has ended TLS.
     const isEncrypted = carrier === 'tls';
     const host = listenHost(given['host'] as string, {
@@ -92,7 +100,7 @@ export function readListening(
       mayBeOpen: given['iKnowAnyoneCanLogIn'] === true,
       mayBePlain: given['iKnowItIsNotEncrypted'] === true,
     });
-    return { carrier, host, port: given[option] as number, webSocket, proxied };
+    return { carrier, host, port, webSocket, proxied };
   });
   if (path !== undefined) {
     listeners.push({ carrier: 'unix', host: '', port: 0, path, webSocket: false, proxied: false });
@@ -103,6 +111,18 @@ export function readListening(
     proxyFrom: (given['proxyFrom'] as string[] | undefined) ?? LOCAL_PROXIES,
     origins: (given['wsOrigin'] as string[] | undefined) ?? [],
   };
+}
+
+/** Every port is bound by every worker, and the kernel would let them share one that was named twice. */
+function readPorts(given: Record<string, unknown>): number[] {
+  const ports = (given['port'] as number[] | undefined) ?? [];
+  const named = ports.filter((one) => one !== 0);
+  if (new Set(named).size === named.length && ports.length <= PORTS_MAX) return ports;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    ports.length > PORTS_MAX ? `${ports.length} --port are too many` : 'a --port is named twice',
+    `give up to ${PORTS_MAX} different ones, or 0 for any`,
+  );
 }
 
 function readTls(
