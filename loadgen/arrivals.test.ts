@@ -5,11 +5,14 @@ import fc from 'fast-check';
 import {
   ArrivalCursor,
   type ArrivalPlan,
+  conversationOf,
   receiverOf,
   senderOf,
   unitGap,
 } from '#loadgen/arrivals.ts';
+import { GroupMap } from '#loadgen/group-map.ts';
 import { CHANGES_MAX, PlanChanges } from '#loadgen/plan-changes.ts';
+import { distance, distanceMax } from '#loadgen/test/distribution.ts';
 
 const START_US = 1_000_000;
 
@@ -39,18 +42,6 @@ function hashOf(plan: ArrivalPlan, count: number): string {
   }
   return hash.digest('hex').slice(0, 16);
 }
-
-/** Kolmogorov-Smirnov distance of a sample from a distribution function. */
-function distance(sample: number[], cumulative: (x: number) => number): number {
-  const sorted = [...sample].sort((a, b) => a - b);
-  return sorted.reduce((worst, x, i) => {
-    const model = cumulative(x);
-    return Math.max(worst, model - i / sorted.length, (i + 1) / sorted.length - model);
-  }, 0);
-}
-
-/** Distance that a true sample of n exceeds once in 10,000 (asymptotic, Smirnov 1948). */
-const distanceMax = (n: number): number => Math.sqrt(-Math.log(0.0001 / 2) / (2 * n));
 
 test('the same seed is the same plan, to the bit; another seed is another', () => {
   const plan: ArrivalPlan = { seed: 42, process: 'poisson', users: 1000 };
@@ -86,6 +77,60 @@ test('senders and receivers are uniform and independent, nobody writes to himsel
     const freedom = users * (users - 1) - 1;
     assert.ok(chiSquare < freedom + 5 * Math.sqrt(2 * freedom), `seed ${seed}: ${chiSquare}`);
   }
+});
+
+test('answers go back to who wrote; conversations have the mean length and exponential times to answer', () => {
+  for (const seed of [1, 99]) {
+    const answerGap = 2000;
+    const plan: ArrivalPlan = {
+      ...{ seed, process: 'poisson', users: 5000 },
+      conversations: { answerRatio: 6 / 7, answerGap },
+    };
+    // Behind the start, before which nobody has written.
+    const from = 100_000;
+    const n = 100_000;
+    let firsts = 0;
+    for (let i = from; i < from + n; i++) {
+      const conversation = conversationOf(plan, i);
+      const first = Math.floor(conversation / 2);
+      if (first === i) firsts++;
+      const pair = [senderOf(plan, first), receiverOf(plan, first)];
+      if (conversation % 2 === 1) pair.reverse();
+      assert.deepEqual([senderOf(plan, i), receiverOf(plan, i)], pair);
+    }
+    assert.ok(Math.abs(n / firsts - 7) < 0.2, `seed ${seed}: ${n / firsts} messages`);
+    // Time from the first message to an answer that answers it directly: one gap, and a share of them is one.
+    const gaps: number[] = [];
+    for (let i = from; i < from + n; i++) {
+      const without = { ...plan, conversations: { answerRatio: 0, answerGap } };
+      assert.equal(conversationOf(without, i), 2 * i);
+      const back = i - Math.floor(conversationOf(plan, i) / 2);
+      if (back > 0 && conversationOf(plan, i) % 2 === 1) gaps.push(back / answerGap);
+    }
+    // Depth k has a part (1 - q) q^k of all, q = 6/7, k gaps after the first; of odd k the mean is
+    // (1 + q^2) / (1 - q^2).
+    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
+    assert.ok(Math.abs(mean / 6.538 - 1) < 0.06, `seed ${seed}: ${mean}`);
+  }
+});
+
+test('a message to a group takes a number for each delivery, in any order of asking', () => {
+  const groups = new GroupMap({ share: 0.3, sizes: [2, 5, 9] }, [{ first: 0, count: 100 }], 5);
+  const plan: ArrivalPlan = { seed: 5, process: 'poisson', users: 100, groups };
+  const cursor = new ArrivalCursor(plan, scheduleOf([START_US, 1000]));
+  let next = 0;
+  let toGroups = 0;
+  for (let i = 0; i < 2000; i++) {
+    assert.deepEqual([cursor.index, cursor.flight], [i, next]);
+    const { group } = cursor;
+    next += group < 0 ? 1 : groups.sizeOf(group) - 1;
+    if (group >= 0) {
+      toGroups++;
+      assert.equal(groups.groupOf(senderOf(plan, i)), group);
+    }
+    cursor.advance();
+  }
+  assert.ok(toGroups > 500 && toGroups < 700);
 });
 
 test('one user alone has nobody to write to', () => {

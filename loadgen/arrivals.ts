@@ -16,6 +16,8 @@
 //
 // Cost: about 60 ns a message, no allocation.
 
+import type { CountryMap } from '#loadgen/country-map.ts';
+import type { GroupMap } from '#loadgen/group-map.ts';
 import type { ChangeList, PlanChanges } from '#loadgen/plan-changes.ts';
 import { draw, drawBelow, drawExponential, LANE } from '#loadgen/seeded-draw.ts';
 
@@ -34,7 +36,31 @@ export interface ArrivalPlan {
   users: number;
   /** Process `trace`: gaps by message, in mean gaps. */
   trace?: Float64Array<SharedArrayBuffer> | undefined;
+  /** Some messages go to groups. */
+  groups?: GroupMap | undefined;
+  /** Each hour has its countries. */
+  countries?: CountryMap | undefined;
+  /** Some messages answer others. */
+  conversations?: Conversations | undefined;
 }
+
+/**
+ * Conversations in a stream of messages: each answers an earlier one with a probability, the other way, or is
+ * the first of a conversation. So conversations begin as a Poisson process where messages are one, and each
+ * is a cascade (Hawkes, 1971) with a mean of 1 / (1 - answerRatio) messages and exponential times to answer;
+ * the stream of all of them together stays what it is.
+ */
+export interface Conversations {
+  answerRatio: number;
+  /** Mean time to an answer, in messages of the whole population. */
+  answerGap: number;
+}
+
+/** Longest chain of answers that is followed back to its first message: one in 50,000 is longer. */
+const ANSWERS_MAX = 70;
+
+/** No hour is meant: anybody, as in a plan without countries. */
+export const NO_STEP = -1;
 
 /** The gap before message `index`, in units of the mean gap. */
 export function unitGap(plan: ArrivalPlan, index: number): number {
@@ -47,20 +73,76 @@ export function unitGap(plan: ArrivalPlan, index: number): number {
   return gap * (isFirst ? BURST_START_GAP : BURST_GAP);
 }
 
+/**
+ * The first message of the conversation that message `index` is of, times two, and one more when the other of
+ * the two writes it.
+ */
+export function conversationOf({ seed, conversations }: ArrivalPlan, index: number): number {
+  if (conversations === undefined) return 2 * index;
+  const { answerRatio, answerGap } = conversations;
+  let at = index;
+  let answers = 0;
+  while (answers < ANSWERS_MAX && draw(seed, at, LANE.answer) < answerRatio * 2 ** 32) {
+    const gap = 1 + Math.floor(answerGap * drawExponential(seed, at, LANE.answerGap));
+    // It answers one that was written before the plan begins.
+    if (gap > at) break;
+    at -= gap;
+    answers++;
+  }
+  return 2 * at + (answers % 2);
+}
+
+/** The group that message `index` goes to, -1 = one user; `step` of the day. */
+export function groupOf(plan: ArrivalPlan, index: number, step = NO_STEP): number {
+  if (plan.groups === undefined) return -1;
+  const first = Math.floor(conversationOf(plan, index) / 2);
+  return plan.groups.groupOfMessage(first, countryOf(plan, first, step));
+}
+
 /** Who sends message `index`. */
-export function senderOf(plan: ArrivalPlan, index: number): number {
-  return drawBelow(plan.seed, index, LANE.sender, plan.users);
+export function senderOf(plan: ArrivalPlan, index: number, step = NO_STEP): number {
+  const group = groupOf(plan, index, step);
+  if (group >= 0) return plan.groups!.writerOf(index, group);
+  const conversation = conversationOf(plan, index);
+  const first = Math.floor(conversation / 2);
+  const writer = firstWriterOf(plan, first, step);
+  return conversation % 2 === 0 ? writer : otherThan(plan, first, writer);
+}
+
+function firstWriterOf(plan: ArrivalPlan, index: number, step: number): number {
+  const country = countryOf(plan, index, step);
+  if (country < 0) return drawBelow(plan.seed, index, LANE.sender, plan.users);
+  const { first, count } = plan.countries!.region(country);
+  return first + drawBelow(plan.seed, index, LANE.sender, count);
+}
+
+function countryOf({ countries, seed }: ArrivalPlan, index: number, step: number): number {
+  if (countries === undefined || step < 0) return -1;
+  return countries.countryAt(step, draw(seed, index, LANE.country));
 }
 
 /**
  * Who shall receive message `index`, of the `copy`-th receiver: anybody but the sender; -1 when there is
  * nobody else.
  */
-export function receiverOf(plan: ArrivalPlan, index: number, copy = 0): number {
+export function receiverOf(
+  plan: ArrivalPlan,
+  index: number,
+  copy = 0,
+  sender = senderOf(plan, index),
+): number {
   if (plan.users < 2) return -1;
-  const sender = senderOf(plan, index);
-  const step = drawBelow(plan.seed, index + copy, LANE.receiver, plan.users - 1);
-  return (sender + 1 + step) % plan.users;
+  if (copy > 0) return otherThan(plan, index + copy, sender);
+  const conversation = conversationOf(plan, index);
+  const first = Math.floor(conversation / 2);
+  return conversation % 2 === 0
+    ? otherThan(plan, first, sender)
+    : firstWriterOf(plan, first, NO_STEP);
+}
+
+/** Anybody but `user`, drawn for message `index`. */
+function otherThan({ seed, users }: ArrivalPlan, index: number, user: number): number {
+  return (user + 1 + drawBelow(seed, index, LANE.receiver, users - 1)) % users;
 }
 
 /** A place between two messages: what holds there, and what is left of the gap. */
@@ -77,6 +159,8 @@ interface Place {
 export class ArrivalCursor {
   /** Index of the next message; one with several receivers takes as many numbers. */
   index = 0;
+  /** Copies to members of groups so far, without the first of each message. */
+  #groupCopies = 0;
   readonly #plan: ArrivalPlan;
   readonly #changes: PlanChanges;
   /** The last message, or the start: nothing before it can change any more. */
@@ -105,8 +189,33 @@ export class ArrivalCursor {
     return this.#dueUs;
   }
 
-  /** Receivers of message `index`. */
+  /** Number of the first delivery of message `index`: that of a group has one for each member but its writer. */
+  get flight(): number {
+    return this.index + this.#groupCopies;
+  }
+
+  /** Messages a second where message `index` is due. */
+  get ratePerS(): number {
+    this.dueUs();
+    return this.#next.perUs * 1e6;
+  }
+
+  /** The step of the day in which message `index` is due. */
+  get step(): number {
+    const { countries } = this.#plan;
+    return countries === undefined
+      ? NO_STEP
+      : countries.stepAt(this.dueUs() - this.#changes.startUs);
+  }
+
+  /** The group that message `index` goes to, -1 = one user. */
+  get group(): number {
+    return groupOf(this.#plan, this.index, this.step);
+  }
+
+  /** Receivers of message `index` when it goes to no group. */
   get copies(): number {
+    if (this.#plan.groups !== undefined && this.group >= 0) return 1;
     const { fanOut } = this.#changes;
     const dueUs = this.dueUs();
     while (this.#fanOut + 1 < fanOut.count && fanOut.startUs(this.#fanOut + 1) <= dueUs) {
@@ -118,6 +227,9 @@ export class ArrivalCursor {
   /** Goes to the next message; the one at `dueUs()` is taken. */
   advance(): void {
     const copies = this.copies;
+    const { groups } = this.#plan;
+    const group = groups === undefined ? -1 : this.group;
+    if (group >= 0) this.#groupCopies += groups!.sizeOf(group) - 2;
     const { rate, spike, perUs } = this.#next;
     this.index += copies;
     const from = this.#from;

@@ -11,7 +11,18 @@ const noMosquitto = needPrograms('mosquitto');
 
 async function load(t: TestContext, url: string, by: string): Promise<LoadSummary> {
   const run = startWsar(t, [
-    ...['load', '--target', url, '--json', '--lateness-max', '60s', '--receipts', by],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      url,
+      '--json',
+      '--lateness-max',
+      '60s',
+      '--receipts',
+      by,
+    ],
     ...['--connections', '60', '--rate', '100/s', '--duration', '2s'],
   ]);
   assert.equal(await run.exit(), 0, run.stderr());

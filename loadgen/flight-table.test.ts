@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { FlightTable, flightCells } from '#loadgen/flight-table.ts';
+import { ARRIVAL, FlightTable, flightCells, GroupFlights } from '#loadgen/flight-table.ts';
 
 test('a message arrives once; what never left does not arrive', () => {
   const table = new FlightTable(8);
@@ -12,6 +12,29 @@ test('a message arrives once; what never left does not arrive', () => {
   assert.ok(elsewhere.arrive(0));
   assert.equal(elsewhere.arrive(0), false, 'delivered twice');
   assert.ok(elsewhere.arrive(2 ** 31 + 5));
+});
+
+test('who was in passing is told apart from a second delivery, and holds up nobody', () => {
+  const table = new FlightTable(8);
+  assert.ok(table.depart(3));
+  assert.ok(table.allow(4));
+  assert.deepEqual(
+    [3, 3, 4, 4, 5].map((index) => table.arriveAtMember(index)),
+    [ARRIVAL.expected, ARRIVAL.unknown, ARRIVAL.extra, ARRIVAL.unknown, ARRIVAL.unknown],
+  );
+  // One that never came is not lost when its cell is needed.
+  table.allow(1);
+  assert.ok(table.depart(9));
+});
+
+test('the last delivery of a message to a group completes it, once', () => {
+  const flights = new GroupFlights(8);
+  const elsewhere = new GroupFlights(flights.shared);
+  flights.depart(11, 3);
+  assert.deepEqual(
+    [1, 2, 3].map(() => elsewhere.arrive(11)),
+    [false, false, true],
+  );
 });
 
 test('when the table is full the oldest gives way, and only it', () => {

@@ -7,6 +7,11 @@
 // message finds its cell taken by one that is still on its way, the older gives way and counts as
 // lost for good.
 //
+// A message to a group is as many deliveries, each with a number and a mark of its own. A member who is not
+// there gets none by right, but may just be coming or going: his mark is negative, and its arrival is told
+// apart from a second delivery. A second table counts, in the cell of the first delivery, how many are still
+// on their way: the last one completes the message.
+//
 // A host that has only a part of the population sees departures of its own and arrivals from anywhere.
 // There (`isPart`) departures are not marked; an arrival marks, and one that meets its own mark is a second
 // delivery.
@@ -20,6 +25,10 @@ const CELLS_MIN = 2 ** 16;
 const CELLS_MAX = 2 ** 24;
 
 const MARKS = 2 ** 31 - 1;
+
+/** What an arrival was: none of ours or a second one, one that was expected, one of somebody in passing. */
+export const ARRIVAL = { unknown: 0, expected: 1, extra: 2 } as const;
+export type Arrival = (typeof ARRIVAL)[keyof typeof ARRIVAL];
 
 /** Cells for a rate; a power of two. */
 export function flightCells(ratePerS: number): number {
@@ -42,12 +51,18 @@ export class FlightTable {
   /** Marks message `index` as on its way. False when an older one had to give way for it. */
   depart(index: number): boolean {
     if (this.#isPart) return true;
-    return Atomics.exchange(this.#cells, index % this.#cells.length, mark(index)) === 0;
+    return Atomics.exchange(this.#cells, index % this.#cells.length, mark(index)) <= 0;
+  }
+
+  /** Marks delivery `index` as one that may come and need not. False as in `depart`. */
+  allow(index: number): boolean {
+    if (this.#isPart) return true;
+    return Atomics.exchange(this.#cells, index % this.#cells.length, -mark(index)) <= 0;
   }
 
   /** The message did not leave after all. */
   takeBack(index: number): void {
-    if (!this.#isPart) this.arrive(index);
+    if (!this.#isPart) this.arriveAtMember(index);
   }
 
   /** The message has arrived. False when it bore no mark: it came before, or is not ours. */
@@ -55,6 +70,36 @@ export class FlightTable {
     const cell = index % this.#cells.length;
     if (this.#isPart) return Atomics.exchange(this.#cells, cell, mark(index)) !== mark(index);
     return Atomics.compareExchange(this.#cells, cell, mark(index), 0) === mark(index);
+  }
+
+  /** A delivery to a member of a group has arrived. */
+  arriveAtMember(index: number): Arrival {
+    if (this.arrive(index)) return ARRIVAL.expected;
+    if (this.#isPart) return ARRIVAL.unknown;
+    const cell = index % this.#cells.length;
+    const was = Atomics.compareExchange(this.#cells, cell, -mark(index), 0);
+    return was === -mark(index) ? ARRIVAL.extra : ARRIVAL.unknown;
+  }
+}
+
+/** How many deliveries of each message to a group are on their way, by the number of its first. */
+export class GroupFlights {
+  readonly shared: SharedArrayBuffer;
+  readonly #left: Int32Array;
+
+  /** As FlightTable, with as many cells. */
+  constructor(from: number | SharedArrayBuffer) {
+    this.shared = typeof from === 'number' ? new SharedArrayBuffer(from * 4) : from;
+    this.#left = new Int32Array(this.shared);
+  }
+
+  depart(first: number, deliveries: number): void {
+    Atomics.store(this.#left, first % this.#left.length, deliveries);
+  }
+
+  /** One has arrived; true when it was the last. */
+  arrive(first: number): boolean {
+    return Atomics.sub(this.#left, first % this.#left.length, 1) === 1;
   }
 }
 

@@ -4,17 +4,27 @@
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
+import type { Histogram } from '#core/metric/histogram.ts';
 import { histogramLogHead, histogramLogLine } from '#core/metric/histogram-log.ts';
 import { TIMING_NAMES, type Timings } from '#loadgen/interval-timings.ts';
+import { partTag } from '#loadgen/latency-parts.ts';
 
 export class HistogramFile {
   readonly #file: string;
   readonly #startMs: number;
   readonly #talk: (text: string) => void;
+  /** Tags of the parts that are told apart (latency-parts.ts). */
+  readonly #tags: readonly string[];
   #fd: number | undefined;
 
   /** Throws WSAR_ERR_FILE when the file cannot be made. */
-  constructor(file: string, startMs: number, talk: (text: string) => void) {
+  constructor(
+    file: string,
+    startMs: number,
+    talk: (text: string) => void,
+    parts: readonly string[] = [],
+  ) {
+    this.#tags = parts.map(partTag);
     this.#file = file;
     this.#startMs = startMs;
     this.#talk = talk;
@@ -36,9 +46,13 @@ export class HistogramFile {
     if (this.#fd === undefined) return;
     const lengthS = lengthUs / 1e6;
     const startS = Math.max(0, (endMs - this.#startMs) / 1000 - lengthS);
-    const lines = TIMING_NAMES.filter((name) => timings[name].count > 0).map((name) =>
-      histogramLogLine(name, startS, lengthS, timings[name]),
-    );
+    const named: [string, Histogram][] = [
+      ...TIMING_NAMES.map((name): [string, Histogram] => [name, timings[name]]),
+      ...timings.parts.map((part, i): [string, Histogram] => [this.#tags[i]!, part]),
+    ];
+    const lines = named
+      .filter(([, histogram]) => histogram.count > 0)
+      .map(([tag, histogram]) => histogramLogLine(tag, startS, lengthS, histogram));
     try {
       if (lines.length > 0) writeSync(this.#fd, lines.join(''));
     } catch (error) {

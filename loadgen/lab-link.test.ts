@@ -22,7 +22,18 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
     const run = startWsar(
       t,
       [
-        ...['load', '--target', broker.url, '--connections', '30', '--rate', '100/s', '--json'],
+        ...[
+          'load',
+          '--scenario',
+          'one-to-one',
+          '--target',
+          broker.url,
+          '--connections',
+          '30',
+          '--rate',
+          '100/s',
+          '--json',
+        ],
         ...['--arrivals', 'constant', '--duration', '10m'],
       ],
       { env: { WSAR_BUS_URL: busUrl, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
@@ -72,7 +83,18 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
     const broker = await startFakeBroker(t);
     const run = startWsar(
       t,
-      ['load', '--target', broker.url, '--connections', '5', '--duration', '10m', '--json'],
+      [
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--connections',
+        '5',
+        '--duration',
+        '10m',
+        '--json',
+      ],
       { env: { WSAR_BUS_URL: embedded.url } },
     );
     await run.line(/"wsar.load.connections.logged_in":5/);
@@ -90,7 +112,18 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
     const broker = await startFakeBroker(t);
     const run = startWsar(
       t,
-      ['load', '--target', broker.url, '--connections', '5', '--duration', '1s', '--json'],
+      [
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--connections',
+        '5',
+        '--duration',
+        '1s',
+        '--json',
+      ],
       { env: { WSAR_BUS_URL: embedded.url } },
     );
     assert.equal(await run.exit(), 4);

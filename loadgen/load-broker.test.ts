@@ -50,7 +50,17 @@ function isListening(port: number): Promise<boolean> {
 }
 
 function startLoad(t: TestContext, url: string, ...more: string[]): RunningCommand {
-  return startWsar(t, ['load', '--target', url, '--json', '--lateness-max', '60s', ...more]);
+  return startWsar(t, [
+    'load',
+    '--scenario',
+    'one-to-one',
+    '--target',
+    url,
+    '--json',
+    '--lateness-max',
+    '60s',
+    ...more,
+  ]);
 }
 
 function outputOf(run: RunningCommand): { rows: Row[]; summary: LoadSummary } {

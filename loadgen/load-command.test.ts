@@ -10,7 +10,7 @@ import { type RunningCommand, startWsar } from '#test/command.ts';
 /** On a busy machine every generator is late; that is the subject of one test only. */
 function startLoad(t: TestContext, url: string, ...more: string[]): RunningCommand {
   const calm = ['--json', '--lateness-max', '60s', '--engine', 'net'];
-  return startWsar(t, ['load', '--target', url, ...calm, ...more]);
+  return startWsar(t, ['load', '--scenario', 'one-to-one', '--target', url, ...calm, ...more]);
 }
 
 /** The last line of stdout. */
@@ -53,7 +53,16 @@ describe('wsar load', { concurrency: 4 }, () => {
 
   test('the last line is the summary table without --json, progress goes to stderr', async (t) => {
     const broker = await startFakeBroker(t);
-    const run = startWsar(t, ['load', '--target', broker.url, ...SMALL, '--lateness-max', '60s']);
+    const run = startWsar(t, [
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      broker.url,
+      ...SMALL,
+      '--lateness-max',
+      '60s',
+    ]);
     assert.equal(await run.exit(), 0);
     assert.match(run.stdout(), /^target .*\n/);
     assert.match(run.stdout(), /20 of 20 logged in/);
@@ -313,7 +322,18 @@ describe('wsar load', { concurrency: 4 }, () => {
     const broker = await startFakeBroker(t);
     const run = startWsar(
       t,
-      ['load', '--target', broker.url, '--json', '--connections', '5', '--duration', '60s'],
+      [
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--json',
+        '--connections',
+        '5',
+        '--duration',
+        '60s',
+      ],
       { env: { WSAR_LIFELINE: '1' }, stdin: 'pipe' },
     );
     await run.line(/"wsar.load.connections.logged_in":5/);

@@ -5,9 +5,9 @@ import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import type { ExitCode } from '#core/cli/exit-code.ts';
 import { LOAD_OPTIONS } from '#loadgen/load-option-list.ts';
 import { runSession } from '#loadgen/load-session.ts';
-import { readOptions, required } from '#loadgen/read-options.ts';
-import { loadScenario, type Scenario, scenarioText } from '#loadgen/scenario/scenario.ts';
-import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
+import { readOptions } from '#loadgen/read-options.ts';
+import { fillIn, usualScenario } from '#loadgen/scenario/fill-in.ts';
+import { loadScenario, scenarioText } from '#loadgen/scenario/scenario.ts';
 
 export const command: CommandSpec = {
   name: 'load',
@@ -22,25 +22,10 @@ export const command: CommandSpec = {
 
 async function run(context: CommandContext): Promise<ExitCode> {
   const { options } = context;
-  const name = options['scenario'] as string | undefined;
+  const name = (options['scenario'] as string | undefined) ?? usualScenario(options);
   if (name === undefined) return await runSession(context, readOptions(options));
   const scenario = await loadScenario(name);
-  const filled = fillIn(options, scenario);
-  context.talk(scenarioText(scenario));
-  return await runSession({ ...context, options: filled }, readOptions(filled));
-}
-
-/** What the command line says, and where it says nothing, the scenario. */
-function fillIn(given: Record<string, unknown>, scenario: Scenario): Record<string, unknown> {
-  const users = required<number>(given, 'connections', '--connections 1000');
-  const hasRate = given['stages'] !== undefined || given['findMax'] !== undefined;
-  return {
-    arrivals: { process: scenario.arrivals },
-    payload: Math.max(PAYLOAD_BYTES_MIN, Math.min(PAYLOAD_BYTES_MAX, scenario.payloadBytes)),
-    keepalive: scenario.keepAliveMs,
-    ...(scenario.mediaRatio === undefined ? {} : { media: scenario.mediaRatio }),
-    ...(scenario.sessionMs === undefined ? {} : { sessionLength: scenario.sessionMs }),
-    ...(hasRate ? {} : { rate: scenario.messagesPerUserPerS * users }),
-    ...given,
-  };
+  const filled = fillIn({ ...options, scenario: name }, scenario);
+  const words = scenarioText(scenario);
+  return await runSession({ ...context, options: filled }, readOptions(filled), words);
 }

@@ -12,7 +12,7 @@ import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.t
 
 function startLoad(t: TestContext, url: string, ...more: string[]): RunningCommand {
   const calm = ['--json', '--lateness-max', '60s', '--engine', 'net'];
-  return startWsar(t, ['load', '--target', url, ...calm, ...more]);
+  return startWsar(t, ['load', '--scenario', 'one-to-one', '--target', url, ...calm, ...more]);
 }
 
 function summaryOf(run: RunningCommand): LoadSummary {
@@ -79,7 +79,17 @@ describe('wsar load about itself', { concurrency: 3 }, () => {
     const server = startWsar(t, ['serve', '--port', '0', '--lab']);
     const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
     const run = startWsar(t, [
-      ...['load', '--target', url!, '--json', '--lateness-max', '200ms', '--calibrate'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        url!,
+        '--json',
+        '--lateness-max',
+        '200ms',
+        '--calibrate',
+      ],
       ...['--connections', '300', '--rate', '300/s', '--duration', '3s'],
     ]);
     assert.equal(await run.exit(), 0, run.stderr());

@@ -19,7 +19,18 @@ test('spike, fan-out, payload, pings, slow readers and a block of users are turn
   const run = startWsar(
     t,
     [
-      ...['load', '--target', broker.url, '--connections', '60', '--json', '--workers', '2'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--connections',
+        '60',
+        '--json',
+        '--workers',
+        '2',
+      ],
       // A planned rate, which load.rate cannot turn and load.spike can.
       ...['--arrivals', 'constant', '--stages', '5m@100..101/s', '--keepalive', '30s'],
       ...['--lateness-max', '60s', '--receipts', 'off'],

@@ -91,7 +91,7 @@ export const LOAD_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--scenario <name>',
-    help: "population that gives what is not said: 'whatsapp-2014', or a file like ./mine.ts",
+    help: "population that gives what is not said: 'whatsapp-2014' (default), 'one-to-one', or a file like ./mine.ts",
   },
   {
     flags: '--stages <list>',
@@ -100,18 +100,18 @@ export const LOAD_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--day <time>',
-    help: 'the rate follows a day compressed to this time (peak 1.55 times the mean)',
+    help: 'the rate follows a day compressed to this time, each country by its own hour (peak 1.55 times the mean)',
     parse: atLeast(parseDurationMs, 1000, 'a day'),
   },
   {
     flags: '--spike <spike>',
-    help: "more for a while, like '35%@60s/30s/5m' (share, start, rise, decay); may be repeated",
+    help: "more for a while, like '35%@60s/30s/5m' (share, start or 'peak', rise, decay); may be repeated",
     parse: parseSpike,
     repeat: true,
   },
   {
     flags: '--storm <storm>',
-    help: "cut a share of the users off at a time of the steady phase, like 50%@10s or 'block 3@10s'; repeatable",
+    help: "cut users off at a time of the steady phase, like 50%@10s, 'block 3@10s' or 'country BR@10s'; repeatable",
     parse: parseStorm,
     repeat: true,
   },
@@ -224,8 +224,8 @@ export const LOAD_OPTIONS: OptionSpec[] = [
   },
   {
     flags: '--receipts <by>',
-    help: 'who makes second check marks, r/<uid>: server (default), client: the receivers; none (on, off: the same)',
-    parse: parseOneOf('server', 'client', 'none', 'on', 'off'),
+    help: "second check marks, r/<uid>: 'auto' (default: if the server makes them), server, client: receivers, none",
+    parse: parseOneOf('auto', 'server', 'client', 'none', 'on', 'off'),
   },
   {
     flags: '--drain <time>',

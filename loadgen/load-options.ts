@@ -7,6 +7,7 @@ import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
 import type { UserNetwork } from '#loadgen/network-mix.ts';
+import type { People } from '#loadgen/people.ts';
 import type { PortAsk } from '#loadgen/port-plan.ts';
 import type { RatePlan } from '#loadgen/rate-plan.ts';
 import type { SessionPlan } from '#loadgen/session-clock.ts';
@@ -43,6 +44,10 @@ export interface LoadOptions {
   /** Logins per second; Infinity = as fast as the target answers. */
   rampPerS: number;
   payloadBytes: number;
+  /** Sizes as factors of `payloadBytes`, each as likely; one = all have it. */
+  payloadFactors: readonly number[];
+  /** What makes them a population beside messages from one to one; undefined = nothing. */
+  people: People | undefined;
   /** Part of the messages that carry a picture's link and thumbnail. */
   mediaRatio: number;
   /** Body of each HTTP request; 0 = GET without one. */
@@ -64,6 +69,8 @@ export interface LoadOptions {
   /** Whether sessions end with their connections; else the server keeps them, and messages for them. */
   isCleanSession: boolean;
   receipts: boolean;
+  /** Whether `receipts` follows what the target does: asked before the load. */
+  receiptsAsTold: boolean;
   /** Receivers make the receipts, by publishing to r/<uid of the sender>. */
   clientReceipts: boolean;
   /** Whether the host must have the memory before anything starts; false = whoever started this watches it. */

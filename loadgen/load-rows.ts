@@ -28,7 +28,8 @@ const COUNT_DEFS: CountDef[] = [
   counter('planned', 'messages.planned', 'plan', '{message}', 'messages whose time has come'),
   counter('sent', 'messages.sent', 'sent', '{message}', 'messages sent'),
   counter('acked', 'messages.acked', 'ack', '{message}', 'first check marks: PUBACKs'),
-  counter('received', 'messages.received', 'recv', '{message}', 'messages received, each once'),
+  counter('expected', 'messages.expected', 'due', '{message}', 'deliveries that these should make'),
+  counter('received', 'messages.received', 'recv', '{message}', 'deliveries received, each once'),
   counter('receipts', 'messages.receipts', 'rcpt', '{message}', 'second check marks'),
   counter('errors', 'messages.errors', 'err', '{message}', 'planned messages not sent'),
   {

@@ -281,7 +281,7 @@ export class LoadRun implements LoadDriver {
     while (!signal.aborted && !this.#isFinished && this.#nowUs() < this.#planEndUs) {
       const counts = this.#look();
       this.#storms.look((this.#nowUs() - this.#steadyStartUs) / 1000, counts);
-      this.#little.look(counts.sent - counts.received - counts.overrun);
+      this.#little.look(counts.expected - counts.received - counts.overrun);
       if (counts.ready > 0 || this.#hasSessions) presentUs = this.#nowUs();
       else if (this.#nowUs() - presentUs > LOST_MS * 1000) {
         this.#failure = allLost(options);
@@ -302,9 +302,11 @@ export class LoadRun implements LoadDriver {
     while (this.#nowUs() - beganUs < timeoutMs * 1000) {
       const counts = this.#look();
       const hasAllSent = counts.planDone >= options.workers && counts.held === 0;
-      const onTheirWay = counts.sent - counts.received - counts.overrun;
+      const onTheirWay = counts.expected - counts.received - counts.overrun;
+      // A server makes receipts of its own for groups.
+      const marked = counts.received - (options.clientReceipts ? 0 : counts.groupReceived);
       const unanswered =
-        counts.sent - counts.acked + (counts.receipts > 0 ? counts.received - counts.receipts : 0);
+        counts.sent - counts.acked + (counts.receipts > 0 ? marked - counts.receipts : 0);
       // What other hosts sent here and we sent there is not known here: only silence tells.
       const isPart = isPartOfMany(options);
       if (!isPart && hasAllSent && onTheirWay <= 0 && unanswered <= 0) return;
@@ -319,8 +321,8 @@ export class LoadRun implements LoadDriver {
       await this.#pause(LOOK_MS);
     }
     if (isPartOfMany(options)) return;
-    const { sent, received, overrun } = this.#look();
-    this.#cutOnTheirWay = sent - received - overrun;
+    const { expected, received, overrun } = this.#look();
+    this.#cutOnTheirWay = expected - received - overrun;
   }
 
   async #logOut(): Promise<void> {

@@ -30,7 +30,18 @@ describe('wsar load against wsar serve', { concurrency: 2 }, () => {
       const users = 400;
       const { url, values, server } = await startServer(t, engine);
       const run = startWsar(t, [
-        ...['load', '--target', url, '--json', '--engine', engine, '--lateness-max', '60s'],
+        ...[
+          'load',
+          '--scenario',
+          'one-to-one',
+          '--target',
+          url,
+          '--json',
+          '--engine',
+          engine,
+          '--lateness-max',
+          '60s',
+        ],
         ...[
           '--connections',
           String(users),

@@ -21,6 +21,7 @@ import { HostsRun } from '#loadgen/hosts/hosts-run.ts';
 import { HttpRun, type HttpRunParts } from '#loadgen/http/http-run.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { joinLab, type LabLink } from '#loadgen/lab-link.ts';
+import { latencyParts } from '#loadgen/latency-parts.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { LoadProgress } from '#loadgen/load-progress.ts';
@@ -33,8 +34,10 @@ import {
   type LoadSummary,
   summarize,
 } from '#loadgen/load-summary.ts';
+import { mannersText, settlePeople } from '#loadgen/people.ts';
 import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { probeLogin } from '#loadgen/probe-login.ts';
+import { probePeople } from '#loadgen/probe-people.ts';
 import { requireReturnRoute } from '#loadgen/return-route.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import { askBroker } from '#loadgen/server-witness.ts';
@@ -71,9 +74,14 @@ const BUS_LOST = new WsarError(
 );
 
 /**
- * Runs a load; the report goes to `context.out`. Throws what a person should read about its end.
+ * Runs a load; the report goes to `context.out`. `preface` is said when the
+ * target can be used. Throws what a person should read about its end.
  */
-export async function runSession(context: CommandContext, options: LoadOptions): Promise<ExitCode> {
+export async function runSession(
+  context: CommandContext,
+  options: LoadOptions,
+  preface = '',
+): Promise<ExitCode> {
   const clock = createHostClock();
   const { engine } = chooseEngine(options.engine);
   const target = await resolveTarget(options.target, options.isOwned);
@@ -106,6 +114,8 @@ export async function runSession(context: CommandContext, options: LoadOptions):
   try {
     // HTTP has no login; a server that is not there answers no request.
     if (!isHttp) await session.probe(target, route);
+    context.talk(preface);
+    await session.settle(target, route);
     const signal = AbortSignal.any([context.signal, orphaned.signal]);
     if (options.calibrate) await session.calibrate(signal);
     if (hosts !== undefined) {
@@ -125,7 +135,7 @@ export async function runSession(context: CommandContext, options: LoadOptions):
 
 class LoadSession {
   readonly #context: CommandContext;
-  readonly #options: LoadOptions;
+  #options: LoadOptions;
   readonly #link: LabLink;
   readonly #clock: Clock;
   readonly #progress: LoadProgress;
@@ -146,7 +156,7 @@ class LoadSession {
     this.#file =
       hlogFile === undefined
         ? undefined
-        : new HistogramFile(hlogFile, clock.wallMs(), context.talk);
+        : new HistogramFile(hlogFile, clock.wallMs(), context.talk, latencyParts(options));
     this.#known = { socketsPerUser: 0 };
   }
 
@@ -157,8 +167,7 @@ class LoadSession {
   /** Tries a login on every port; a target that cannot be used gets a report of nothing before the sentence. */
   async probe(target: ResolvedTarget, { sources }: LoadRoute): Promise<void> {
     const { wire, firstUser, payloadBytes } = this.#options;
-    const address = sources === undefined ? 0 : sourceAddress(sources, 0, 0);
-    const from = address === 0 ? undefined : formatIpv4(address);
+    const from = firstAddress(sources);
     const clientId = uidOf(firstUser);
     try {
       for (const port of target.ports) {
@@ -169,6 +178,18 @@ class LoadSession {
       if (isOfTarget) this.#report(summarize(emptyResult(this.#options, error), this.#known));
       throw error;
     }
+  }
+
+  /** Leaves out of the people what the target cannot have. */
+  async settle(target: ResolvedTarget, { sources }: LoadRoute): Promise<void> {
+    const { wire, firstUser: user, connections, people } = this.#options;
+    if (people === undefined) return;
+    const from = firstAddress(sources);
+    // There are fewer groups than users.
+    const plan = { target, wire, user, group: user + connections - 1, from };
+    const manners = await probePeople(plan, this.#clock);
+    this.#context.talk(mannersText(manners));
+    this.#options = settlePeople(this.#options, manners);
   }
 
   /** Finds what the generator itself can do here. */
@@ -324,6 +345,12 @@ class LoadSession {
     const isJson = this.#context.options['json'] === true;
     this.#context.out(isJson ? `${JSON.stringify(summary)}\n` : summaryTable(summary));
   }
+}
+
+/** Where the first user comes from; undefined = the kernel chooses. */
+function firstAddress(sources: LoadRoute['sources']): string | undefined {
+  const address = sources === undefined ? 0 : sourceAddress(sources, 0, 0);
+  return address === 0 ? undefined : formatIpv4(address);
 }
 
 function invalidRun(summary: LoadSummary): WsarError {

@@ -33,7 +33,17 @@ async function load(
   ...more: string[]
 ): Promise<{ exitCode: number; summary: LoadSummary; talk: string }> {
   const run = startWsar(t, [
-    ...['load', '--target', target, '--connections', '40', '--rate', '100/s'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      target,
+      '--connections',
+      '40',
+      '--rate',
+      '100/s',
+    ],
     ...['--duration', '1s', '--lateness-max', '60s', '--json', ...more],
   ]);
   const exitCode = await run.exit();

@@ -19,7 +19,18 @@ async function startServer(t: TestContext): Promise<string> {
 }
 
 function startLoad(t: TestContext, url: string, ...more: string[]) {
-  const base = ['load', '--target', url, '--json', '--lateness-max', '60s', '--engine', 'stack'];
+  const base = [
+    'load',
+    '--scenario',
+    'one-to-one',
+    '--target',
+    url,
+    '--json',
+    '--lateness-max',
+    '60s',
+    '--engine',
+    'stack',
+  ];
   return startWsar(t, [...base, ...more]);
 }
 

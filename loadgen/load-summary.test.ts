@@ -37,6 +37,7 @@ function resultOf(
     ready: 1000,
     planned: 5000,
     sent: 5000,
+    expected: 5000,
     acked: 5000,
     received: 5000,
     receipts: 5000,

@@ -11,10 +11,12 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { Ceiling } from '#loadgen/ceiling/measure-ceiling.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { kernelWitness } from '#loadgen/kernel-witness.ts';
+import { groupPart, latencyParts } from '#loadgen/latency-parts.ts';
 import type { LittleCheck } from '#loadgen/little.ts';
 import type { HostsReport } from '#loadgen/load-driver.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { usersByNetwork } from '#loadgen/network-mix.ts';
+import { arrivalPlan, type People } from '#loadgen/people.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { serverWitness } from '#loadgen/server-witness.ts';
 import type { PortPlanKind } from '#loadgen/source-plan.ts';
@@ -127,7 +129,7 @@ export function summarize(result: LoadResult, context: LoadContext = NOTHING_ELS
 /** What was measured, without any judgement. */
 function figuresOf(result: LoadResult) {
   const { options, counts, timings, rampS, steadyS } = result;
-  const lost = counts.sent - counts.received;
+  const lost = counts.expected - counts.received;
   return {
     schema: SUMMARY_SCHEMA,
     target: options.target.text,
@@ -157,6 +159,7 @@ function figuresOf(result: LoadResult) {
       planned: counts.planned,
       sent: counts.sent,
       acked: counts.acked,
+      expected: counts.expected,
       received: counts.received,
       receipts: counts.receipts,
       lost,
@@ -169,6 +172,7 @@ function figuresOf(result: LoadResult) {
     latencyUs: timingSummary(timings.latency),
     serviceUs: timingSummary(timings.service),
     latenessUs: timingSummary(timings.lateness),
+    ...partsOf(result),
     cpuUs: result.cpuUs,
     cpuUsPerMessage: counts.sent === 0 ? null : round(result.cpuUs / counts.sent),
     rampCpuUs: result.rampCpuUs,
@@ -177,16 +181,54 @@ function figuresOf(result: LoadResult) {
     steadyS: round(steadyS),
     connectsPerS: perSecond(counts.logins - counts.reconnects, rampS),
     ...(result.stack === undefined ? {} : { stack: result.stack }),
-    ...(options.network === undefined
-      ? {}
-      : {
-          networks: usersByNetwork(options.network, options.seed, {
-            first: options.segment?.first ?? 0,
-            count: options.connections,
-          }),
-        }),
     ...((result.storms ?? []).length === 0 ? {} : { storms: result.storms }),
     ...(result.hosts === undefined ? {} : { hosts: result.hosts }),
+  };
+}
+
+/** What is told apart: latency by the network of the receiver, and what people do beside writing to one. */
+function partsOf({ options, counts, timings }: LoadResult) {
+  const { network, people, seed, segment, connections } = options;
+  const { parts } = timings;
+  const users = { first: segment?.first ?? 0, count: connections };
+  const group = groupPart(latencyParts(options));
+  return {
+    ...(network === undefined
+      ? {}
+      : {
+          networks: usersByNetwork(network, seed, users).map((of, i) => ({
+            ...of,
+            latencyUs: parts[i] === undefined ? null : timingSummary(parts[i]),
+          })),
+        }),
+    ...(people === undefined ? {} : { people: peopleFigures(options, people, counts) }),
+    ...(parts[group] === undefined ? {} : { lastMemberUs: timingSummary(parts[group]) }),
+  };
+}
+
+function peopleFigures(options: LoadOptions, people: People, counts: Counts) {
+  const users = options.segment?.total ?? options.connections;
+  const { groups } = arrivalPlan(options, users);
+  return {
+    groups: groups?.count ?? 0,
+    memberships: groups?.memberships ?? 0,
+    refused: counts.groupRefused,
+    groupMessages: counts.groupSent,
+    groupExpected: counts.groupExpected,
+    groupReceived: counts.groupReceived,
+    // Who has which message is known on one host only.
+    groupComplete: options.hosts === undefined ? counts.groupComplete : null,
+    groupOwn: counts.groupOwn,
+    groupExtra: counts.groupExtra,
+    groupReceipts: counts.groupReceipts,
+    deliveriesPerMessage: counts.sent === 0 ? null : round(counts.expected / counts.sent),
+    typing: { sent: counts.hintsSent, received: counts.hintsReceived },
+    presence: {
+      by: people.contacts === 0 ? 'nobody' : people.announces ? 'users' : 'server',
+      watched: people.contacts * users,
+      sent: counts.presenceSent,
+      received: counts.presenceReceived,
+    },
   };
 }
 
@@ -237,6 +279,8 @@ function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf
   if (server !== null && !server.agrees) {
     warnings.push(`the server counts ${server.sessions} sessions, we count ${server.expected}`);
   }
+  const { groupRefused } = result.counts;
+  if (groupRefused > 0) warnings.push(`the server refused ${groupRefused} memberships of groups`);
   if (ceiling !== undefined && ceiling.share > CEILING_RATIO_MAX) {
     warnings.push(
       `this generator reaches ${ceiling.ratePerS}/s against a server that does nothing: the result ` +

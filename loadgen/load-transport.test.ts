@@ -18,7 +18,18 @@ const SMALL = ['--connections', '40', '--rate', '200/s', '--duration', '1s'];
 
 function startLoad(t: TestContext, target: string, ...more: string[]): RunningCommand {
   return startWsar(t, [
-    ...['load', '--target', target, '--json', '--lateness-max', '60s', ...SMALL, ...more],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      target,
+      '--json',
+      '--lateness-max',
+      '60s',
+      ...SMALL,
+      ...more,
+    ],
   ]);
 }
 

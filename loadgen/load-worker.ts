@@ -12,13 +12,16 @@ import { NetReactor } from '#core/socket/net/net-reactor.ts';
 import type { Reactor, ReactorHandler } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
-import { FlightTable } from '#loadgen/flight-table.ts';
+import type { ArrivalPlan } from '#loadgen/arrivals.ts';
+import { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
+import { groupPart } from '#loadgen/latency-parts.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
 import { LIVE_PAYLOAD_BYTES_MAX } from '#loadgen/load-knobs.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
 import { MessageReceiver } from '#loadgen/message-receiver.ts';
 import { MessageSender, type MessageSenderParts } from '#loadgen/message-sender.ts';
+import { contactOf, regionOfCountry, withPeople } from '#loadgen/people.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
@@ -63,7 +66,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
   };
   const clock = shiftClock(createHostClock(), plan.clockOffsetUs);
   const control = new RunControl(plan.control);
-  const timings = createTimings();
+  const timings = createTimings(plan.latencyParts.length);
   let tick = control.tick;
   const handler: ReactorHandler = {
     onAccept: (conn, listener) => whole().onAccept(conn, listener),
@@ -126,29 +129,32 @@ function populate(
   timings: ReturnType<typeof createTimings>,
 ): Population {
   const { board, present, route, run } = plan;
-  const { seed } = plan.plan;
+  const { seed, people } = plan.plan;
+  const arrivals = withPeople(plan.plan);
   const { level } = plan.wire;
   const flights = new FlightTable(plan.flights, plan.isPart);
   const users = new UserTable(plan.firstUser, plan.userCount, reactor.capacity, clock.monoUs());
   const live = new LiveSettings(plan.live);
-  const packets = packetsOf(plan);
+  const packets = packetsOf(plan, arrivals);
   const schedule = new PlanChanges(plan.schedule);
   const shared = { clock, reactor, users, present, packets, schedule, live, control, board };
-  const parts = { ...shared, plan: plan.plan, flights, timings };
+  const groupFlights =
+    plan.groupFlights === undefined ? undefined : new GroupFlights(plan.groupFlights);
+  const parts: MessageSenderParts = {
+    ...shared,
+    ...{ plan: arrivals, flights, groupFlights, timings },
+    ...{ hints: people?.hints === true, payloadFactors: plan.payloadFactors },
+  };
   let population: Population | undefined;
   const loop = loopOf(plan, parts, () => population!);
-  const receipts = plan.clientReceipts ? packets : undefined;
-  const receiver = new MessageReceiver(
-    clock,
-    reactor,
-    flights,
-    timings,
-    board,
-    run,
-    level,
-    receipts,
-    loop,
-  );
+  const receiver = new MessageReceiver({
+    ...{ clock, reactor, users, flights, groupFlights, timings, board, run, level, seed },
+    groups: arrivals.groups,
+    groupPart: groupPart(plan.latencyParts),
+    networks: route.networks,
+    receipts: plan.clientReceipts ? packets : undefined,
+    waiter: loop,
+  });
   population = new Population({
     ...shared,
     route,
@@ -166,12 +172,18 @@ function populate(
       plan.sessions === undefined
         ? undefined
         : new SessionClock(plan.sessions, users, seed, clock.monoUs()),
+    announces: people?.announces === true,
+    regionOf: (country) => regionOfCountry(people, arrivals.users, country),
   });
   return population;
 }
 
-function packetsOf(plan: WorkerPlan): UserPackets {
-  return new UserPackets({
+function packetsOf(plan: WorkerPlan, { groups, users, seed }: ArrivalPlan): UserPackets {
+  const ties = {
+    groupOf: (user: number): number => groups?.groupOf(user) ?? -1,
+    contactOf: (user: number, contact: number): number => contactOf(seed, users, user, contact),
+  };
+  const options = {
     level: plan.wire.level,
     keepAliveS: Math.ceil(plan.keepAliveMs / 1000),
     isCleanSession: plan.isCleanSession,
@@ -179,7 +191,10 @@ function packetsOf(plan: WorkerPlan): UserPackets {
     payloadBytes: plan.payloadBytes,
     run: plan.run,
     uidOffset: plan.uidOffset,
-  });
+    contacts: plan.plan.people?.contacts ?? 0,
+    announces: plan.plan.people?.announces === true,
+  };
+  return new UserPackets(options, plan.plan.people === undefined ? undefined : ties);
 }
 
 /** Users who write in turns; undefined when a plan says who writes. */

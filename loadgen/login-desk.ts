@@ -121,12 +121,17 @@ export class LoginDesk {
     this.#queueUp(user, Math.max(0, users.ms(clock.monoUs())));
   }
 
+  /** A user says goodbye and is away until his next session stands. */
+  mayRest(user: number): void {
+    const { users, board } = this.#parts;
+    board[BOARD.parked]! += 1 - users.resting[user]!;
+    users.resting[user] = 1;
+  }
+
   /** A user has said goodbye and comes again after a while. */
   rest(user: number, ms: number): void {
-    const { users, board, clock } = this.#parts;
+    const { users, clock } = this.#parts;
     users.state[user] = USER.waiting;
-    users.resting[user] = 1;
-    board[BOARD.parked]!++;
     this.#returns.set(user, Math.max(0, users.ms(clock.monoUs())), ms);
   }
 

@@ -17,8 +17,9 @@ import {
 } from '#core/socket/reactor.ts';
 import { decodeSuback, SubackFields } from '#core/wire/mqtt/decode-acknowledge.ts';
 import { bodyStart } from '#core/wire/mqtt/frame.ts';
-import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
+import { PACKET, PROTOCOL_LEVEL_5, REASON, SUBACK_FAILURE } from '#core/wire/mqtt/packet.ts';
 import { Goodbyes } from '#loadgen/goodbyes.ts';
+import type { Region } from '#loadgen/group-map.ts';
 import { LoginDesk, type LoginParts } from '#loadgen/login-desk.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
 import type { MessageSource } from '#loadgen/message-sender.ts';
@@ -44,6 +45,12 @@ const USERS_PER_TURN = 4096;
 const GOODBYES_PER_TURN = 256;
 /** Cut packets at a time: far more than there are bytes on their way in one turn. */
 const CUT_PACKETS_MAX = 4096;
+/**
+ * So long before the end of the steady phase, or a tenth of it, nobody leaves any more, and who is away
+ * comes back: all are in when they are counted.
+ */
+const GATHER_US_MAX = 3_000_000;
+const GATHER_RATIO = 0.1;
 /** Who was silent for this part of the time between two looks pings. */
 const SILENT_RATIO = 0.9;
 
@@ -59,6 +66,10 @@ export interface PopulationParts extends LoginParts {
   slow: SlowReaders;
   /** Users come and go beside the plan; undefined = they stay. */
   sessions: SessionClock | undefined;
+  /** Users tell their presence themselves. */
+  announces: boolean;
+  /** The users of a country, for storms. */
+  regionOf(country: string): Region | undefined;
 }
 
 export class Population implements ReactorHandler {
@@ -145,8 +156,10 @@ export class Population implements ReactorHandler {
     const { users, board, control, hasSessions, sessions } = this.#parts;
     board[BOARD.left]!++;
     const comesBack = control.phase < PHASE.drain;
-    if (comesBack && sessions !== undefined) this.#desk.rest(user, sessions.awayMs(user));
-    else users.state[user] = hasSessions && comesBack ? USER.away : USER.gone;
+    if (comesBack && sessions !== undefined) {
+      const lastMs = (control.endUs - this.#gatherUs / 2 - this.#parts.clock.monoUs()) / 1000;
+      this.#desk.rest(user, Math.max(1, Math.min(sessions.awayMs(user), lastMs)));
+    } else users.state[user] = hasSessions && comesBack ? USER.away : USER.gone;
   }
 
   /** A session of a user begins, and ends. */
@@ -155,6 +168,8 @@ export class Population implements ReactorHandler {
   }
 
   leave(user: number): void {
+    // From his goodbye on he is away by plan, and not missing.
+    if (this.#parts.sessions !== undefined) this.#desk.mayRest(user);
     this.#leave(user, this.#parts.users.conn[user]!);
   }
 
@@ -239,15 +254,31 @@ export class Population implements ReactorHandler {
       return this.#malformed(conn);
     }
     if (!this.#desk.subscribed(conn, user, bytes[this.#suback.codesStart]!)) return false;
+    this.#lookAtGroup(bytes, user);
     reactor.setDeadline(conn, this.#firstLookMs(user));
     if (this.#desk.isDown(user)) {
       this.#cut(user);
       return false;
     }
-    const { sender, sessions, clock } = this.#parts;
+    const { sender, sessions, clock, announces } = this.#parts;
+    if (announces) this.#announce(user, conn, true);
     sender.ready(user);
     sessions?.ready(user, clock.monoUs());
     return true;
+  }
+
+  /** A server may refuse a membership (its bounds are its own), and take the rest. */
+  #lookAtGroup(bytes: Uint8Array, user: number): void {
+    const { users, packets, board } = this.#parts;
+    const filter = packets.groupFilterOf(users.first + user);
+    if (filter < 0) return;
+    if (bytes[this.#suback.codesStart + filter]! >= SUBACK_FAILURE) board[BOARD.groupRefused]!++;
+  }
+
+  #announce(user: number, conn: Conn, isOnline: boolean): void {
+    const { users, packets, reactor, board } = this.#parts;
+    const packet = packets.writePresence(users.first + user, isOnline);
+    if (reactor.send(conn, packet, 0, packet.length)) board[BOARD.presenceSent]!++;
   }
 
   #malformed(conn: Conn): boolean {
@@ -292,10 +323,14 @@ export class Population implements ReactorHandler {
       : quarterMs + drawBelow(seed, users.first + user, LANE.phase, quarterMs);
   }
 
-  /** Whether the present storm cuts a user off: by a draw, or with his block. */
-  #isHit({ share, block }: Storm, user: number): boolean {
+  /** Whether the present storm cuts a user off: by a draw, or with his block or country. */
+  #isHit({ share, block, country }: Storm, user: number): boolean {
     const { users, seed, present } = this.#parts;
     const number = users.first + user;
+    if (country !== undefined) {
+      const region = this.#parts.regionOf(country);
+      return region !== undefined && number >= region.first && number < region.first + region.count;
+    }
     if (block !== undefined) return blockOf(number, present.length) === block;
     return isCutOff(seed, this.#storm, number, share);
   }
@@ -320,10 +355,25 @@ export class Population implements ReactorHandler {
     return 0;
   }
 
+  /** How long before the end of the plan everybody gathers. */
+  get #gatherUs(): number {
+    const { control, schedule } = this.#parts;
+    return Math.min(GATHER_US_MAX, (control.endUs - schedule.startUs) * GATHER_RATIO);
+  }
+
   /** Lets those leave whose session is over. */
   #sessionsUs(nowUs: number): number {
-    const { sessions } = this.#parts;
-    return sessions?.turn(nowUs, (user) => this.leave(user)) ?? Number.POSITIVE_INFINITY;
+    const { sessions, present, users, control } = this.#parts;
+    if (sessions === undefined) return Number.POSITIVE_INFINITY;
+    if (nowUs > control.endUs - this.#gatherUs) return Number.POSITIVE_INFINITY;
+    return sessions.turn(
+      nowUs,
+      (user) => this.leave(user),
+      // Nobody writes to him any more; what is on its way still finds him.
+      (user) => {
+        present[users.first + user] = 0;
+      },
+    );
   }
 
   /** Carries out what knobs were turned to, some users a turn; 0 while there are more. */
@@ -392,6 +442,7 @@ export class Population implements ReactorHandler {
     // Who leaves reads on: the server's FIN is behind all that waits.
     slow.forget(user);
     reactor.resumeReceive(conn);
+    if (state === USER.ready && this.#parts.announces) this.#announce(user, conn, false);
     if (state === USER.ready && reactor.send(conn, packets.disconnect, 0, 2)) {
       users.state[user] = USER.leaving;
       this.#goodbyes.said();

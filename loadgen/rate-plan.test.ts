@@ -10,9 +10,9 @@ import {
   BURST_START_GAP,
   unitGap,
 } from '#loadgen/arrivals.ts';
+import { DAY_PEAK_RATIO } from '#loadgen/country-map.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import {
-  DAY_PEAK_RATIO,
   isChanging,
   parseSpike,
   parseStages,

@@ -6,12 +6,12 @@
 //   --day 24m           24 hours in 24 minutes, beginning at midnight: rate x curve, mean 1, peak 1.55
 //   --spike '35%@60s/30s/5m'   35 % more from 60 s on, risen within 30 s, gone by a factor e each 5 minutes
 //
-// The day's peak over its mean is that of WhatsApp in 2014: 342,000 messages a second at the peak, 19 billion
-// a day, which is 1.55 (research: "peak/mean"). Its shape between is an assumption: a cosine with its peak
-// at 21 h.
+// A spike may begin at the busiest moment of the day: '35%@peak/30s/5m'. The day is that of the world: every
+// country follows its own hour (country-map.ts), and the sum has the published peak over its mean, 1.55.
 
 import { parseDurationMs, parseRatePerS, parseRatio } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
+import { type CountryShape, worldFactor } from '#loadgen/country-map.ts';
 import { CHANGES_MAX, RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 
 export interface Stage {
@@ -23,6 +23,7 @@ export interface Stage {
 export interface Spike {
   /** How much more: 0.35 = 35 %. */
   share: number;
+  /** NaN = at the peak of the day. */
   startMs: number;
   riseMs: number;
   decayMs: number;
@@ -33,6 +34,8 @@ export interface RatePlan {
   stages: readonly Stage[];
   /** Length of a day; undefined = no daily curve. */
   dayMs: number | undefined;
+  /** Whose hours make the day; none or empty = one time zone. */
+  countries?: readonly CountryShape[];
   spikes: readonly Spike[];
 }
 
@@ -41,8 +44,6 @@ export interface RateStep {
   ratePerS: number;
 }
 
-export const DAY_PEAK_RATIO = 1.55;
-const PEAK_HOUR = 21;
 /** Steps of a plan: the rest of the schedule is for the knob. */
 const STEPS_MAX = CHANGES_MAX / 2;
 /** A changing rate is made of steps no shorter than this. */
@@ -77,7 +78,7 @@ export function rateAt(plan: RatePlan, ms: number): number {
     if (part >= 0 && part < 1) base = fromPerS + (toPerS - fromPerS) * part;
     startMs += stage.ms;
   }
-  return base * dayFactor(plan.dayMs, ms) * spikeFactor(plan.spikes, ms);
+  return base * dayFactor(plan, ms) * spikeFactor(plan.spikes, ms);
 }
 
 /** The plan as steps; a rate that does not change is one step. Times from the start of the phase. */
@@ -124,31 +125,26 @@ export function parseStages(text: string): Stage[] {
   });
 }
 
-/** '35%@60s/30s/5m'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
+/** '35%@60s/30s/5m', '35%@peak/30s/5m'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
 export function parseSpike(text: string): Spike {
   const match = /^\s*([^@]+)@([^/]+)\/([^/]+)\/([^/]+)$/.exec(text);
   if (match === null) {
     throw usage(
       `'${text}' is no spike`,
-      "write it like '35%@60s/30s/5m': how much, when, rise, decay",
+      "write it like '35%@60s/30s/5m' or '35%@peak/30s/5m': how much, when, rise, decay",
     );
   }
   const share = parseRatio(match[1]!.trim());
-  const [startMs, riseMs, decayMs] = match.slice(2, 5).map(parseDurationMs) as [
-    number,
-    number,
-    number,
-  ];
+  const startMs = match[2]!.trim() === 'peak' ? Number.NaN : parseDurationMs(match[2]!);
+  const [riseMs, decayMs] = match.slice(3, 5).map(parseDurationMs) as [number, number];
   if (share <= 0 || decayMs <= 0) {
     throw usage(`'${text}' is a spike of nothing`, 'take a share and a decay above 0');
   }
   return { share, startMs, riseMs, decayMs };
 }
 
-function dayFactor(dayMs: number | undefined, ms: number): number {
-  if (dayMs === undefined) return 1;
-  const hour = ((ms / dayMs) * 24) % 24;
-  return 1 + (DAY_PEAK_RATIO - 1) * Math.cos(((hour - PEAK_HOUR) / 24) * 2 * Math.PI);
+function dayFactor({ dayMs, countries = [] }: RatePlan, ms: number): number {
+  return dayMs === undefined ? 1 : worldFactor(countries, ((ms / dayMs) * 24) % 24);
 }
 
 function spikeFactor(spikes: readonly Spike[], ms: number): number {

@@ -5,10 +5,12 @@ import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
+import { worldPeakHour } from '#loadgen/country-map.ts';
 import { readHosts } from '#loadgen/hosts/hosts-options.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
+import { type People, regionOfCountry, settledCountries } from '#loadgen/people.ts';
 import { type PortAsk, USUAL_PORTS } from '#loadgen/port-plan.ts';
 import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadgen/rate-plan.ts';
 import { type SessionPlan, USUAL_AWAY_MS } from '#loadgen/session-clock.ts';
@@ -63,6 +65,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     durationMs: planMs(ratePlan),
     rampPerS: (given['ramp'] as number | undefined) ?? Number.POSITIVE_INFINITY,
     payloadBytes: (given['payload'] as number | undefined) ?? 64,
+    payloadFactors: (given['payloadFactors'] as readonly number[] | undefined) ?? [1],
+    people: given['people'] as People | undefined,
     mediaRatio: (given['media'] as number | undefined) ?? 0,
     uploadBytes: (given['upload'] as number | undefined) ?? 0,
     seed,
@@ -96,8 +100,14 @@ export function usualWorkers(): number {
   return Math.max(1, Math.floor(availableParallelism() / 2));
 }
 
-function readReceipts(by = 'server'): Pick<LoadOptions, 'receipts' | 'clientReceipts'> {
-  return { receipts: by !== 'off' && by !== 'none', clientReceipts: by === 'client' };
+function readReceipts(
+  by = 'server',
+): Pick<LoadOptions, 'receipts' | 'receiptsAsTold' | 'clientReceipts'> {
+  return {
+    receipts: by !== 'off' && by !== 'none',
+    receiptsAsTold: by === 'auto',
+    clientReceipts: by === 'client',
+  };
 }
 
 /** Throws WSAR_ERR_USAGE for numbers that make no load. */
@@ -143,19 +153,29 @@ function readRatePlan(
   };
   const stages = given['stages'] as Stage[] | undefined;
   const dayMs = given['day'] as number | undefined;
-  const spikes = (given['spike'] as Spike[] | undefined) ?? [];
+  const people = given['people'] as People | undefined;
+  const users = given['connections'] as number;
+  const countries = settledCountries(people?.countries ?? [], users);
+  const asked = (given['spike'] as Spike[] | undefined) ?? [];
+  const hasPeak = asked.some(({ startMs }) => Number.isNaN(startMs));
+  if (hasPeak && dayMs === undefined) refuse('a spike at the peak needs a day', 'add --day 24m');
+  const peakMs = dayMs === undefined ? 0 : (worldPeakHour(countries) / 24) * dayMs;
+  const spikes = asked.map((spike) => ({
+    ...spike,
+    startMs: Number.isNaN(spike.startMs) ? peakMs : spike.startMs,
+  }));
   const hasShape = stages !== undefined || dayMs !== undefined || spikes.length > 0;
   if (hasShape && isSearch)
     refuse('--find-max plans the rate itself', 'leave --stages, --day and --spike out');
   if (stages !== undefined) {
     const wrong = ['rate', 'duration'].find((name) => given[name] !== undefined);
     if (wrong !== undefined) refuse(`--stages has a ${wrong} of its own`, `leave --${wrong} out`);
-    return { stages, dayMs, spikes };
+    return { stages, dayMs, countries, spikes };
   }
   const usual = isSearch ? SEARCH_START_PER_S : (arrivals?.trace?.ratePerS ?? 0);
   const rate = (given['rate'] as number | undefined) ?? usual;
   const ms = required<number>(given, 'duration', '--duration 30s');
-  return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, spikes };
+  return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, countries, spikes };
 }
 
 /** How users come and go. Throws WSAR_ERR_USAGE. */
@@ -181,7 +201,22 @@ function readStorms(given: Record<string, unknown>): Storm[] {
   if (storms.length > STORMS_MAX) {
     throw new WsarError('WSAR_ERR_USAGE', 'so many storms are too many', `at most ${STORMS_MAX}`);
   }
-  return [...storms].sort((a, b) => a.atMs - b.atMs);
+  const people = given['people'] as People | undefined;
+  const users = given['connections'] as number;
+  const settled = storms.map((storm) => {
+    if (storm.country === undefined) return storm;
+    const region = regionOfCountry(people, users, storm.country);
+    if (region !== undefined) return { ...storm, share: region.count / users };
+    const known = settledCountries(people?.countries ?? [], users).map(({ code }) => code);
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      `nobody of this population lives in ${storm.country}`,
+      known.length === 0
+        ? 'take a scenario with countries, and more users'
+        : `take ${known.join(', ')}`,
+    );
+  });
+  return settled.sort((a, b) => a.atMs - b.atMs);
 }
 
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */

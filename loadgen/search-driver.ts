@@ -59,7 +59,7 @@ export class SearchDriver {
   tick(counts: Counts, timings: Timings, nowUs: number): void {
     if (this.isDone) return;
     if (this.#pause > 0) {
-      const hasSettled = counts.sent - counts.received - counts.overrun <= 0;
+      const hasSettled = counts.expected - counts.received - counts.overrun <= 0;
       if (--this.#pause === 0 || hasSettled) this.#begin();
       return;
     }

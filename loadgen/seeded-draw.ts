@@ -21,6 +21,16 @@ export const LANE = {
   session: 13,
   angle: 14,
   away: 15,
+  group: 16,
+  groupOf: 17,
+  writer: 18,
+  groupPlace: 19,
+  groupFactor: 20,
+  size: 21,
+  contact: 22,
+  country: 23,
+  answer: 24,
+  answerGap: 25,
 } as const;
 export type Lane = (typeof LANE)[keyof typeof LANE];
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
-import { awayMsOf, sessionMsOf } from '#loadgen/session-clock.ts';
+import { awayMsOf, restMsOf, sessionMsOf } from '#loadgen/session-clock.ts';
 import { startWsar } from '#test/command.ts';
 
 /** The distribution function of the normal distribution (Abramowitz and Stegun, 7.1.26). */
@@ -40,11 +40,40 @@ test('sessions are log-normal, times away exponential, each user and session for
   assert.notEqual(sessionMsOf(plan, 1, 7, 0), sessionMsOf(plan, 1, 7, 1));
 });
 
+test('as many sessions end in the first tenth of a mean as in any other: by Little, users over mean', () => {
+  const plan = { sessionMs: 640_000, awayMs: 2000 };
+  const users = 50_000;
+  for (const seed of [1, 42]) {
+    const ends = new Float64Array(10);
+    for (let user = 0; user < users; user++) {
+      let endMs = restMsOf(plan, seed, user);
+      for (let session = 1; endMs < plan.sessionMs; session++) {
+        ends[Math.floor((endMs / plan.sessionMs) * 10)]!++;
+        endMs += sessionMsOf(plan, seed, user, session);
+      }
+    }
+    for (const count of ends) {
+      assert.ok(Math.abs(count / (users / 10) - 1) < 0.06, `seed ${seed}: ${ends}`);
+    }
+  }
+});
+
 test('users come and go under load: logins by Little, nobody lost, and nobody missing at the end', async (t) => {
   const server = startWsar(t, ['serve', '--port', '0', '--lab', '--json']);
   const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
   const run = startWsar(t, [
-    ...['load', '--target', url!, '--json', '--lateness-max', '60s', '--connections', '200'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      url!,
+      '--json',
+      '--lateness-max',
+      '60s',
+      '--connections',
+      '200',
+    ],
     ...['--rate', '50/s', '--duration', '5s', '--session-length', '2s', '--away', '200ms'],
     ...['--receipts', 'off', '--storm', 'block 4@1s'],
   ]);

@@ -18,7 +18,18 @@ for (const engine of ['net', 'auto']) {
     const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
     const load = async (...more: string[]): Promise<LoadSummary> => {
       const run = startWsar(t, [
-        ...['load', '--target', url!, '--json', '--engine', engine, '--lateness-max', '60s'],
+        ...[
+          'load',
+          '--scenario',
+          'one-to-one',
+          '--target',
+          url!,
+          '--json',
+          '--engine',
+          engine,
+          '--lateness-max',
+          '60s',
+        ],
         ...['--connections', '20', '--rate', '100/s', '--duration', '2s', '--receipts', 'off'],
         ...more,
       ]);

@@ -22,7 +22,8 @@ async function assertWhole(
   ...more: string[]
 ): Promise<LoadSummary> {
   const run = startWsar(t, [
-    ...['load', '--target', target, '--json', '--lateness-max', '60s', '--engine', 'stack'],
+    ...['load', '--scenario', 'one-to-one', '--target', target, '--json'],
+    ...['--lateness-max', '60s', '--engine', 'stack'],
     ...['--connections', '40', '--rate', '200/s', '--duration', '1s', ...more],
   ]);
   assert.equal(await run.exit(), 0, run.stderr());

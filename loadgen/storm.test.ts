@@ -56,7 +56,18 @@ for (const policy of ['fixed:200ms', 'backoff:300ms', 'beta:1s']) {
   test(`half of the users are cut off and come back by ${policy}`, async (t) => {
     const broker = await startFakeBroker(t);
     const run = startWsar(t, [
-      ...['load', '--target', broker.url, '--json', '--lateness-max', '60s', '--engine', 'net'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--json',
+        '--lateness-max',
+        '60s',
+        '--engine',
+        'net',
+      ],
       ...['--connections', '200', '--rate', '100/s', '--duration', '5s', '--workers', '2'],
       ...['--storm', '50%@1s', '--return', policy],
     ]);

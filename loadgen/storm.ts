@@ -17,6 +17,8 @@ export interface Storm {
   share: number;
   /** All users of this block (user-blocks.ts) instead of a share of all. */
   block?: number;
+  /** All users of this country (ISO 3166) instead. */
+  country?: string;
   /** After the start of the steady phase. */
   atMs: number;
 }
@@ -35,15 +37,19 @@ export const STORMS_MAX = 64;
 const SHARE_MAX = 0.99;
 const TWO_32 = 2 ** 32;
 
-/** '50%@10s', 'block 3@10s'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
+/** '50%@10s', 'block 3@10s', 'country BR@10s'. Throws WSAR_ERR_USAGE or WSAR_ERR_QUANTITY. */
 export function parseStorm(text: string): Storm {
   const [share, at, ...rest] = text.split('@').map((word) => word.trim());
   if (share === undefined || at === undefined || rest.length > 0) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       `'${text}' is no storm`,
-      "write it like '50%@10s' or 'block 3@10s'",
+      "write it like '50%@10s', 'block 3@10s' or 'country BR@10s'",
     );
+  }
+  const country = /^country ([A-Za-z]{2})$/.exec(share)?.[1];
+  if (country !== undefined) {
+    return { share: 0, country: country.toUpperCase(), atMs: parseDurationMs(at) };
   }
   const block = /^block (.+)$/.exec(share)?.[1];
   if (block !== undefined) {

@@ -32,22 +32,28 @@ export function summaryTable(summary: LoadSummary): string {
     row(
       'messages',
       `${count(messages.sent)} sent`,
+      ...(messages.expected === messages.sent
+        ? []
+        : [`${count(messages.expected)} deliveries expected`]),
       `${count(messages.received)} received`,
       `${count(messages.lost)} lost`,
       `${count(messages.errors)} not sent`,
     ),
     row('check marks', `${count(messages.acked)} stored`, `${count(messages.receipts)} delivered`),
+    ...people(summary),
     row(
       'rate',
       `${count(summary.rateAchievedPerS)}/s`,
       `of ${count(summary.rateTargetPerS)}/s asked`,
       `over ${summary.steadyS.toFixed(1)} s`,
     ),
+    ...networks(summary),
     '',
     `${''.padEnd(LABEL_COLUMNS)} ${['p50', 'p90', 'p99', 'p99.9', 'max'].map((name) => name.padStart(10)).join('')}`,
     timing('latency', summary.latencyUs),
     timing('service', summary.serviceUs),
     timing('lateness', summary.latenessUs),
+    ...parts(summary),
     ...hosts(summary),
     ...(summary.storms ?? []).map(storm),
     ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
@@ -72,6 +78,47 @@ function timing(label: string, times: TimingSummary): string {
   const { p50, p90, p99, p999, max } = times;
   const cells = [p50, p90, p99, p999, max].map((us) => duration(us).padStart(10));
   return `${label.padEnd(LABEL_COLUMNS)} ${cells.join('')}`;
+}
+
+/** Latencies of parts of the messages: by the network of who receives, and until a whole group has one. */
+function parts({ networks = [], lastMemberUs }: LoadSummary): string[] {
+  return [
+    ...networks.flatMap(({ latencyUs }, i) =>
+      latencyUs === null ? [] : [timing(`on network ${i + 1}`, latencyUs)],
+    ),
+    ...(lastMemberUs === undefined ? [] : [timing('whole group', lastMemberUs)]),
+  ];
+}
+
+/** Which network is which number. */
+function networks({ networks: told = [] }: LoadSummary): string[] {
+  return told.map(({ network, users }, i) =>
+    row(`network ${i + 1}`, network, `${count(users)} users`),
+  );
+}
+
+/** What people do beside writing to one another. */
+function people({ people: told }: LoadSummary): string[] {
+  if (told === undefined) return [];
+  const { typing, presence, groupComplete } = told;
+  const complete = groupComplete === null ? '' : `${count(groupComplete)} with every member`;
+  const groups = row(
+    'groups',
+    `${count(told.groups)} of ${count(told.memberships)} users`,
+    `${count(told.groupMessages)} messages`,
+    `${count(told.groupReceived)} of ${count(told.groupExpected)} copies`,
+    complete,
+  );
+  return [
+    ...(told.groups === 0 ? [] : [groups]),
+    row(
+      'people',
+      `${count(typing.received)} of ${count(typing.sent)} typing seen`,
+      presence.by === 'nobody'
+        ? 'no presence'
+        : `${count(presence.received)} presence told by ${presence.by === 'server' ? 'the server' : 'users'}`,
+    ),
+  ];
 }
 
 /** Microseconds with a unit that keeps three digits; '-' when there is nothing to tell. */

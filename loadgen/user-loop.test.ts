@@ -14,7 +14,18 @@ async function load(
   const server = startWsar(t, ['serve', '--port', '0', '--lab', '--json']);
   const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
   const run = startWsar(t, [
-    ...['load', '--target', url!, '--json', '--lateness-max', '60s', '--receipts', 'off'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      url!,
+      '--json',
+      '--lateness-max',
+      '60s',
+      '--receipts',
+      'off',
+    ],
     ...more,
   ]);
   const exit = await run.exit();

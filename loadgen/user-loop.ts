@@ -197,6 +197,7 @@ export class UserLoop implements MessageSource, ArrivalWaiter {
     this.#isFirst[user] = 0;
     board[BOARD.planned]!++;
     board[BOARD.sent]!++;
+    board[BOARD.expected]!++;
     users.unacked[user]!++;
     users.sinceMs[user] = users.ms(nowUs);
     if (!isFirst) timings.lateness.record(Math.max(0, nowUs - dueUs));

@@ -53,6 +53,46 @@ test('the login of any user is a CONNECT and a SUBSCRIBE to his mailbox and rece
   );
 });
 
+test('people subscribe to their group and contacts too, and their will tells that they are gone', () => {
+  const ties = {
+    groupOf: (user: number): number => (user % 2 === 0 ? user / 2 : -1),
+    contactOf: (user: number, contact: number): number => user + 1 + contact,
+  };
+  for (const level of [4, 5]) {
+    const packets = new UserPackets(
+      {
+        ...{ level, keepAliveS: 60, isCleanSession: true, receipts: false, payloadBytes: 64 },
+        ...{ run: 1, uidOffset: 0, contacts: 2, announces: true },
+      },
+      ties,
+    );
+    for (const user of [8, 9]) {
+      packets.writeLogin(user);
+      const parser = mqttPacket.parser({ protocolVersion: level });
+      const said: mqttPacket.Packet[] = [];
+      parser.on('packet', (packet) => said.push(packet));
+      parser.parse(Buffer.from(packets.login));
+      const [connect, subscribe] = said;
+      assert.ok(connect?.cmd === 'connect' && subscribe?.cmd === 'subscribe' && said.length === 2);
+      assert.deepEqual(
+        [connect.will?.topic, String(connect.will?.payload), connect.will?.qos],
+        [`p/${uidOf(user)}`, 'offline', 0],
+      );
+      const group: [string, number][] = user === 8 ? [[`g/${uidOf(4)}`, 1]] : [];
+      assert.deepEqual(
+        subscribe.subscriptions.map(({ topic, qos }) => [topic, qos]),
+        [
+          [`m/${uidOf(user)}`, 1],
+          ...group,
+          [`p/${uidOf(user + 1)}`, 0],
+          [`p/${uidOf(user + 2)}`, 0],
+        ],
+      );
+      assert.equal(packets.groupFilterOf(user), user === 8 ? 1 : -1);
+    }
+  }
+});
+
 test('a second population has users of its own', () => {
   const packets = new UserPackets({
     level: 4,

@@ -11,6 +11,9 @@
 //   24 f64  actual send time
 //   32 u32  sender (user number)
 //
+// A hint ('typing') is a QoS 0 message to the same mailbox: u32 'wsh1', u32 number of this run.
+// Presence is 'online' or 'offline' to p/<own uid>, QoS 0.
+//
 // Cost: about 50 ns a message, no allocation.
 
 import { assert } from '#core/assert.ts';
@@ -36,16 +39,25 @@ export const PAYLOAD_BYTES_MAX = 65_536;
 /** A message with a picture: its link and a thumbnail (assumed: 2 to 6 KB). The picture goes by HTTP. */
 export const MEDIA_BYTES = 3072;
 /** Sizes of messages that are kept ready: text and pictures, and what a knob had before. */
-const TEMPLATES_MAX = 8;
+const TEMPLATES_MAX = 32;
 
 /** Users that eight digits can name. */
 export const USERS_MAX = 90_000_000;
 
 const UID_BASE = 10_000_000;
 const UID_DIGITS = 8;
+/** Digits that stand for the user himself, his group, and whom he watches. */
 const PLACEHOLDER = '00000000';
+const GROUP_PLACEHOLDER = '11111111';
+const CONTACT_PLACEHOLDER = '22222222';
 const MAGIC = 0x316c7377; // 'wsl1' read as a little-endian u32
+const HINT_MAGIC = 0x31687377; // 'wsh1'
+const HINT_BYTES = 8;
 const SUBSCRIBE_PACKET_ID = 1;
+/** Two bytes of length, 'm/' and eight digits, one byte of QoS. */
+const FILTER_BYTES = 13;
+/** CONNECT with a will (49), and a SUBSCRIBE to eleven filters. */
+const LOGIN_BYTES_MAX = 256;
 
 /** Client id of user `user`; the mailbox is `m/<uid>`, the receipts are `r/<uid>`. */
 export function uidOf(user: number): string {
@@ -66,6 +78,17 @@ export interface UserPacketOptions {
   run: number;
   /** Number of the user whom this run calls 0. */
   uidOffset: number;
+  /** Others whose presence a user subscribes to. */
+  contacts?: number;
+  /** Users tell their presence themselves; so does their will. */
+  announces?: boolean;
+}
+
+/** What users of a run subscribe to beside their own mailbox and receipts. */
+export interface Ties {
+  /** Group of a user, -1 = none. */
+  groupOf(user: number): number;
+  contactOf(user: number, contact: number): number;
 }
 
 /**
@@ -73,36 +96,63 @@ export interface UserPacketOptions {
  * copies.
  */
 export class UserPackets {
-  /**
-   * CONNECT and SUBSCRIBE, sent together: the standard lets a client go on before the CONNACK
-   * (3.1.4).
-   */
-  readonly login: Uint8Array;
   /** A second check mark that the receiver makes itself, QoS 0, to r/<uid of the sender>. */
   readonly receipt: Uint8Array;
+  /** 'typing' to a mailbox, QoS 0. */
+  readonly hint: Uint8Array;
+  /** 'online' and 'offline' of a user, QoS 0. */
+  readonly online: Uint8Array;
+  readonly offline: Uint8Array;
   readonly ping: Uint8Array;
   readonly disconnect: Uint8Array;
   readonly #uidOffset: number;
-  readonly #loginUids: number[];
+  readonly #ties: Ties | undefined;
+  /** With a group, and without. */
+  readonly #logins: [LoginTemplate, LoginTemplate];
+  #login: LoginTemplate;
   readonly #receiptUid: number;
+  readonly #hintUid: number;
+  readonly #presenceUids: [number, number];
   readonly #options: UserPacketOptions;
   /** By size of the payload; the oldest gives way. */
   readonly #templates = new Map<number, PublishTemplate>();
   #template: PublishTemplate;
+  #groupTemplates = new Map<number, PublishTemplate>();
 
-  constructor(options: UserPacketOptions) {
+  constructor(options: UserPacketOptions, ties?: Ties) {
+    const { level, run } = options;
     this.#uidOffset = options.uidOffset;
-    this.login = loginTemplate(options);
-    this.#loginUids = placeholders(this.login);
+    this.#ties = ties;
+    this.#logins = [loginTemplate(options, true), loginTemplate(options, false)];
+    this.#login = this.#logins[1];
     this.#options = options;
-    this.#template = createTemplate(options, options.payloadBytes);
+    this.#template = createTemplate(options, 'm', options.payloadBytes);
     this.#templates.set(options.payloadBytes, this.#template);
-    this.receipt = receiptTemplate(options.level);
+    this.receipt = noticeTemplate(level, 'r', new TextEncoder().encode('delivered'));
     this.#receiptUid = placeholders(this.receipt)[0]!;
+    this.hint = noticeTemplate(level, 'm', hintPayload(run));
+    this.#hintUid = placeholders(this.hint)[0]!;
+    this.online = noticeTemplate(level, 'p', new TextEncoder().encode('online'));
+    this.offline = noticeTemplate(level, 'p', new TextEncoder().encode('offline'));
+    this.#presenceUids = [placeholders(this.online)[0]!, placeholders(this.offline)[0]!];
     this.ping = new Uint8Array(2);
     encodePingreq(this.ping, 0);
     this.disconnect = new Uint8Array(2);
     encodeDisconnect(this.disconnect, 0);
+  }
+
+  /**
+   * CONNECT and SUBSCRIBE, sent together: the standard lets a client go on before the CONNACK
+   * (3.1.4).
+   */
+  get login(): Uint8Array {
+    return this.#login.bytes;
+  }
+
+  /** Which filter of a user's login is that of his group; -1 = he has none. */
+  groupFilterOf(user: number): number {
+    const isMember = this.#ties !== undefined && this.#ties.groupOf(user) >= 0;
+    return isMember ? this.#logins[0].groupFilter : -1;
   }
 
   /** The PUBLISH that `writePublish` fills. */
@@ -110,24 +160,29 @@ export class UserPackets {
     return this.#template.bytes;
   }
 
-  /** Size of the payload from the next `writePublish` on. */
-  usePayload(bytes: number): void {
-    if (bytes === this.#template.payloadBytes) return;
-    let template = this.#templates.get(bytes);
+  /** Size of the payload from the next `writePublish` on, and whether that goes to a group. */
+  usePayload(bytes: number, isForGroup = false): void {
+    const templates = isForGroup ? this.#groupTemplates : this.#templates;
+    let template = templates.get(bytes);
     if (template === undefined) {
-      if (this.#templates.size === TEMPLATES_MAX) {
-        this.#templates.delete(this.#templates.keys().next().value!);
-      }
-      template = createTemplate(this.#options, bytes);
-      this.#templates.set(bytes, template);
+      if (templates.size === TEMPLATES_MAX) templates.delete(templates.keys().next().value!);
+      template = createTemplate(this.#options, isForGroup ? 'g' : 'm', bytes);
+      templates.set(bytes, template);
     }
     this.#template = template;
   }
 
   /** Fills `login` for a user. */
   writeLogin(user: number): void {
-    for (let i = 0; i < this.#loginUids.length; i++) {
-      writeUid(this.login, this.#loginUids[i]!, this.#uidOffset + user);
+    const group = this.#ties?.groupOf(user) ?? -1;
+    this.#login = this.#logins[group < 0 ? 1 : 0];
+    const { bytes, uids, groupUids, contactUids } = this.#login;
+    for (let i = 0; i < uids.length; i++) writeUid(bytes, uids[i]!, this.#uidOffset + user);
+    for (let i = 0; i < groupUids.length; i++) {
+      writeUid(bytes, groupUids[i]!, this.#uidOffset + group);
+    }
+    for (let i = 0; i < contactUids.length; i++) {
+      writeUid(bytes, contactUids[i]!, this.#uidOffset + this.#ties!.contactOf(user, i));
     }
   }
 
@@ -136,7 +191,19 @@ export class UserPackets {
     writeUid(this.receipt, this.#receiptUid, this.#uidOffset + sender);
   }
 
-  /** Fills `publish` with message `index` of `sender` to `receiver`. */
+  /** Fills `hint` for the receiver of a message to come. */
+  writeHint(receiver: number): void {
+    writeUid(this.hint, this.#hintUid, this.#uidOffset + receiver);
+  }
+
+  /** Fills `online` or `offline`; returns it. */
+  writePresence(user: number, isOnline: boolean): Uint8Array {
+    const packet = isOnline ? this.online : this.offline;
+    writeUid(packet, this.#presenceUids[isOnline ? 0 : 1], this.#uidOffset + user);
+    return packet;
+  }
+
+  /** Fills `publish` with message `index` of `sender` to `receiver`, a user or (see `usePayload`) a group. */
   writePublish(
     sender: number,
     receiver: number,
@@ -194,25 +261,76 @@ export class MessageHeader {
   }
 }
 
-function loginTemplate(options: UserPacketOptions): Uint8Array {
-  const { level, keepAliveS, receipts, isCleanSession: cleanSession } = options;
-  const out = new Uint8Array(256);
-  const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession };
-  const filters = receipts ? [`m/${PLACEHOLDER}`, `r/${PLACEHOLDER}`] : [`m/${PLACEHOLDER}`];
+/** Whether a payload is a hint of this run. */
+export function isHint(bytes: Uint8Array, start: number, end: number, run: number): boolean {
+  return (
+    end - start === HINT_BYTES &&
+    readUint32(bytes, start) === HINT_MAGIC &&
+    readUint32(bytes, start + 4) === run
+  );
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  const [a, b, c, d] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!];
+  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+}
+
+function hintPayload(run: number): Uint8Array {
+  const payload = new Uint8Array(HINT_BYTES);
+  const view = new DataView(payload.buffer);
+  view.setUint32(0, HINT_MAGIC, true);
+  view.setUint32(4, run, true);
+  return payload;
+}
+
+/** A login whose numbers are filled in. */
+interface LoginTemplate {
+  bytes: Uint8Array;
+  uids: number[];
+  groupUids: number[];
+  contactUids: number[];
+  groupFilter: number;
+}
+
+function loginTemplate(options: UserPacketOptions, hasGroup: boolean): LoginTemplate {
+  const { level, keepAliveS, receipts, isCleanSession: cleanSession, contacts = 0 } = options;
+  const out = new Uint8Array(LOGIN_BYTES_MAX);
+  const offline = { topic: `p/${PLACEHOLDER}`, payload: new TextEncoder().encode('offline') };
+  const will =
+    options.announces === true ? { ...offline, qos: 0 as const, retain: false } : undefined;
+  const login = { clientId: PLACEHOLDER, keepAliveS, cleanSession, ...(will && { will }) };
+  // What is only said once, with QoS 0, is not sent again to who was away.
+  const wanted = [
+    { filter: `m/${PLACEHOLDER}`, qos: 1 },
+    ...(receipts ? [{ filter: `r/${PLACEHOLDER}`, qos: 0 }] : []),
+    ...(hasGroup ? [{ filter: `g/${GROUP_PLACEHOLDER}`, qos: 1 }] : []),
+    ...Array.from({ length: contacts }, () => ({ filter: `p/${CONTACT_PLACEHOLDER}`, qos: 0 })),
+  ];
   const id = SUBSCRIBE_PACKET_ID;
   let end: number;
   if (level === PROTOCOL_LEVEL_5) {
-    const wanted = filters.map((filter) => ({ filter, qos: 1 }));
     end = encodeSubscribe5(out, encodeConnect5(out, 0, login), id, wanted);
-  } else end = encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1);
-  // Receipts come with QoS 0: what the last filter asks for is the last byte of the packet.
-  if (receipts) out[end - 1] = 0;
-  return out.slice(0, end);
+  } else {
+    const filters = wanted.map(({ filter }) => filter);
+    end = encodeSubscribe(out, encodeConnect(out, 0, login), id, filters, 1);
+    // Filters have one length; behind each is what it asks for.
+    wanted.forEach(({ qos }, i) => {
+      out[end - 1 - (wanted.length - 1 - i) * FILTER_BYTES] = qos;
+    });
+  }
+  const bytes = out.slice(0, end);
+  return {
+    bytes,
+    uids: placeholders(bytes),
+    groupUids: placeholders(bytes, GROUP_PLACEHOLDER),
+    contactUids: placeholders(bytes, CONTACT_PLACEHOLDER),
+    groupFilter: hasGroup ? wanted.findIndex(({ filter }) => filter.startsWith('g/')) : -1,
+  };
 }
 
-function receiptTemplate(level: number): Uint8Array {
-  const topic = new TextEncoder().encode(`r/${PLACEHOLDER}`);
-  const body = new TextEncoder().encode('delivered');
+/** A QoS 0 message of always the same text to somebody's topic. */
+function noticeTemplate(level: number, letter: 'm' | 'r' | 'p', body: Uint8Array): Uint8Array {
+  const topic = new TextEncoder().encode(`${letter}/${PLACEHOLDER}`);
   const [size, end] = [topic.length, body.length];
   const is5 = level === PROTOCOL_LEVEL_5;
   const out = new Uint8Array(is5 ? publishLength5(size, 0, 0, end) : publishLength(size, 0, end));
@@ -234,8 +352,12 @@ function publishTemplate(level: number, topic: Uint8Array, payload: Uint8Array):
   return out;
 }
 
-function createTemplate(options: UserPacketOptions, payloadBytes: number): PublishTemplate {
-  const topic = new TextEncoder().encode(`m/${PLACEHOLDER}`);
+function createTemplate(
+  options: UserPacketOptions,
+  letter: 'm' | 'g',
+  payloadBytes: number,
+): PublishTemplate {
+  const topic = new TextEncoder().encode(`${letter}/${PLACEHOLDER}`);
   const payload = payloadTemplate(payloadBytes, options.run);
   const bytes = publishTemplate(options.level, topic, payload);
   const uidAt = placeholders(bytes)[0]!;
@@ -257,10 +379,10 @@ function payloadTemplate(payloadBytes: number, run: number): Uint8Array {
   return payload;
 }
 
-/** Offsets of every run of eight '0' characters. */
-function placeholders(template: Uint8Array): number[] {
+/** Offsets of every run of eight such characters. */
+function placeholders(template: Uint8Array, digits = PLACEHOLDER): number[] {
   const text = new TextDecoder('latin1').decode(template);
-  return [...text.matchAll(new RegExp(PLACEHOLDER, 'g'))].map((match) => match.index);
+  return [...text.matchAll(new RegExp(digits, 'g'))].map((match) => match.index);
 }
 
 function writeUid(out: Uint8Array, at: number, user: number): void {

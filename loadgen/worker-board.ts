@@ -67,6 +67,26 @@ export const BOARD = {
   parked: 29,
   /** 1 when every planned message of the run has had its turn. */
   planDone: 27,
+  /** Deliveries that sent messages should make: one for each, and for each member of a group who was there. */
+  expected: 30,
+  /** Of `sent`, `expected` and `received` those of groups, and messages that every expected member has. */
+  groupSent: 31,
+  groupExpected: 32,
+  groupReceived: 33,
+  groupComplete: 34,
+  /** Copies that came to their own writer, and to members who were on their way in or out. Not in `received`. */
+  groupOwn: 35,
+  groupExtra: 36,
+  /** Receipts of messages to groups: at the first, the half and the last. Not in `receipts`. */
+  groupReceipts: 37,
+  /** Memberships that the server refused. */
+  groupRefused: 38,
+  /** 'typing' that went to a receiver, QoS 0, and that arrived. */
+  hintsSent: 39,
+  hintsReceived: 40,
+  /** 'online' and 'offline' that users said of themselves, and that reached who watches them. */
+  presenceSent: 41,
+  presenceReceived: 42,
 } as const;
 export type BoardField = keyof typeof BOARD;
 

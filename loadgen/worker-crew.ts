@@ -34,8 +34,9 @@ export class WorkerCrew {
   readonly #stackCounters: StackCounters[] = [];
   readonly #members: Member[];
   /** What has been told since the last `takeSecond`, and in all. */
-  #second: Timings = createTimings();
-  readonly total: Timings = createTimings();
+  #second: Timings;
+  readonly total: Timings;
+  readonly #parts: number;
   readonly #waiting = new Set<() => void>();
   #failure: Error | undefined;
 
@@ -43,6 +44,9 @@ export class WorkerCrew {
     this.#clock = clock;
     this.#control = control;
     this.#boards = plans.map(({ board }) => board);
+    this.#parts = plans[0]!.latencyParts.length;
+    this.#second = createTimings(this.#parts);
+    this.total = createTimings(this.#parts);
     this.#members = plans.map((plan) => {
       const worker = new Worker(new URL('./load-worker.ts', import.meta.url), { workerData: plan });
       const member: Member = { worker, waker: undefined, tick: 0, hasEnded: false };
@@ -101,7 +105,7 @@ export class WorkerCrew {
       this.#members.every((member) => member.hasEnded || member.tick >= tick);
     await this.#until(() => answered() || this.#failure !== undefined, TICK_TIMEOUT_MS);
     const second = this.#second;
-    this.#second = createTimings();
+    this.#second = createTimings(this.#parts);
     return second;
   }
 

@@ -3,12 +3,13 @@
 
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
-import type { ArrivalPlan } from '#loadgen/arrivals.ts';
-import { FlightTable, flightCells } from '#loadgen/flight-table.ts';
+import { FlightTable, flightCells, GroupFlights } from '#loadgen/flight-table.ts';
 import type { TakenTimings } from '#loadgen/interval-timings.ts';
+import { groupPart, latencyParts } from '#loadgen/latency-parts.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoginRoute } from '#loadgen/login-desk.ts';
 import { WINDOW_MAX } from '#loadgen/login-pacer.ts';
+import { deliveriesPerMessage, type PlanParts } from '#loadgen/people.ts';
 import { rateSteps } from '#loadgen/rate-plan.ts';
 import type { SessionPlan } from '#loadgen/session-clock.ts';
 import type { SourcePlan } from '#loadgen/source-plan.ts';
@@ -33,7 +34,7 @@ export interface WorkerPlan {
   wire: WirePlan;
   storms: readonly Storm[];
   returnPolicy: ReturnPolicy;
-  plan: ArrivalPlan;
+  plan: PlanParts;
   model: UserModel;
   sessions: SessionPlan | undefined;
   worker: { index: number; count: number };
@@ -58,6 +59,11 @@ export interface WorkerPlan {
   /** See LiveSettings. */
   live: SharedArrayBuffer;
   flights: SharedArrayBuffer;
+  /** Undefined without groups, and where members of other hosts have part of a message. */
+  groupFlights: SharedArrayBuffer | undefined;
+  payloadFactors: readonly number[];
+  /** Latencies that are told apart, see latency-parts.ts. */
+  latencyParts: readonly string[];
   /** Messages come from other hosts too, and go there: see FlightTable. */
   isPart: boolean;
   /** The plan has begun without this worker: it leaves out what was due before. */
@@ -98,8 +104,17 @@ export function planWorkers(
   const present = new Uint8Array(new SharedArrayBuffer(total));
   // Users of other hosts are there as far as we know.
   if (options.segment !== undefined) present.fill(1).fill(0, first, first + connections);
-  const peakPerS = Math.max(...rateSteps(options.ratePlan).map(({ ratePerS }) => ratePerS));
-  const flights = new FlightTable(flightCells(Math.max(peakPerS, FLIGHT_RATE_MIN_PER_S)));
+  const { people, ratePlan, seed, process, ratePerS } = options;
+  const plan: PlanParts = {
+    ...{ seed, process, users: total, trace: options.trace?.gaps },
+    ...{ people, dayMs: ratePlan.dayMs, ratePerS },
+  };
+  const deliveries = deliveriesPerMessage(people);
+  const peakPerS = Math.max(...rateSteps(ratePlan).map(({ ratePerS }) => ratePerS));
+  const cells = flightCells(Math.max(peakPerS, FLIGHT_RATE_MIN_PER_S) * deliveries);
+  const flights = new FlightTable(cells);
+  const parts = latencyParts(options);
+  const groupFlights = groupPart(parts) < 0 ? undefined : new GroupFlights(cells).shared;
   return Array.from({ length: workers }, (_, index) => {
     const share = shareOfUsers(connections, workers, index);
     const sources = stack === undefined ? load.sources : stack.sources[index]!;
@@ -117,12 +132,7 @@ export function planWorkers(
       wire: options.wire,
       storms: options.storms,
       returnPolicy: options.returnPolicy,
-      plan: {
-        seed: options.seed,
-        process: options.process,
-        users: total,
-        trace: options.trace?.gaps,
-      },
+      plan,
       model: options.model,
       sessions: options.sessions,
       worker: { index, count: workers },
@@ -139,6 +149,9 @@ export function planWorkers(
       ...shared,
       clockOffsetUs: load.clockOffsetUs ?? 0,
       flights: flights.shared,
+      groupFlights,
+      payloadFactors: options.payloadFactors,
+      latencyParts: parts,
       isPart: isPartOfMany(options),
       joinsLate: load.joinsLate === true,
       present,

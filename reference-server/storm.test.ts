@@ -89,7 +89,18 @@ describe('storms', { concurrency: 2 }, () => {
     const { engine } = chooseEngine('auto');
     const server = await startServer(t, ['--lab', '--workers', '2', '--engine', engine]);
     const load = startWsar(t, [
-      ...['load', '--target', server.url, '--json', '--lateness-max', '60s', '--drain', '30s'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        server.url,
+        '--json',
+        '--lateness-max',
+        '60s',
+        '--drain',
+        '30s',
+      ],
       ...['--connections', '300', '--rate', '300/s', '--duration', '8s', '--engine', engine],
     ]);
     await server.values((value) => value('messages.delivered') > 300);

@@ -9,6 +9,8 @@ import { DEFAULT_LIMITS } from '#reference-server/limits.ts';
 
 /** The generator is stopped by us; its own end must not come first. */
 const LOAD_DURATION_S = 86_400;
+/** A step measures connections and messages, and not what people do beside. */
+const PLAIN = ['--scenario', 'one-to-one'];
 /** The server's own limits have room for an uneven spread over its workers; this is for late goodbyes. */
 const ROOM_RATIO = 1.05;
 /**
@@ -53,7 +55,7 @@ export function awayLoad(
   const who = ['--connections', String(count), '--first-user', String(first)];
   const how = ['--sessions', 'kept', '--duration', '1s', '--engine', engine, '--workers', '1'];
   return part(place, 'load', [
-    ...['load', '--target', target, ...who, ...how],
+    ...['load', ...PLAIN, '--target', target, ...who, ...how],
     ...['--keepalive', '20m', '--memory', 'watched', '--json'],
   ]);
 }
@@ -82,5 +84,5 @@ export function ladderLoad(
     returnPolicy === '' ? [] : ['--return', returnPolicy],
     spike === '' ? [] : ['--spike', spike],
   ];
-  return part(place, 'load', ['load', ...args.flat()]);
+  return part(place, 'load', ['load', ...PLAIN, ...args.flat()]);
 }

@@ -61,9 +61,11 @@ export function loadPart(context: PartsContext, target: string): PartOptions {
     '--payload',
     `${payloadBytes} B`,
   ];
+  // One message costs what another does: what is compared is the knob.
+  const plain = ['--scenario', 'one-to-one'];
   const late = ['--lateness-max', `${experiment.validity.latenessP99MsMax}ms`];
   const seed = ['--seed', String(experiment.seed), '--engine', engine, '--json'];
-  return part(context, 'load', ['load', ...what, ...how, ...late, ...seed]);
+  return part(context, 'load', ['load', ...plain, ...what, ...how, ...late, ...seed]);
 }
 
 /** Waits for `ready http://...` and reads the url with its token from the file it names. */

@@ -95,6 +95,8 @@ async function search(
     segment: undefined,
     hosts: undefined,
     storms: [],
+    people: undefined,
+    sessions: undefined,
     connections: users,
     workers: Math.min(users, given.workers),
     ratePerS: START_PER_S,

@@ -19,6 +19,7 @@ import { planRoute } from '#loadgen/load-route.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
 import { isPlanned, TURNS_MAX } from '#loadgen/load-settings.ts';
 import type { LoadResult } from '#loadgen/load-summary.ts';
+import { arrivalPlan } from '#loadgen/people.ts';
 import { usualWorkers } from '#loadgen/read-options.ts';
 import { resolveTarget } from '#loadgen/target.ts';
 
@@ -102,15 +103,15 @@ export class AgentLoad {
     const loggedOut = new Promise<void>((resolve) => {
       this.#logout = resolve;
     });
-    const { seed, process: arrivals, model } = options;
-    const arrivalPlan = { seed, process: arrivals, users: segment.total };
+    const { model } = options;
+    const arrivals = arrivalPlan(options, segment.total);
     const load = new LoadRun({
       ...{ clock, options, target, run, signal, joinsLate, ...planRoute(options, target) },
       clockOffsetUs: offset.offsetUs,
       onPhase: () => {},
       barrier: {
         ready: () => {
-          this.#answer({ kind: 'ready', hash: segmentHash(arrivalPlan, model, segment) });
+          this.#answer({ kind: 'ready', hash: segmentHash(arrivals, model, segment) });
           return started;
         },
         drained: async () => {
@@ -123,7 +124,7 @@ export class AgentLoad {
     this.#load = load;
     this.#clock = clock;
     for (const command of this.#early.splice(0)) this.#turn(command);
-    await this.#tell(load, clock, () => turnedHash(arrivalPlan, model, segment, load.schedule));
+    await this.#tell(load, clock, () => turnedHash(arrivals, model, segment, load.schedule));
   }
 
   /** Lists of the plan know their time themselves; what holds at once waits for it. */

@@ -28,6 +28,7 @@ import type { HostsReport, LoadDriver, PhaseName } from '#loadgen/load-driver.ts
 import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { arrivalPlan } from '#loadgen/people.ts';
 import { isChanging, plannedMessages } from '#loadgen/rate-plan.ts';
 import { StormWatch } from '#loadgen/storm-watch.ts';
 import { type Counts, createBoard, sumBoards } from '#loadgen/worker-board.ts';
@@ -351,9 +352,10 @@ export class HostsRun implements LoadDriver {
   }
 
   #wholePlan(): Parameters<typeof segmentHash> {
-    const { connections, seed, process, model } = this.#parts.options;
+    const { options } = this.#parts;
+    const { connections, model } = options;
     const segment = { first: 0, count: connections, total: connections };
-    return [{ seed, process, users: connections }, model, segment];
+    return [arrivalPlan(options, connections), model, segment];
   }
 
   #start(): void {

@@ -43,7 +43,18 @@ async function loadOver(t: TestContext, agent: FakeAgent): Promise<RunningComman
   return startWsar(
     t,
     [
-      ...['load', '--target', broker.url, '--json', '--hosts', '1', '--connections', '4'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        broker.url,
+        '--json',
+        '--hosts',
+        '1',
+        '--connections',
+        '4',
+      ],
       ...['--rate', '10/s', '--duration', '1s', '--i-own-this-target'],
     ],
     {

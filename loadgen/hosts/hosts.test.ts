@@ -112,7 +112,18 @@ async function loadWithDeath(t: TestContext, policy?: LossPolicy, ...more: strin
   const server = startWsar(t, ['serve', '--port', '0', '--lab']);
   const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
   const run = startWsar(t, [
-    ...['load', '--target', url!, '--json', '--virtual-hosts', '3', '--lateness-max', '60s'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      url!,
+      '--json',
+      '--virtual-hosts',
+      '3',
+      '--lateness-max',
+      '60s',
+    ],
     ...['--connections', '150', '--rate', '300/s', '--duration', '3s', '--drain', '1s'],
     ...(policy === undefined ? [] : ['--on-loss', policy]),
     ...more,
@@ -185,7 +196,17 @@ describe('wsar load on virtual hosts', { skip, concurrency: 2 }, () => {
 
 test('agents of other hosts are waited for on the bus; without one the command line is wrong', async (t) => {
   const bare = startWsar(t, [
-    ...['load', '--target', 'mqtt://127.0.0.1:9', '--hosts', '2', '--connections', '9'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      'mqtt://127.0.0.1:9',
+      '--hosts',
+      '2',
+      '--connections',
+      '9',
+    ],
     ...['--duration', '1s'],
   ]);
   const agent = startWsar(t, ['agent']);
@@ -201,7 +222,18 @@ test('SIGINT while agents are waited for ends the load at once, with a report', 
   const run = startWsar(
     t,
     [
-      ...['load', '--target', url!, '--json', '--hosts', '2', '--connections', '60'],
+      ...[
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        url!,
+        '--json',
+        '--hosts',
+        '2',
+        '--connections',
+        '60',
+      ],
       ...['--rate', '100/s', '--duration', '1s'],
     ],
     { env: { WSAR_BUS_URL: bus.url, WSAR_LAB: 'nobody' } },
@@ -225,7 +257,18 @@ test('two agents by hand, one load after the other, then SIGTERM', async (t) => 
     const run = startWsar(
       t,
       [
-        ...['load', '--target', url!, '--json', '--hosts', '2', '--lateness-max', '60s'],
+        ...[
+          'load',
+          '--scenario',
+          'one-to-one',
+          '--target',
+          url!,
+          '--json',
+          '--hosts',
+          '2',
+          '--lateness-max',
+          '60s',
+        ],
         ...['--connections', '60', '--rate', '100/s', '--duration', '1s'],
       ],
       { env },

@@ -5,10 +5,13 @@
 import {
   ArrivalCursor,
   type ArrivalPlan,
+  groupOf,
+  NO_STEP,
   receiverOf,
   senderOf,
   unitGap,
 } from '#loadgen/arrivals.ts';
+import { DAY_STEPS } from '#loadgen/country-map.ts';
 import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { sessionLength, thinkMsOf, thought, type UserModel } from '#loadgen/user-model.ts';
 import { shareOfUsers } from '#loadgen/worker-plan.ts';
@@ -41,7 +44,9 @@ export function segmentHash(plan: ArrivalPlan, model: UserModel, segment: Segmen
   let at = 0;
   for (let index = 0; index < HASHED_MESSAGES; index++) {
     at += unitGap(plan, index);
-    sum ^= arrivalHash(plan, model, segment, index, Math.floor(at * 1000));
+    // When is not known yet: every step of a day stands for itself.
+    const step = plan.countries === undefined ? NO_STEP : index % DAY_STEPS;
+    sum ^= arrivalHash(plan, model, segment, { index, step, at: Math.floor(at * 1000), copy: 0 });
   }
   return sum >>> 0;
 }
@@ -60,7 +65,8 @@ export function turnedHash(
     const us = Math.floor(cursor.dueUs() - changes.startUs);
     if (!Number.isFinite(us)) break;
     for (let copy = 0; copy < cursor.copies; copy++) {
-      sum ^= arrivalHash(plan, model, segment, cursor.index, us, copy);
+      const { index, step } = cursor;
+      sum ^= arrivalHash(plan, model, segment, { index, step, at: us, copy });
     }
     cursor.advance();
   }
@@ -72,14 +78,14 @@ function arrivalHash(
   plan: ArrivalPlan,
   model: UserModel,
   segment: Segment,
-  index: number,
-  at: number,
-  copy = 0,
+  { index, step, at, copy }: { index: number; step: number; at: number; copy: number },
 ): number {
-  const sender = senderOf(plan, index);
+  const sender = senderOf(plan, index, step);
   if (sender < segment.first || sender >= segment.first + segment.count) return 0;
   const isOpen = model.kind === 'open';
-  const what = isOpen ? receiverOf(plan, index, copy) : sessionLength(model, plan.seed, index);
+  const group = groupOf(plan, index, step);
+  const whom = group < 0 ? receiverOf(plan, index, copy, sender) : group;
+  const what = isOpen ? whom : sessionLength(model, plan.seed, index);
   let hash = mix((index + copy) ^ 0x9e3779b1);
   hash = mix(hash ^ sender);
   hash = mix(hash ^ what);

@@ -168,6 +168,7 @@ export class HttpRun implements LoadDriver {
     const counts = this.#counts;
     counts.planned++;
     counts.sent++;
+    counts.expected++;
     counts.acked++;
     if (status >= STATUS_ERROR) {
       counts.errors++;

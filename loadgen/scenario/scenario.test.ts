@@ -28,6 +28,19 @@ test('a scenario of one’s own is loaded and checked', async (t) => {
   const bad: [string, string, RegExp][] = [
     [file('none.mjs', 'export const x = 1;'), 'WSAR_ERR_FILE', /exports no 'scenario'/],
     [file('half.mjs', good.replace('50', "'50'")), 'WSAR_ERR_FILE', /'payloadBytes' is wrong/],
+    [
+      file('share.mjs', good.replace('};', ', groups: { share: 2 } };')),
+      'WSAR_ERR_FILE',
+      /'groups' is wrong/,
+    ],
+    [
+      file(
+        'world.mjs',
+        good.replace('};', ", countries: [{ code: 'AA', share: 0.5, utcOffsetHours: 0 }] };"),
+      ),
+      'WSAR_ERR_FILE',
+      /'countries' is wrong/,
+    ],
     [file('broken.mjs', 'export const ='), 'WSAR_ERR_FILE', /cannot be loaded/],
     [join(folder, 'absent.ts'), 'WSAR_ERR_FILE', /cannot be loaded/],
     ['telegram', 'WSAR_ERR_USAGE', /no scenario 'telegram'/],
@@ -51,7 +64,7 @@ test('the command line goes before the scenario, and the assumptions are printed
   ]);
   assert.equal(await run.exit(), 0, run.stderr());
   assert.match(run.stderr(), /^scenario whatsapp-2014\n {2}source: /);
-  assert.match(run.stderr(), /assumed: who writes to whom is uniform/);
+  assert.match(run.stderr(), /assumed: who begins to write to whom is uniform/);
   const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
   assert.deepEqual([summary.rateTargetPerS, summary.scenario], [200, 'whatsapp-2014']);
 });

@@ -5,6 +5,11 @@
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { WsarError } from '#core/errors.ts';
+import { COUNTRIES_MAX, type CountryShape, worldCurve } from '#loadgen/country-map.ts';
+import type { GroupShape } from '#loadgen/group-map.ts';
+import type { MediaKind } from '#loadgen/http/media-sizes.ts';
+import { CONTACTS_MAX } from '#loadgen/people.ts';
+import { scenario as oneToOne } from '#loadgen/scenario/one-to-one.ts';
 import { scenario as whatsapp2014 } from '#loadgen/scenario/whatsapp-2014.ts';
 
 export interface Scenario {
@@ -16,6 +21,20 @@ export interface Scenario {
   keepAliveMs: number;
   /** Part of the messages that carry a picture's link and thumbnail; none without it. */
   mediaRatio?: number;
+  /** What the files behind them are; without it none are loaded. */
+  media?: readonly MediaKind[];
+  /** Spread of the logarithm of payloads, whose median is `payloadBytes`; all are alike without it. */
+  payloadSigma?: number;
+  /** Mean messages of a conversation, and mean time to an answer, s; each stands for itself without it. */
+  conversations?: { messages: number; answerS: number };
+  /** Messages to groups; none without it. */
+  groups?: GroupShape;
+  /** How many others each user watches (p/<uid>); nobody without it. */
+  contacts?: number;
+  /** Whether who writes to one user is seen typing before. */
+  hasTyping?: boolean;
+  /** Where users live; their shares are 1 together. Everybody in one time zone without it. */
+  countries?: readonly CountryShape[];
   /** Mean length of a session, ms; without it users stay. */
   sessionMs?: number;
   /** Published figures that this follows, each with its source. */
@@ -26,7 +45,10 @@ export interface Scenario {
   leftOut: readonly string[];
 }
 
-const NAMED: Record<string, Scenario> = { 'whatsapp-2014': whatsapp2014 };
+const NAMED: Record<string, Scenario> = {
+  'whatsapp-2014': whatsapp2014,
+  'one-to-one': oneToOne,
+};
 
 /** A scenario by name, or from a file. Throws WSAR_ERR_USAGE or WSAR_ERR_FILE. */
 export async function loadScenario(text: string): Promise<Scenario> {
@@ -48,44 +70,106 @@ export async function loadScenario(text: string): Promise<Scenario> {
   return checkScenario(loaded.scenario, file);
 }
 
-/** Lines that say what is known and what is assumed. */
+/** Lines that say what is known and what is assumed; none of a scenario that claims nothing. */
 export function scenarioText(scenario: Scenario): string {
+  const { sources, assumptions, leftOut } = scenario;
+  if (sources.length + assumptions.length + leftOut.length === 0) return '';
   const list = (head: string, lines: readonly string[]): string =>
     lines.map((line) => `  ${head}: ${line}\n`).join('');
   return (
     `scenario ${scenario.name}\n` +
-    list('source', scenario.sources) +
-    list('assumed', scenario.assumptions) +
-    list('left out', scenario.leftOut)
+    list('source', sources) +
+    list('assumed', assumptions) +
+    list('left out', leftOut)
   );
 }
 
 function checkScenario(value: unknown, file: string): Scenario {
-  const given = (value ?? {}) as Partial<Scenario>;
-  const isCount = (n: unknown): boolean => typeof n === 'number' && Number.isFinite(n) && n >= 0;
-  const isList = (list: unknown): boolean =>
-    Array.isArray(list) && list.every((line) => typeof line === 'string');
-  const wrong = [
-    typeof given.name === 'string' ? '' : 'name',
-    isCount(given.messagesPerUserPerS) ? '' : 'messagesPerUserPerS',
-    ['poisson', 'constant', 'bursts'].includes(given.arrivals ?? '') ? '' : 'arrivals',
-    isCount(given.payloadBytes) ? '' : 'payloadBytes',
-    isCount(given.keepAliveMs) ? '' : 'keepAliveMs',
-    given.mediaRatio === undefined || (isCount(given.mediaRatio) && given.mediaRatio <= 1)
-      ? ''
-      : 'mediaRatio',
-    given.sessionMs === undefined || (isCount(given.sessionMs) && given.sessionMs >= 100)
-      ? ''
-      : 'sessionMs',
-    isList(given.sources) ? '' : 'sources',
-    isList(given.assumptions) ? '' : 'assumptions',
-    isList(given.leftOut) ? '' : 'leftOut',
-  ].find((name) => name !== '');
   if (value === undefined) throw refused(file, "exports no 'scenario'");
-  if (wrong !== undefined)
-    throw refused(file, `has a scenario whose '${wrong}' is wrong or absent`);
+  const given = (value ?? {}) as Partial<Scenario>;
+  const wrong = Object.entries(CHECKS).find(([name, isRight]) => !isRight(given[name as 'name']));
+  if (wrong !== undefined) {
+    throw refused(file, `has a scenario whose '${wrong[0]}' is wrong or absent`);
+  }
+  if (given.countries !== undefined) worldCurve(given.countries);
   return given as Scenario;
 }
+
+type Check = (value: unknown) => boolean;
+const isNumber: Check = (n) => typeof n === 'number' && Number.isFinite(n) && n >= 0;
+const isShare: Check = (n) => isNumber(n) && (n as number) <= 1;
+const isText: Check = (text) => typeof text === 'string';
+const isTexts: Check = (list) => Array.isArray(list) && list.every(isText);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const has = (fields: Record<string, Check>): Check => {
+  return (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    Object.entries(fields).every(([name, check]) =>
+      check((value as Record<string, unknown>)[name]),
+    );
+};
+const isList = (check: Check, most: number): Check => {
+  return (list) =>
+    Array.isArray(list) && list.length > 0 && list.length <= most && list.every(check);
+};
+
+const isPositive: Check = (n) => isNumber(n) && (n as number) > 0;
+const isHours: Check = (n) => typeof n === 'number' && n >= -12 && n <= 14;
+/** As many as a table of sizes has, or more. */
+const MEDIA_KINDS_MAX = 8;
+const SHARES_ERROR_MAX = 0.001;
+
+/** What each field must be. */
+const CHECKS: Record<keyof Scenario, Check> = {
+  name: isText,
+  messagesPerUserPerS: isNumber,
+  arrivals: (word) => ['poisson', 'constant', 'bursts'].includes(word as string),
+  payloadBytes: isNumber,
+  payloadSigma: optional((sigma) => isNumber(sigma) && (sigma as number) <= 3),
+  keepAliveMs: isNumber,
+  mediaRatio: optional(isShare),
+  media: optional(
+    isList(
+      has({ kind: isText, weight: isPositive, medianBytes: isPositive, sigma: isNumber }),
+      MEDIA_KINDS_MAX,
+    ),
+  ),
+  sessionMs: optional((ms) => isNumber(ms) && (ms as number) >= 100),
+  conversations: optional(
+    has({ messages: (n) => isNumber(n) && (n as number) >= 1, answerS: isPositive }),
+  ),
+  groups: optional(
+    has({
+      share: isShare,
+      sizeMedian: isPositive,
+      sizeSigma: (sigma) => isNumber(sigma) && (sigma as number) <= 3,
+      sizeMax: (size) => isNumber(size) && (size as number) >= 2 && (size as number) <= 1000,
+      connectedRatio: isShare,
+    }),
+  ),
+  contacts: optional((n) => Number.isInteger(n) && isNumber(n) && (n as number) <= CONTACTS_MAX),
+  hasTyping: optional((is) => typeof is === 'boolean'),
+  countries: optional((list) => {
+    const isWorld = isList(
+      has({
+        code: (code) => isText(code) && /^[A-Z]{2}$/.test(code as string),
+        share: isPositive,
+        utcOffsetHours: isHours,
+      }),
+      COUNTRIES_MAX,
+    )(list);
+    if (!isWorld) return false;
+    const sum = (list as CountryShape[]).reduce((all, { share }) => all + share, 0);
+    return Math.abs(sum - 1) < SHARES_ERROR_MAX;
+  }),
+  sources: isTexts,
+  assumptions: isTexts,
+  leftOut: isTexts,
+};
 
 function refused(file: string, what: string, cause?: unknown): WsarError {
   return new WsarError(

@@ -19,8 +19,9 @@ export interface FakeBrokerFlaws {
   neverCloses?: boolean;
   /** Answers every login with these bytes instead. */
   answer?: Buffer;
-  /** Refuses every subscription. */
+  /** Refuses every subscription, or those to some topics. */
   refusesSubscriptions?: boolean;
+  refusesTopics?: RegExp;
 }
 
 export interface FakeBroker {
@@ -87,21 +88,20 @@ export async function startFakeBroker(
         }
         case 'subscribe': {
           for (const { topic } of packet.subscriptions) mailboxes.set(topic, socket);
-          const granted = packet.subscriptions.map(({ qos }) =>
-            flaws.refusesSubscriptions === true ? 128 : qos,
-          );
+          const granted = packet.subscriptions.map((wanted) => grantedQos(flaws, wanted));
           send(socket, { cmd: 'suback', messageId: packet.messageId!, granted });
           break;
         }
         case 'publish': {
           broker.payloadBytes = packet.payload.length;
-          send(socket, { cmd: 'puback', messageId: packet.messageId! });
+          const { qos } = packet;
+          if (qos === 1) send(socket, { cmd: 'puback', messageId: packet.messageId! });
           const receiver = mailboxes.get(packet.topic);
           for (let copy = 0; copy < (flaws.copies ?? 1); copy++) {
             if (receiver === undefined) break;
             packetId = (packetId % 65_535) + 1;
             const { topic, payload } = packet;
-            const message = { topic, payload, qos: 1 as const, dup: copy > 0, retain: false };
+            const message = { topic, payload, qos, dup: qos > 0 && copy > 0, retain: false };
             send(receiver, { cmd: 'publish', messageId: packetId, ...message });
           }
           break;
@@ -128,6 +128,13 @@ export async function startFakeBroker(
   broker.url = `mqtt://127.0.0.1:${broker.port}`;
   t.after(() => broker.close());
   return broker;
+}
+
+function grantedQos(
+  { refusesSubscriptions, refusesTopics }: FakeBrokerFlaws,
+  { topic, qos }: { topic: string; qos: 0 | 1 | 2 },
+): number {
+  return refusesSubscriptions === true || refusesTopics?.test(topic) === true ? 128 : qos;
 }
 
 function sendPieces(socket: Socket, bytes: Buffer, pieceBytes = bytes.length): void {

@@ -25,7 +25,17 @@ export async function startAgentLab(t: TestContext, lab: string, count = 2): Pro
   const load = (...options: string[]): RunningCommand =>
     startWsar(
       t,
-      ['load', '--json', '--hosts', String(count), '--lateness-max', '60s', ...options],
+      [
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--json',
+        '--hosts',
+        String(count),
+        '--lateness-max',
+        '60s',
+        ...options,
+      ],
       {
         env,
       },

@@ -18,7 +18,18 @@ test(`${WORKERS} workers: everybody logs in, nothing is lost, the work is spread
     ...['--connections', '2400', '--users', '10000', '--messages', '100000'],
   ]);
   const load = startWsar(t, [
-    ...['load', '--target', server.url, '--json', '--lateness-max', '60s', '--drain', '20s'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      server.url,
+      '--json',
+      '--lateness-max',
+      '60s',
+      '--drain',
+      '20s',
+    ],
     ...['--connections', String(USERS), '--rate', '400/s', '--duration', '3s', '--engine', engine],
   ]);
   assert.equal(await load.exit(), 0, load.stderr());

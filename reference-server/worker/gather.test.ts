@@ -17,7 +17,18 @@ const skip = skipUnless(
 async function turnsPerMessage(t: TestContext, more: string[]): Promise<number> {
   const server = await startServer(t, ['--lab', '--workers', '2', '--engine', 'ring', ...more]);
   const load = startWsar(t, [
-    ...['load', '--target', server.url, '--json', '--lateness-max', '60s', '--engine', 'ring'],
+    ...[
+      'load',
+      '--scenario',
+      'one-to-one',
+      '--target',
+      server.url,
+      '--json',
+      '--lateness-max',
+      '60s',
+      '--engine',
+      'ring',
+    ],
     ...['--connections', '200', '--rate', '1000/s', '--duration', '3s'],
   ]);
   assert.equal(await load.exit(), 0, load.stderr());

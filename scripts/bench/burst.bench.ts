@@ -61,7 +61,15 @@ async function runLoad(port: number): Promise<Summary> {
   const child = spawn(
     process.execPath,
     [
-      ...[join(ROOT, 'bin/wsar'), 'load', '--target', `mqtt://127.0.0.1:${port}`, '--json'],
+      ...[
+        join(ROOT, 'bin/wsar'),
+        'load',
+        '--scenario',
+        'one-to-one',
+        '--target',
+        `mqtt://127.0.0.1:${port}`,
+        '--json',
+      ],
       ...['--connections', String(users), '--stages', stages, '--arrivals', 'constant'],
       ...['--lateness-max', '60s', '--drain', '60s'],
     ],

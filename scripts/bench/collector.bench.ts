@@ -165,7 +165,7 @@ async function openSockets(): Promise<{ opened: number; end(): Promise<void> } |
   await new Promise((resolve) => server.stdout.once('data', resolve));
   server.stdout.resume();
   const target = ['--target', `mqtt://127.0.0.1:${port}`, '--connections', String(connections)];
-  const how = ['--duration', '1h', '--keepalive', '0s', '--json'];
+  const how = ['--scenario', 'one-to-one', '--duration', '1h', '--keepalive', '0s', '--json'];
   const load = spawn(WSAR, ['load', ...target, ...how], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env,

@@ -23,7 +23,9 @@ export async function runLoad(
   args: string[],
   onRow: (row: Row, talk: string) => void = () => {},
 ): Promise<LoadOutput> {
-  const child = spawn(join(ROOT, 'bin/wsar'), ['load', '--json', ...args], {
+  // What is compared is a message, not a population; an HTTP server has neither.
+  const plain = args.some((word) => word.startsWith('http')) ? [] : ['--scenario', 'one-to-one'];
+  const child = spawn(join(ROOT, 'bin/wsar'), ['load', '--json', ...plain, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
