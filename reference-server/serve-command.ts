@@ -6,6 +6,7 @@ import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount, parseOneOf, parseSizeBytes } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
+import { refusalOf } from '#core/knob/knob-value.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { GATHER_US_MAX } from '#core/socket/reactor-options.ts';
 import { threadCpus } from '#core/socket/ring/affinity.ts';
@@ -33,7 +34,7 @@ import {
 } from '#reference-server/limits.ts';
 import { serve } from '#reference-server/serve-session.ts';
 import type { ServerOptions } from '#reference-server/server.ts';
-import { SYS_INTERVAL_S_MAX, WORKERS_MAX } from '#reference-server/server-knobs.ts';
+import { SERVER_KNOBS, SYS_INTERVAL_S_MAX, WORKERS_MAX } from '#reference-server/server-knobs.ts';
 import {
   readSnapshotOptions,
   SNAPSHOT_OPTIONS,
@@ -131,6 +132,11 @@ const OPTIONS: OptionSpec[] = [
     parse: parseCount(0, GATHER_US_MAX),
   },
   {
+    flags: '--server-reference <where>',
+    help: 'first value of knob drain.reference: where clients go while knob drain is on',
+    parse: parseReference,
+  },
+  {
     flags: '--young <MiB>',
     help: "room for young garbage of each worker's heap, 1 to 64 MiB: rarer collections under load",
     parse: parseCount(1, YOUNG_MIB_MAX),
@@ -193,7 +199,8 @@ export function readOptions(given: Record<string, unknown>, conf?: MosquittoConf
   const own = conf === undefined ? limits : confLimits(conf, limits);
   const youngMib = given['young'] as number | undefined;
   const snapshot = conf === undefined ? readSnapshotOptions(given) : confSnapshot(conf);
-  const more = { pin, metricsPort, youngMib, snapshot };
+  const reference = given['serverReference'] as string | undefined;
+  const more = { pin, metricsPort, youngMib, snapshot, reference };
   return { ...listening, workers, engine, limits: own, settings, access, ...more };
 }
 
@@ -237,6 +244,13 @@ function parseMemory(text: string): number {
     `--memory ${text} is less than the server needs`,
     'give at least 16MiB',
   );
+}
+
+function parseReference(text: string): string {
+  const def = SERVER_KNOBS.find(({ name }) => name === 'drain.reference')!;
+  const refused = refusalOf(def, text);
+  if (refused === undefined) return text;
+  throw new WsarError('WSAR_ERR_USAGE', `--server-reference: ${refused}`, 'give a host and port');
 }
 
 function workerCount(given: Record<string, unknown>): number {

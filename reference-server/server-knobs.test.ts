@@ -75,7 +75,12 @@ describe('knobs', { concurrency: true }, () => {
     const manual = readFileSync(join(ROOT, 'docs/tools/serve.md'), 'utf8');
     for (const { name, type, default: first } of SERVER_KNOBS) {
       const isEnum = type.kind === 'enum';
-      const other = isEnum ? type.values.find((value) => value !== first)! : type.min + 1;
+      const isText = type.kind === 'text';
+      const other = isEnum
+        ? type.values.find((value) => value !== first)!
+        : isText
+          ? 'other.example:1883'
+          : type.min + 1;
       await turn(name, other);
       assert.ok(manual.includes(`\n| \`${name}\` |`), `${name} is in the table of knobs`);
     }

@@ -4,6 +4,7 @@
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
 import { FLUSH_DELAY_US_MAX, GATHER_US_MAX, SPIN_US_MAX } from '#core/socket/reactor-options.ts';
+import { REFERENCE_LENGTH_MAX } from '#reference-server/edge/departures.ts';
 import type { Server } from '#reference-server/server.ts';
 import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
@@ -21,6 +22,7 @@ const LINK_WAKE_BYTES_MAX = 65_536;
 const LINK_HOLD_US_MAX = 10_000;
 const GC_IDLE_MS_MAX = 60_000;
 const GC_IDLE_FULL_S_MAX = 86_400;
+const DRAIN_PER_S_MAX = 1_000_000;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -86,6 +88,21 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     '{thread}',
     'new connections go to the first so many workers, at random; 0 = to all, by their address',
   ),
+  {
+    name: 'drain',
+    type: { kind: 'enum', values: ['off', 'refuse', 'move', 'spread'] },
+    unit: '',
+    default: DEFAULT_SETTINGS.drain,
+    help: 'logins are sent away (refuse), who is here too (move), or off workers without accepts (spread)',
+  },
+  bound('drain.rate', 1, DRAIN_PER_S_MAX, '{connection}/s', 'drainPerS', 'who is asked to go'),
+  {
+    name: 'drain.reference',
+    type: { kind: 'text', lengthMax: REFERENCE_LENGTH_MAX },
+    unit: '',
+    default: '',
+    help: 'Server Reference that clients of MQTT 5 are told, like other.example:1883',
+  },
   number('link.wake', LINK_WAKE_BYTES_MAX, 'By', 'frames that are worth waking another worker'),
   {
     name: 'link.hold',
@@ -247,6 +264,8 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'accept.backlog': 'backlog',
   'accept.batch': 'acceptBatch',
   'accept.workers': 'acceptWorkers',
+  drain: 'drain',
+  'drain.rate': 'drainPerS',
   'link.wake': 'linkWakeBytes',
   'link.hold': 'linkHoldUs',
   'queue.mailbox_bytes': 'mailboxBytes',
@@ -278,6 +297,10 @@ const SETTING: Record<string, keyof WorkerSettings> = {
 /** The knobs of `server`, applied in all its workers and read back from them. */
 export function serverKnobs(server: Server): OfferedKnob[] {
   return SERVER_KNOBS.map((def) => {
+    if (def.name === 'drain.reference') {
+      const apply = (value: KnobValue): void => void (server.reference = String(value));
+      return { def, read: () => server.reference, apply };
+    }
     const setting = SETTING[def.name]!;
     return {
       def,

@@ -65,6 +65,8 @@ export interface ServerOptions {
   settings: WorkerSettings;
   /** Port of /metrics on loopback; undefined = none. */
   metricsPort?: number | undefined;
+  /** First value of knob drain.reference. */
+  reference?: string | undefined;
   /** Room for the young garbage of each worker, MiB; undefined = V8's own way. */
   youngMib?: number | undefined;
   /** Whether workers are bound to CPUs; 'auto': on hosts with several NUMA nodes. Default 'auto'. */
@@ -111,6 +113,7 @@ export class Server {
   readonly #control: WorkerControl;
   readonly #wakers: Waker[];
   readonly #snapshots: SnapshotDesk | undefined;
+  #reference = '';
 
   private constructor(
     ports: readonly number[],
@@ -180,7 +183,9 @@ export class Server {
       const wakers = created.map(({ waker }) => waker);
       service?.serve(wakers);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      return new Server(ports, front, service, crew, created, control, options);
+      const server = new Server(ports, front, service, crew, created, control, options);
+      if (options.reference !== undefined) server.reference = options.reference;
+      return server;
     } catch (error) {
       control.stop();
       await Promise.all(crew.map(({ thread }) => thread.terminate()));
@@ -214,6 +219,16 @@ export class Server {
   /** The file of topics was read again: it holds for what is published and delivered from now on. */
   tellAcl(acl: AclRules): void {
     this.#tell({ kind: 'acl', acl });
+  }
+
+  /** Where users are told to go; '' = nowhere. */
+  get reference(): string {
+    return this.#reference;
+  }
+
+  set reference(reference: string) {
+    this.#reference = reference;
+    this.#tell({ kind: 'reference', reference });
   }
 
   #tell(news: News): void {

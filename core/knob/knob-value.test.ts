@@ -14,6 +14,7 @@ const knob = (type: KnobDef['type'], unit = ''): KnobDef => ({
 test('only values that fit the type and lie within the bounds are taken', () => {
   const flush = knob({ kind: 'enum', values: ['turn', 'immediate'] });
   const count = knob({ kind: 'int', min: 1, max: 100 });
+  const place = knob({ kind: 'text', lengthMax: 5 });
   const rate = knob({ kind: 'float', min: 0, max: 1e6 }, '{message}/s');
   const fine: [KnobDef, unknown][] = [
     [flush, 'turn'],
@@ -23,6 +24,8 @@ test('only values that fit the type and lie within the bounds are taken', () => 
     [rate, 0],
     [rate, 0.5],
     [rate, 1e6],
+    [place, ''],
+    [place, 'a:1~ '],
   ];
   for (const [def, value] of fine) assert.equal(refusalOf(def, value), undefined, String(value));
 
@@ -42,6 +45,10 @@ test('only values that fit the type and lie within the bounds are taken', () => 
     [rate, -1e-9, /is not from 0 to 1000000 \{message\}\/s/],
     [rate, Number.POSITIVE_INFINITY, /is not a number/],
     [rate, { value: 1 }, /is not a number/],
+    [place, 'abcdef', /"abcdef" is longer than 5 characters/],
+    [place, 'a\n', /is no text of printable ASCII/],
+    [place, '\u00e4', /is no text of printable ASCII/],
+    [place, 5, /5 is no text of printable ASCII/],
     [rate, true, /true is not a number/],
   ];
   for (const [def, value, reason] of refused) {

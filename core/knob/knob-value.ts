@@ -2,12 +2,21 @@
 
 import type { KnobDef, KnobValue } from '#core/knob/knob.ts';
 
+const PRINTABLE = /^[ -~]*$/;
+
 /** Why `value` may not be set, in words; undefined when it may. */
 export function refusalOf(def: KnobDef, value: unknown): string | undefined {
   const { type } = def;
   if (type.kind === 'enum') {
     const fits = typeof value === 'string' && type.values.includes(value);
     return fits ? undefined : `${show(value)} is none of ${type.values.join(', ')}`;
+  }
+  if (type.kind === 'text') {
+    if (typeof value !== 'string' || !PRINTABLE.test(value)) {
+      return `${show(value)} is no text of printable ASCII`;
+    }
+    if (value.length <= type.lengthMax) return undefined;
+    return `${show(value)} is longer than ${type.lengthMax} characters`;
   }
   const unit = def.unit === '' ? '' : ` ${def.unit}`;
   if (typeof value !== 'number' || !Number.isFinite(value)) {

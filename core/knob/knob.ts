@@ -4,9 +4,13 @@
 export interface KnobDef {
   /** Owner-local name, dotted: 'write.flush', 'receive.arming', 'load.rate'. */
   name: string;
-  /** Allowed values (enum), or bounds (int, float). */
-  type: { kind: 'enum'; values: string[] } | { kind: 'int' | 'float'; min: number; max: number };
-  /** UCUM unit; '' for enums. */
+  /** Allowed values (enum), or bounds. */
+  type:
+    | { kind: 'enum'; values: string[] }
+    | { kind: 'int' | 'float'; min: number; max: number }
+    /** Printable ASCII, at most so many characters; '' is a value. */
+    | { kind: 'text'; lengthMax: number };
+  /** UCUM unit; '' for enums and texts. */
   unit: string;
   default: KnobValue;
   help: string;

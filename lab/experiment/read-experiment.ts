@@ -149,8 +149,13 @@ function readKnobValue(
   const refused = refusalOf(def, value);
   if (refused === undefined) return value;
   const { type } = def;
-  const values = type.kind === 'enum' ? type.values.join(' or ') : `${type.min} to ${type.max}`;
-  throw section.wrong(key, `${name} cannot be set: ${refused}`, `give ${values}`);
+  throw section.wrong(key, `${name} cannot be set: ${refused}`, `give ${valuesOf(type)}`);
+}
+
+function valuesOf(type: KnobDef['type']): string {
+  if (type.kind === 'enum') return type.values.join(' or ');
+  if (type.kind === 'text') return `a text of at most ${type.lengthMax} characters`;
+  return `${type.min} to ${type.max}`;
 }
 
 function readDesign(design: Section): Experiment['design'] {

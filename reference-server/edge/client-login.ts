@@ -11,6 +11,7 @@ import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
 import { needsUserNames } from '#reference-server/access/access-rules.ts';
 import { type ClientPacketsOptions, ends } from '#reference-server/edge/client-packets.ts';
 import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
+import { DEPARTURE_BYTES_MAX } from '#reference-server/edge/departures.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
@@ -34,7 +35,7 @@ export class ClientLogin {
   readonly #options: ClientPacketsOptions;
   readonly #connect = new ConnectFields();
   readonly #properties = new PropertyWriter(CONNACK_BYTES_MAX);
-  readonly #out = new Uint8Array(CONNACK_BYTES_MAX + 8);
+  readonly #out = new Uint8Array(Math.max(CONNACK_BYTES_MAX + 8, DEPARTURE_BYTES_MAX));
   /** Client ids that MQTT 5 clients are still to be told. */
   readonly #assigned = new Map<number, string>();
   readonly #goodbye = new Goodbye();
@@ -57,6 +58,10 @@ export class ClientLogin {
     }
     this.#note(conn);
     const isV5 = level === PROTOCOL_LEVEL_5;
+    if (this.#options.departures.refusesLogins) {
+      const code = isV5 ? REASON.useAnotherServer : CONNACK.unavailable;
+      return this.#refuse(conn, code, CLOSE_CAUSE.anotherServer);
+    }
     if (isV5) {
       if (properties.has(PROPERTY.authenticationMethod)) {
         return this.#refuse(conn, REASON.badAuthenticationMethod, CLOSE_CAUSE.authentication);
@@ -169,6 +174,9 @@ export class ClientLogin {
       connections.keepAliveS[conn] = most;
       connections.flags[conn]! |= CONN_FLAG.keepAliveChanged;
     }
+    if (properties.number(PROPERTY.maximumPacketSize, DEPARTURE_BYTES_MAX) < DEPARTURE_BYTES_MAX) {
+      connections.flags[conn]! |= CONN_FLAG.takesLittle;
+    }
     if (properties.number(PROPERTY.sessionExpiry, 0) > 0) {
       connections.flags[conn]! |= CONN_FLAG.expires;
     }
@@ -225,11 +233,13 @@ export class ClientLogin {
 
   /** CONNACK with a reason, then the end [MQTT-3.2.2-5]. */
   #refuse(conn: number, code: number, cause: number): number {
-    const { connections, stats, answer } = this.#options;
+    const { connections, stats, answer, departures } = this.#options;
     stats[STAT.loginsRefused]!++;
-    const isV5 = (connections.flags[conn]! & CONN_FLAG.v5) !== 0;
+    const flags = connections.flags[conn]!;
+    const isV5 = (flags & CONN_FLAG.v5) !== 0;
+    const more = (flags & CONN_FLAG.takesLittle) === 0 ? departures.properties(code) : undefined;
     const end = isV5
-      ? encodeConnack5(this.#out, 0, false, code)
+      ? encodeConnack5(this.#out, 0, false, code, more)
       : encodeConnack(this.#out, 0, false, code);
     answer(conn, this.#out, end);
     return ends(cause);

@@ -33,6 +33,7 @@ import { Aliases } from '#reference-server/edge/aliases.ts';
 import { ClientLogin } from '#reference-server/edge/client-login.ts';
 import type { Connections } from '#reference-server/edge/connections.ts';
 import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
+import type { Departures } from '#reference-server/edge/departures.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
@@ -51,6 +52,8 @@ export type Answer = (conn: number, bytes: Uint8Array, end: number) => void;
 
 export interface ClientPacketsOptions {
   connections: Connections;
+  /** Whether logins are taken. */
+  departures: Departures;
   exchange: Exchange;
   stats: WorkerStats;
   hashSeed: number;

@@ -30,6 +30,8 @@ export const CONN_FLAG = {
   expires: 32,
   /** Speaks MQTT 3.1, whose CONNACK says nothing of a session. */
   v31: 64,
+  /** Takes no packet that is long enough for a Server Reference. */
+  takesLittle: 128,
 } as const;
 
 export const NO_CAUSE = 255;

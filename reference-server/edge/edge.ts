@@ -23,6 +23,11 @@ import { CONNACK, PACKET, REASON } from '#core/wire/mqtt/packet.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { ClientPackets } from '#reference-server/edge/client-packets.ts';
 import { CONN_FLAG, Connections, NO_CAUSE, STATE } from '#reference-server/edge/connections.ts';
+import {
+  DEPARTURE_BYTES_MAX,
+  type Departing,
+  Departures,
+} from '#reference-server/edge/departures.ts';
 import { PartialPackets } from '#reference-server/edge/partial-packets.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import { CLOSE_CAUSE, causeOfFlaw, reasonOfCause } from '#reference-server/stats/close-cause.ts';
@@ -75,7 +80,10 @@ export class Edge implements ReactorHandler {
   /** Tenths of a second since the start, read once a turn. */
   #now = 0;
   #isNowFresh = false;
-  readonly #out = new Uint8Array(8);
+  readonly #out = new Uint8Array(DEPARTURE_BYTES_MAX);
+  /** Whether users are to go elsewhere. */
+  readonly departures = new Departures();
+  readonly #departing: Departing;
 
   constructor(options: EdgeOptions) {
     const { limits, exchange, stats } = options;
@@ -93,9 +101,15 @@ export class Edge implements ReactorHandler {
       limits.packetBytesMax,
     );
     this.#throttled = new Int32Array(limits.connectionsMax);
+    this.#departing = {
+      capacity: limits.connectionsMax,
+      isOnline: (conn) => this.connections.state[conn] === STATE.online,
+      end: (conn, cause) => this.#end(conn, cause),
+    };
     this.#packets = new ClientPackets({
       ...options,
       connections: this.connections,
+      departures: this.departures,
       answer: (conn, bytes, end) => this.#answer(conn, bytes, end),
     });
   }
@@ -173,6 +187,7 @@ export class Edge implements ReactorHandler {
 
   onTurn(nowUs: number): number {
     this.#exchange.drain();
+    const departUs = this.departures.onTurn(nowUs, this.#departing);
     if (this.#throttledCount > 0 && nowUs >= this.#nextThrottleUs) {
       this.#nextThrottleUs = nowUs + THROTTLE_PERIOD_US;
       this.#releaseThrottled();
@@ -181,7 +196,7 @@ export class Edge implements ReactorHandler {
     this.#isLinkBehind = behindBytes > this.#limits.linkBacklogBytesSoftMax;
     this.#isNowFresh = false;
     // A whole number: one that is not would be an object on the heap.
-    const wantedUs = this.#turnCall(nowUs);
+    const wantedUs = sooner(this.#turnCall(nowUs), departUs);
     if (behindBytes > 0) return LINK_RETRY_US;
     if (this.#throttledCount > 0 && (wantedUs === 0 || wantedUs > THROTTLE_PERIOD_US)) {
       return THROTTLE_PERIOD_US;
@@ -472,7 +487,9 @@ export class Edge implements ReactorHandler {
     if ((this.connections.flags[conn]! & CONN_FLAG.v5) === 0) return;
     const reason = reasonOfCause(cause, firstByte);
     if (reason === 0) return;
-    const end = encodeReason5(this.#out, 0, PACKET.disconnect, reason);
+    const takesLittle = (this.connections.flags[conn]! & CONN_FLAG.takesLittle) !== 0;
+    const more = takesLittle ? undefined : this.departures.properties(reason);
+    const end = encodeReason5(this.#out, 0, PACKET.disconnect, reason, more);
     this.#reactor.send(conn, this.#out, 0, end);
   }
 
@@ -509,4 +526,10 @@ export class Edge implements ReactorHandler {
     }
     return this.#now;
   }
+}
+
+/** The shorter of two times in which somebody wants to be called again, us; 0 = it does not. */
+export function sooner(oneUs: number, otherUs: number): number {
+  if (oneUs === 0 || otherUs === 0) return oneUs + otherUs;
+  return Math.min(oneUs, otherUs);
 }

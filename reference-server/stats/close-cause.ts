@@ -55,6 +55,12 @@ const ORDINARY = [
   'outputFull',
   /** No memory for a part of a packet. */
   'partialFull',
+  /** Logins are refused: CONNACK 0x9C says where to go. */
+  'anotherServer',
+  /** An operator moves users to another server. */
+  'serverMoved',
+  /** The same from a worker that gets no new connections to the others. */
+  'spread',
   /** The server stopped. */
   'stopped',
 ] as const;
@@ -109,6 +115,8 @@ const REASONS: Partial<Record<CloseCause, number>> = {
   takenOver: REASON.sessionTakenOver,
   keepAlive: REASON.keepAliveTimeout,
   partialFull: REASON.serverBusy,
+  serverMoved: REASON.serverMoved,
+  spread: REASON.administrativeAction,
   stopped: REASON.serverShuttingDown,
 };
 

@@ -87,7 +87,7 @@ async function bursts(t: TestContext, given: Record<string, unknown>): Promise<B
   };
 }
 
-/** Resolves when a worker has been told of all its collections: Node tells it when it is back in libuv, 5 times a second. */
+/** Resolves when a worker has been told of all its collections, which it is when it is back in libuv. */
 async function settled(count: () => number): Promise<void> {
   for (let seen = -1; seen !== count(); ) {
     seen = count();

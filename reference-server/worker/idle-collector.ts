@@ -83,7 +83,7 @@ export class IdleCollector {
   }
 }
 
-/** The engine's own call, for this thread. The flag is of the process and stays: other threads start at the same time. */
+/** The engine's own call, for this thread. The flag is of the process and stays: other threads start, too. */
 function exposedCollect(): Collect {
   setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as Collect;

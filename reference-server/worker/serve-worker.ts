@@ -10,7 +10,7 @@ import type { Reactor } from '#core/socket/reactor.ts';
 import { pinThread } from '#core/socket/ring/affinity.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
-import { Edge } from '#reference-server/edge/edge.ts';
+import { Edge, sooner } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import { HomeRestore } from '#reference-server/snapshot/home-restore.ts';
@@ -56,11 +56,12 @@ async function work(birth: WorkerBirth): Promise<void> {
   const snapshots = new WorkerSnapshots({ home, exchange, clock: systemClock, port });
   const heap = new HeapWatch(stats);
   const injectors = new Injectors(stats, systemClock, control.lock, self === exchange.workers - 1);
+  const parts = (): Parts => ({ edge, home, exchange, injectors, idle, reactor });
   const edge = new Edge({
     ...options,
     onWake: () => {
-      readNews(birth.newsPort, stats, (news) => hear(news, home, birth.access, snapshots));
-      obey(self, limits, control, home, exchange, injectors, idle, reactor);
+      readNews(birth.newsPort, stats, (news) => hear(news, parts(), birth.access, snapshots));
+      obey(self, limits, control, parts());
     },
     onTurn: (nowUs) => {
       injectors.onTurn();
@@ -98,10 +99,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...reactorKnobs(control.wished),
   });
   const idle = new IdleCollector(stats, reactor.stats);
-  turnHome(home, exchange, control.wished);
-  applyLimits(control.wished, limits, home);
-  injectors.set(control.wished);
-  idle.set(control.wished);
+  turnParts(parts(), limits, control.wished);
   transports.attach(reactor);
   edge.attach(transports);
   gate?.attach(transports, (conn) => transports.certifiedName(conn));
@@ -126,12 +124,6 @@ async function work(birth: WorkerBirth): Promise<void> {
   home.publishGauges();
 }
 
-/** The shorter of two times that somebody wants to be called again in, us; 0 = it does not. */
-function sooner(oneUs: number, otherUs: number): number {
-  if (oneUs === 0 || otherUs === 0) return oneUs + otherUs;
-  return Math.min(oneUs, otherUs);
-}
-
 /** Gives the home what a server before this one had, if there is a snapshot of it. */
 function restore({ self, snapshotFile }: WorkerBirth, home: Home, workers: number): Restored {
   if (snapshotFile === undefined) return { users: 0, dropped: 0 };
@@ -139,42 +131,54 @@ function restore({ self, snapshotFile }: WorkerBirth, home: Home, workers: numbe
   return { users: home.users.count, dropped };
 }
 
+/** What settings and news are of. */
+interface Parts {
+  edge: Edge;
+  home: Home;
+  exchange: Exchange;
+  injectors: Injectors;
+  idle: IdleCollector;
+  reactor: Reactor;
+}
+
 /** Takes in what the main thread tells. */
-function hear(news: News, home: Home, access: AccessRules, snapshots: WorkerSnapshots): void {
+function hear(
+  news: News,
+  { edge, home }: Parts,
+  access: AccessRules,
+  snapshots: WorkerSnapshots,
+): void {
   if (news.kind === 'acl') access.acl = news.acl;
+  else if (news.kind === 'reference') edge.departures.reference = news.reference;
   else if (news.kind === 'capture') snapshots.capture(news.isFirst);
   else if (news.kind === 'system')
     for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);
 }
 
 /** Does what the main thread wishes since the last look. */
-function obey(
-  self: number,
-  limits: ServerLimits,
-  control: WorkerControl,
-  home: Home,
-  exchange: Exchange,
-  injectors: Injectors,
-  idle: IdleCollector,
-  reactor: Reactor,
-): void {
+function obey(self: number, limits: ServerLimits, control: WorkerControl, parts: Parts): void {
   if (control.isStopping) {
-    reactor.stop();
+    parts.reactor.stop();
     return;
   }
   const { version, wished } = control;
   if (control.obeyedVersion(self) === version) return;
-  reactor.set(reactorKnobs(wished));
-  turnHome(home, exchange, wished);
-  applyLimits(wished, limits, home);
-  injectors.set(wished);
-  idle.set(wished);
+  parts.reactor.set(reactorKnobs(wished));
+  turnParts(parts, limits, wished);
   control.obeyed(self, wished, version);
 }
 
-/** The part of the settings that a home and its links obey. */
-function turnHome(home: Home, exchange: Exchange, wished: WorkerSettings): void {
+/** All settings but those of the reactor. */
+function turnParts(
+  { edge, home, exchange, injectors, idle }: Parts,
+  limits: ServerLimits,
+  wished: WorkerSettings,
+): void {
   const { mailboxes } = home;
+  applyLimits(wished, limits, home);
+  injectors.set(wished);
+  idle.set(wished);
+  edge.departures.set(wished, exchange.self, exchange.workers);
   exchange.wakeBytes = wished.linkWakeBytes;
   exchange.holdUs = wished.linkHoldUs;
   mailboxes.hasStatistics = wished.statistics === 'on';

@@ -31,6 +31,9 @@ export interface WorkerSettings {
   acceptBatch: number;
   /** Workers that new connections are spread over, the first so many; 0 = all. */
   acceptWorkers: number;
+  /** Whether users are to go elsewhere, and how many of those that are here each second; see edge/departures.ts. */
+  drain: 'off' | 'refuse' | 'move' | 'spread';
+  drainPerS: number;
   /** Bytes of frames that are worth waking another worker, and how long fewer wait for more, us. */
   linkWakeBytes: number;
   linkHoldUs: number;
@@ -90,6 +93,8 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   backlog: 4096,
   acceptBatch: 0,
   acceptWorkers: 0,
+  drain: 'off',
+  drainPerS: 1000,
   linkWakeBytes: 0,
   linkHoldUs: 1000,
   mailboxMessages: DEFAULT_LIMITS.mailboxMessagesMax,
@@ -122,6 +127,7 @@ const SETTINGS = Object.keys(DEFAULT_SETTINGS) as (keyof WorkerSettings)[];
 const NAMES: Partial<Record<keyof WorkerSettings, readonly string[]>> = {
   flush: ['turn', 'immediate'],
   arming: ['poll', 'recv'],
+  drain: ['off', 'refuse', 'move', 'spread'],
   statistics: ['on', 'off'],
   receipts: ['server', 'client', 'none'],
 };

@@ -11,6 +11,8 @@ import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts'
 export type News =
   /** Topics under $SYS/ and their new texts. */
   | { kind: 'system'; topics: [string, string][] }
+  /** Where users shall go; see edge/departures.ts. */
+  | { kind: 'reference'; reference: string }
   /** The file of topics was read again. */
   | { kind: 'acl'; acl: AclRules }
   /** The first records of a snapshot are wanted, or those that follow. */

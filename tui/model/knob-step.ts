@@ -11,6 +11,7 @@ export function stepKnob(type: KnobDef['type'], value: KnobValue, direction: 1 |
     const index = type.values.indexOf(String(value)) + direction;
     return type.values[Math.min(type.values.length - 1, Math.max(0, index))]!;
   }
+  if (type.kind === 'text') return value;
   const from = Number(value);
   const next =
     type.kind === 'float' && type.max - type.min <= 1
@@ -19,10 +20,11 @@ export function stepKnob(type: KnobDef['type'], value: KnobValue, direction: 1 |
   return Math.min(type.max, Math.max(type.min, next));
 }
 
-/** Reads what a person typed for a knob: a word of the enum, or a number; undefined when it is neither. */
+/** Reads what a person typed for a knob: a word of the enum, a text, or a number; undefined when it is none. */
 export function readKnobValue(type: KnobDef['type'], text: string): KnobValue | undefined {
   const trimmed = text.trim();
   if (type.kind === 'enum') return type.values.find((value) => value === trimmed);
+  if (type.kind === 'text') return trimmed;
   const value = Number(trimmed.replace(/[_ ,]/g, ''));
   return trimmed !== '' && Number.isFinite(value) ? value : undefined;
 }

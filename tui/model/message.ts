@@ -119,6 +119,10 @@ function readKnobType(value: unknown): KnobDef['type'] | undefined {
       ? { kind, values: values as string[] }
       : undefined;
   }
+  if (kind === 'text') {
+    const { lengthMax } = value;
+    return isCount(lengthMax) ? { kind, lengthMax } : undefined;
+  }
   if (kind !== 'int' && kind !== 'float') return undefined;
   if (typeof min !== 'number' || typeof max !== 'number' || !(min <= max)) return undefined;
   return { kind, min, max };

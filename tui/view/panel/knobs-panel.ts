@@ -95,5 +95,6 @@ function turnCell(entry: KnobEntry, scene: Scene): Span {
 
 function rangeText(type: KnobDef['type']): string {
   if (type.kind === 'enum') return type.values.join(' | ');
+  if (type.kind === 'text') return `text, ${type.lengthMax} at most`;
   return `${numberText(type.min)} .. ${numberText(type.max)}`;
 }
