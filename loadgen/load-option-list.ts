@@ -21,7 +21,7 @@ import { parsePorts } from '#loadgen/port-plan.ts';
 import { parseSpike, parseStages } from '#loadgen/rate-plan.ts';
 import { parseSlowReaders } from '#loadgen/slow-readers.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
-import { parseTarget } from '#loadgen/target.ts';
+import { parseTarget, type Target } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
 import { FRAMINGS } from '#loadgen/transport/echo-layer.ts';
 import {
@@ -156,6 +156,11 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     flags: '--media <share>',
     help: `messages that carry a picture's link and thumbnail (${MEDIA_BYTES} B), like 4.7%`,
     parse: parseShare,
+  },
+  {
+    flags: '--media-target <url>',
+    help: 'HTTP server that the files of messages with media are sent to and fetched from, beside the messages',
+    parse: parseMediaTarget,
   },
   {
     flags: '--seed <n>',
@@ -334,6 +339,12 @@ function parseShare(text: string): number {
   const share = parseRatio(text);
   if (share <= 1) return share;
   throw new WsarError('WSAR_ERR_USAGE', `'${text}' is more than all`, 'take at most 100%');
+}
+
+function parseMediaTarget(text: string): Target {
+  const target = parseTarget(text);
+  if (target.scheme.startsWith('http')) return target;
+  throw new WsarError('WSAR_ERR_USAGE', `files are not sent to ${text}`, 'take an http:// target');
 }
 
 function parseUpload(text: string): number {

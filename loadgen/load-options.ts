@@ -6,6 +6,7 @@ import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
 import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import type { Segment } from '#loadgen/hosts/segment.ts';
+import type { MediaKind } from '#loadgen/http/media-sizes.ts';
 import type { UserNetwork } from '#loadgen/network-mix.ts';
 import type { People } from '#loadgen/people.ts';
 import type { PortAsk } from '#loadgen/port-plan.ts';
@@ -50,6 +51,9 @@ export interface LoadOptions {
   people: People | undefined;
   /** Part of the messages that carry a picture's link and thumbnail. */
   mediaRatio: number;
+  /** Where the files of messages with media go and come from, and what they are; undefined = nowhere. */
+  mediaTarget: Target | undefined;
+  mediaKinds: readonly MediaKind[];
   /** Body of each HTTP request; 0 = GET without one. */
   uploadBytes: number;
   seed: number;

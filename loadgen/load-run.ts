@@ -287,7 +287,7 @@ export class LoadRun implements LoadDriver {
         this.#failure = allLost(options);
         return;
       }
-      await this.#pause(Math.min(LOOK_MS, (this.#planEndUs - this.#nowUs()) / 1000));
+      await this.#pause(Math.max(0, Math.min(LOOK_MS, (this.#planEndUs - this.#nowUs()) / 1000)));
     }
   }
 

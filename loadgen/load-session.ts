@@ -19,6 +19,7 @@ import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
 import { type HostsPlace, openHostsPlace } from '#loadgen/hosts/hosts-place.ts';
 import { HostsRun } from '#loadgen/hosts/hosts-run.ts';
 import { HttpRun, type HttpRunParts } from '#loadgen/http/http-run.ts';
+import { MediaLoad } from '#loadgen/http/media-load.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { joinLab, type LabLink } from '#loadgen/lab-link.ts';
 import { latencyParts } from '#loadgen/latency-parts.ts';
@@ -34,10 +35,11 @@ import {
   type LoadSummary,
   summarize,
 } from '#loadgen/load-summary.ts';
-import { mannersText, settlePeople } from '#loadgen/people.ts';
+import { deliveriesPerMessage, mannersText, settlePeople } from '#loadgen/people.ts';
 import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import { probeLogin } from '#loadgen/probe-login.ts';
 import { probePeople } from '#loadgen/probe-people.ts';
+import { plannedMessages } from '#loadgen/rate-plan.ts';
 import { requireReturnRoute } from '#loadgen/return-route.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import { askBroker } from '#loadgen/server-witness.ts';
@@ -203,6 +205,7 @@ class LoadSession {
   /** The load itself and its report. */
   async run(target: ResolvedTarget, route: SessionRoute, signal: AbortSignal): Promise<ExitCode> {
     let told: Promise<LoadContext['server']> = Promise.resolve(undefined);
+    const media = await this.#planMedia();
     const parts = {
       clock: this.#clock,
       options: this.#options,
@@ -210,6 +213,7 @@ class LoadSession {
       signal,
       onPhase: (phase: PhaseName, wallMs: number) => {
         this.#link.phase(phase, wallMs);
+        if (phase === 'steady') media?.start();
         if (phase === 'end') told = this.#askServer(target, run);
       },
     };
@@ -232,6 +236,7 @@ class LoadSession {
     } finally {
       stopTicks();
       await seconds;
+      await media?.stop();
     }
     // What arrived after the last whole second.
     const restUs = this.#clock.monoUs() - this.#lastTickUs;
@@ -243,12 +248,25 @@ class LoadSession {
         : 0,
       server: await told,
       search: this.#search?.result(),
+      media: media?.report(),
     });
     this.#report(summary);
     if (run.failure !== undefined) throw run.failure;
     if (result.end !== 'complete') return EXIT.ok;
     if (!summary.valid) throw invalidRun(summary);
     return this.#judge(summary);
+  }
+
+  /** The files behind the messages, when there is a server for them. */
+  async #planMedia(): Promise<MediaLoad | undefined> {
+    const { mediaTarget, mediaKinds, mediaRatio, isOwned, durationMs, ratePlan, people } =
+      this.#options;
+    if (mediaTarget === undefined) return undefined;
+    const target = await resolveTarget(mediaTarget, isOwned);
+    const messagesPerS = plannedMessages(ratePlan, durationMs) / (durationMs / 1000);
+    const uploadsPerS = messagesPerS * mediaRatio;
+    const downloadsPerS = uploadsPerS * deliveriesPerMessage(people);
+    return new MediaLoad({ target, kinds: mediaKinds, uploadsPerS, downloadsPerS, durationMs });
   }
 
   #driver(parts: DriverParts, { place, ...route }: SessionRoute): LoadDriver {

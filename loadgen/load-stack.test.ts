@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { suite, type TestContext, test } from 'node:test';
+import { decodeHistogram } from '#core/metric/histogram.ts';
 import { enterOwnNamespace, stackObstacle } from '#core/socket/stack/test/own-namespace.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
-import { startWsar } from '#test/command.ts';
+import { startWsar, temporaryFolder } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
 const skip = stackObstacle();
@@ -76,11 +78,13 @@ suite('wsar load --engine stack', { skip }, () => {
 
   test('two in five are on a slow link, the others on none: each message by its two ends', async (t) => {
     const url = await startServer(t);
+    const log = join(temporaryFolder(t), 'run.hlog');
     const run = startLoad(
       t,
       url,
       ...['--connections', '60', '--rate', '100/s', '--duration', '3s'],
       ...['--network', '40%: rtt 600ms down 256kbit up 256kbit window 4KiB read 20KiB; rest: none'],
+      ...['--hlog', log],
     );
     assert.equal(await run.exit(), 0, run.stderr());
     const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
@@ -88,6 +92,19 @@ suite('wsar load --engine stack', { skip }, () => {
     const slow = summary.networks![0]!.users;
     assert.equal(slow + summary.networks![1]!.users, 60);
     assert.ok(slow > 10 && slow < 40, `${slow} of 60`);
+    // What each received: on the slow link half a round trip more, whoever wrote.
+    const [on, off] = summary.networks!.map(({ latencyUs }) => latencyUs!);
+    assert.equal(on!.count + off!.count, summary.messages.received);
+    assert.ok(on!.p50 > 290_000 && on!.p50 > off!.p50 + 200_000, `${on!.p50} ${off!.p50}`);
+    assert.ok(off!.p999 >= off!.p99 && off!.p99 > 290_000, 'some of them come from a slow link');
+    // The same in the log, second by second.
+    const logged = readFileSync(log, 'utf8').matchAll(/^Tag=(latency:\S+?),(?:[^,]+,){3}(\S+)$/gm);
+    const counts = new Map<string, number>();
+    for (const [, tag, text] of logged) {
+      counts.set(tag!, (counts.get(tag!) ?? 0) + decodeHistogram(text!).count);
+    }
+    assert.deepEqual(counts.get('latency:network_none'), off!.count);
+    assert.equal(counts.size, 2);
     // 36 % of the messages meet no slow end, 16 % two of them: half a round trip each.
     const { p50, p99, max } = summary.latencyUs;
     assert.ok(p50! > 250_000, `p50 ${p50}`);

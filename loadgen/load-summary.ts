@@ -9,6 +9,7 @@
 import type { Histogram } from '#core/metric/histogram.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { Ceiling } from '#loadgen/ceiling/measure-ceiling.ts';
+import type { MediaReport } from '#loadgen/http/media-load.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { kernelWitness } from '#loadgen/kernel-witness.ts';
 import { groupPart, latencyParts } from '#loadgen/latency-parts.ts';
@@ -86,6 +87,7 @@ export interface LoadContext {
   server?: { by: 'lab' | '$SYS'; sessions: number; expected: number } | undefined;
   ceiling?: Ceiling | undefined;
   search?: SearchResult | undefined;
+  media?: MediaReport | undefined;
 }
 
 const NOTHING_ELSE: LoadContext = { socketsPerUser: 0 };
@@ -118,6 +120,7 @@ export function summarize(result: LoadResult, context: LoadContext = NOTHING_ELS
     ...witnesses,
     thresholds,
     ...(context.search === undefined ? {} : { search: context.search }),
+    ...(context.media === undefined ? {} : { media: context.media }),
     valid: flaws.length === 0,
     /** The generator itself could not keep up: exit 13. */
     saturated: generatorFlaws.length > 0,

@@ -5,7 +5,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
 import { LOAD_OPTIONS } from '#loadgen/load-option-list.ts';
+import { rateAt } from '#loadgen/rate-plan.ts';
 import { readOptions } from '#loadgen/read-options.ts';
+import { fillIn } from '#loadgen/scenario/fill-in.ts';
+import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 
 const MQTT = '--target mqtt://127.0.0.1:1 --connections 100 --duration 1s';
 const HTTP = '--target http://127.0.0.1:1 --connections 100 --duration 1s';
@@ -34,6 +37,7 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--virtual-hosts 2 --sources 127.1.0.0/16', /virtual hosts have addresses of their own/],
   [MQTT, '--on-loss degrade', /--on-loss is for several hosts/],
   [MQTT, '--engine stack --ports window', /--ports is for kernel sockets/],
+  [MQTT, '--spike 35%@peak/30s/5m', /a spike at the peak needs a day/],
   [MQTT, '--upload 1KiB', /--upload is for http/],
   [MQTT, '--target ws://127.0.0.1:2', /differ in more than the port/],
   ...['--hosts 2', '--virtual-hosts 2', '--storm 50%@1s', '--find-max p99<1s', '--calibrate'].map(
@@ -73,4 +77,34 @@ test('what goes together with several hosts is taken: storms, stages, rules, lis
   assert.deepEqual(options.target.ports, [1, 3, 4]);
   const stages = given('--target tcp://h:1 --connections 9 --hosts 2 --stages 9s@1..5/s');
   assert.equal(readOptions(stages).durationMs, 9000);
+});
+
+test('a spike at the peak begins when the world of the scenario is busiest', () => {
+  const options = given(`${MQTT} --rate 100/s --day 24m --spike 35%@peak/30s/5m`);
+  const scenario = readOptions(fillIn({ ...options, duration: 24 * 60_000 }, whatsapp));
+  // Alone in one time zone it is 21 h; with the hours of fifteen countries nearly 20 h in Greenwich.
+  assert.ok(Math.abs(scenario.ratePlan.spikes[0]!.startMs / 60_000 - 19.9) < 0.1);
+  const plain = readOptions({ ...options, duration: 24 * 60_000 });
+  assert.equal(plain.ratePlan.spikes[0]!.startMs, 21 * 60_000);
+  const { ratePlan } = scenario;
+  const peakPerS = rateAt(ratePlan, ratePlan.spikes[0]!.startMs + 30_000);
+  assert.ok(Math.abs(peakPerS / (100 * 1.55 * 1.35) - 1) < 0.02, `${peakPerS}`);
+});
+
+test('a scenario leaves out what a model or several hosts cannot have, and the command line goes first', () => {
+  const open = readOptions(fillIn(given(MQTT), whatsapp));
+  assert.ok(Math.abs(open.ratePerS - 0.2327) < 1e-3, 'as often as a hundred people wrote');
+  assert.ok(open.people?.groups !== undefined && open.sessions !== undefined);
+  assert.deepEqual([open.payloadBytes, open.payloadFactors.length], [96, 16]);
+  const closed = readOptions(fillIn(given(`${MQTT} --model closed`), whatsapp));
+  assert.deepEqual([closed.people, closed.sessions, closed.ratePerS], [undefined, undefined, 0]);
+  const hosts = readOptions(fillIn(given(`${MQTT} --hosts 2`), whatsapp));
+  assert.ok(hosts.people !== undefined && hosts.sessions === undefined);
+  const said = readOptions(fillIn(given(`${MQTT} --rate 7/s --payload 64B --media 0%`), whatsapp));
+  assert.deepEqual(
+    [said.ratePerS, said.payloadBytes, said.payloadFactors, said.mediaRatio],
+    [7, 64, [1], 0],
+  );
+  const echo = readOptions(fillIn(given(MQTT.replace('mqtt:', 'tcp:')), whatsapp));
+  assert.deepEqual([echo.people, echo.sessions, echo.mediaRatio], [undefined, undefined, 0]);
 });

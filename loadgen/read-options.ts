@@ -7,6 +7,7 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import { worldPeakHour } from '#loadgen/country-map.ts';
 import { readHosts } from '#loadgen/hosts/hosts-options.ts';
+import type { MediaKind } from '#loadgen/http/media-sizes.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { plainNetwork, type UserNetwork } from '#loadgen/network-mix.ts';
@@ -68,6 +69,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     payloadFactors: (given['payloadFactors'] as readonly number[] | undefined) ?? [1],
     people: given['people'] as People | undefined,
     mediaRatio: (given['media'] as number | undefined) ?? 0,
+    ...readMedia(given),
     uploadBytes: (given['upload'] as number | undefined) ?? 0,
     seed,
     firstUser,
@@ -98,6 +100,21 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
 /** Threads of a load that was told nothing: half of the cores, the other half is the target's. */
 export function usualWorkers(): number {
   return Math.max(1, Math.floor(availableParallelism() / 2));
+}
+
+/** Throws WSAR_ERR_USAGE for files that nothing is known of. */
+function readMedia(
+  given: Record<string, unknown>,
+): Pick<LoadOptions, 'mediaTarget' | 'mediaKinds'> {
+  const mediaTarget = given['mediaTarget'] as Target | undefined;
+  const mediaKinds = (given['mediaKinds'] as readonly MediaKind[] | undefined) ?? [];
+  const hasMedia = ((given['media'] as number | undefined) ?? 0) > 0 && mediaKinds.length > 0;
+  if (mediaTarget === undefined || hasMedia) return { mediaTarget, mediaKinds };
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    'this load has no messages with media, so nothing goes to --media-target',
+    'take --scenario whatsapp-2014, which says what the files are, and no --media 0',
+  );
 }
 
 function readReceipts(
@@ -232,6 +249,7 @@ function refuseForHttp(given: Record<string, unknown>, target: Target): void {
     ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
+    'mediaTarget',
     ...['model', 'think', 'sessionMessages', 'sessionLength', 'away'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);

@@ -20,6 +20,26 @@ test('a storm cuts its share off, the same users with the same seed, others the 
   assert.ok(Math.abs(both / USERS - 0.09) < 0.02, 'independent');
 });
 
+test('a country goes as a whole, and comes back; one that nobody lives in is refused', async (t) => {
+  const broker = await startFakeBroker(t);
+  const load = (country: string) =>
+    startWsar(t, [
+      ...['load', '--target', broker.url, '--json', '--lateness-max', '60s', '--engine', 'net'],
+      ...['--connections', '100', '--rate', '20/s', '--duration', '4s', '--receipts', 'none'],
+      ...['--storm', `country ${country}@500ms`, '--return', 'fixed:200ms', '--media', '0%'],
+    ]);
+  const run = load('br');
+  await run.exit();
+  const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+  // India has the users 0 to 19, Brazil the next 13.
+  assert.equal(summary.storms![0]!.cutOff, 13);
+  assert.equal(summary.storms![0]!.share, 0.13);
+  assert.equal(summary.connections.loggedIn, 100);
+  const none = load('XX');
+  assert.equal(await none.exit(), 2);
+  assert.match(none.stderr(), /nobody of this population lives in XX.*take IN, BR, DE/);
+});
+
 test('three ways to come back', () => {
   const delays = (policy: string, failures: number): number[] =>
     Array.from({ length: USERS }, (_, user) =>

@@ -54,6 +54,7 @@ export function summaryTable(summary: LoadSummary): string {
     timing('service', summary.serviceUs),
     timing('lateness', summary.latenessUs),
     ...parts(summary),
+    ...media(summary),
     ...hosts(summary),
     ...(summary.storms ?? []).map(storm),
     ...(summary.stack === undefined ? [] : [packets(summary.stack)]),
@@ -95,6 +96,22 @@ function networks({ networks: told = [] }: LoadSummary): string[] {
   return told.map(({ network, users }, i) =>
     row(`network ${i + 1}`, network, `${count(users)} users`),
   );
+}
+
+/** The files behind messages with media. */
+function media({ media: told }: LoadSummary): string[] {
+  if (told === undefined) return [];
+  return (['uploads', 'downloads'] as const).map((name) => {
+    const { answered, errors, ratePerS, bytes, latencyUs } = told[name];
+    return row(
+      name,
+      `${count(answered)} at ${count(ratePerS)}/s`,
+      `${count(errors)} errors`,
+      `${(bytes / 1e6).toFixed(1)} MB`,
+      `p50 ${duration(latencyUs.p50)}`,
+      `p99 ${duration(latencyUs.p99)}`,
+    );
+  });
 }
 
 /** What people do beside writing to one another. */

@@ -1,22 +1,14 @@
-// Load on an HTTP server: keep-alive connections of autocannon (which is imported here and nowhere
-// else), with the counts, histograms, rules and report of every other load. A request is a message, an
-// answer its acknowledgement and reception; an answer of 400 and above, or none, is an error.
-//
-// autocannon divides the rate into whole requests a second for each connection and sends those of a
-// second one after the other; a connection that waits for an answer sends nothing. So there is no planned
-// time of each request, and latency is corrected as HdrHistogram does it: an answer that took longer than
-// the connection's interval also stands for the requests that would have been due meanwhile. Service is
-// what was measured; there is no lateness. Without a rate each connection asks again at once (a closed
-// loop), and latency is service.
+// Load on an HTTP server: keep-alive connections of autocannon (cannon.ts), with the counts, histograms, rules
+// and report of every other load. A request is a message, an answer its acknowledgement and reception; an answer
+// of 400 and above, or none, is an error. Latency is corrected (cannon.ts), service is what was measured, and
+// there is no lateness. Without a rate each connection asks again at once (a closed loop), and latency is service.
 //
 // Cost: an object and some closures a connection, as autocannon has them: for tens to thousands of
 // connections, not for a million.
 
-// @ts-expect-error the package has no types
-import autocannonUntyped from 'autocannon';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
-import { formatIpv4 } from '#core/host/ipv4.ts';
+import { type Cannon, recordCorrected, STATUS_ERROR, startCannon } from '#loadgen/http/cannon.ts';
 import { createTimings, type Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import type { LoadDriver, PhaseName } from '#loadgen/load-driver.ts';
@@ -25,27 +17,7 @@ import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { type Counts, createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
-interface Cannon {
-  on(
-    event: 'response',
-    act: (client: unknown, status: number, bytes: number, ms: number) => void,
-  ): void;
-  on(event: 'reqError', act: (error: NodeJS.ErrnoException) => void): void;
-  on(event: 'done', act: (result: unknown) => void): void;
-  on(event: 'error', act: (error: Error) => void): void;
-  stop(): void;
-}
-const autocannon = autocannonUntyped as (
-  options: Record<string, unknown>,
-  done: () => void,
-) => Cannon;
-
-const STATUS_ERROR = 400;
-/** An answer that has not come by then is an error. */
-const ANSWER_TIMEOUT_S = 10;
 const LOOK_MS = 20;
-/** Corrections for one answer: more is a server that was away, and the histogram says so anyway. */
-const CORRECTIONS_MAX = 10_000;
 
 export interface HttpRunParts {
   clock: Clock;
@@ -142,17 +114,12 @@ export class HttpRun implements LoadDriver {
     counts.logins = connections;
     counts.loggedIn = connections;
     counts.ready = connections;
-    const url = `${target.scheme}://${formatIpv4(target.address)}:${target.port}${target.path || '/'}`;
     return new Promise((resolve) => {
-      const cannon = autocannon(
+      const cannon = startCannon(
+        target,
         {
-          url,
           connections,
           duration: options.durationMs / 1000,
-          timeout: ANSWER_TIMEOUT_S,
-          ignoreCoordinatedOmission: true,
-          servername: target.host,
-          headers: { host: `${target.host}:${target.port}` },
           ...(ratePerS === 0 ? {} : { overallRate: Math.ceil(ratePerS) }),
           ...(uploadBytes === 0 ? {} : { method: 'POST', body: Buffer.alloc(uploadBytes, 0x2e) }),
         },
@@ -182,12 +149,7 @@ export class HttpRun implements LoadDriver {
   #record(us: number): void {
     for (const timings of [this.#second, this.#total]) {
       timings.service.record(us);
-      timings.latency.record(us);
-      let missed = us - this.#intervalUs;
-      for (let i = 0; missed > 0 && i < CORRECTIONS_MAX; i++) {
-        timings.latency.record(missed);
-        missed -= this.#intervalUs;
-      }
+      recordCorrected(timings.latency, us, this.#intervalUs);
     }
   }
 

@@ -54,6 +54,7 @@ function populationOf(given: Given, scenario: Scenario): Given {
   const people = peopleOf(scenario);
   return {
     ...(mediaRatio === undefined ? {} : { media: mediaRatio }),
+    ...(scenario.media === undefined ? {} : { mediaKinds: scenario.media }),
     ...(sessionMs === undefined || !isAlone ? {} : { sessionLength: sessionMs }),
     ...(hasSizes ? { payloadFactors: logNormalTable(1, payloadSigma, PAYLOAD_SIZES) } : {}),
     ...(people === undefined ? {} : { people, receipts: 'auto' }),
