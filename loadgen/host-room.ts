@@ -1,15 +1,10 @@
 // Whether this host has room for so many connections, asked before anything starts. Running out of
 // memory in the middle of a ramp kills something, and not always the generator.
-//
-// Memory counts as free when it is free (MemFree) or holds file pages that nobody used lately
-// (Inactive(file)). MemAvailable is no measure here: it counts the kernel's dentries and socket
-// inodes as reclaimable, which are exactly what connections are made of, and overstates by
-// gigabytes.
+// What counts as free memory: core/host/free-memory.ts.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { descriptorLimit } from '#core/host/descriptor-limit.ts';
+import { readFreeBytes } from '#core/host/free-memory.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 
 export interface HostRoom {
@@ -87,29 +82,10 @@ export function requireRoom(need: RoomNeed, room: HostRoom): void {
 
 /** Reads what this host has; `procFolder` and `cgroupFolder` are /proc and /sys/fs/cgroup. */
 export function readHostRoom(procFolder: string, cgroupFolder: string): HostRoom {
-  const meminfo = textOf(join(procFolder, 'meminfo'));
-  const kib = (name: string): number | undefined => {
-    const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo);
-    return match === null ? undefined : Number(match[1]) * 1024;
-  };
-  const free = kib('MemFree');
-  const host = free === undefined ? Infinity : free + (kib('Inactive\\(file\\)') ?? 0);
-  const limit = Number(textOf(join(cgroupFolder, 'memory.max')) || Number.NaN);
-  const current = Number(textOf(join(cgroupFolder, 'memory.current')) || Number.NaN);
-  const group = Number.isFinite(limit - current) ? limit - current : Infinity;
-  const freeBytes = Math.min(host, group);
   return {
-    freeBytes: Number.isFinite(freeBytes) ? freeBytes : undefined,
+    freeBytes: readFreeBytes(procFolder, cgroupFolder),
     descriptors: descriptorLimit(procFolder),
   };
-}
-
-function textOf(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch {
-    return ''; // Not on this platform: the caller then knows nothing and refuses nothing.
-  }
 }
 
 function mebibytes(bytes: number): string {

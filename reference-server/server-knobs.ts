@@ -23,6 +23,8 @@ const LINK_HOLD_US_MAX = 10_000;
 const GC_IDLE_MS_MAX = 60_000;
 const GC_IDLE_FULL_S_MAX = 86_400;
 const DRAIN_PER_S_MAX = 1_000_000;
+/** A tebibyte. */
+const MEMORY_MIB_MAX = 1024 * 1024;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -191,6 +193,22 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
   bound('quota.levels', 1, 65_535, '{level}', 'topicLevels', 'levels of a topic and filter'),
   bound('quota.subscriptions', 1, 100_000, '1', 'subscriptions', 'subscriptions of one user'),
   bound('quota.group', 1, 65_535, '{member}', 'groupMembers', 'members of a group'),
+  bound(
+    'memory.reserve',
+    0,
+    MEMORY_MIB_MAX,
+    'MiBy',
+    'memoryReserveMib',
+    'free memory of the host or control group below which logins and messages are refused; 0 = no bound',
+  ),
+  bound(
+    'memory.resident',
+    0,
+    MEMORY_MIB_MAX,
+    'MiBy',
+    'memoryResidentMib',
+    'resident memory of the server above which they are; 0 = no bound',
+  ),
   {
     name: 'statistics',
     type: { kind: 'enum', values: ['on', 'off'] },
@@ -285,6 +303,8 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'quota.levels': 'topicLevels',
   'quota.subscriptions': 'subscriptions',
   'quota.group': 'groupMembers',
+  'memory.reserve': 'memoryReserveMib',
+  'memory.resident': 'memoryResidentMib',
   'sys.interval': 'sysIntervalS',
   'inject.cpu': 'injectedUs',
   'inject.alloc': 'injectAllocBytes',

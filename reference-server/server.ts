@@ -24,6 +24,7 @@ import { PasswordService } from '#reference-server/access/password-service.ts';
 import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
+import { MemoryGuard } from '#reference-server/memory/memory-guard.ts';
 import {
   checkSnapshotFile,
   type SavedSnapshot,
@@ -47,6 +48,7 @@ import type {
 } from '#reference-server/worker/worker-message.ts';
 import { type News, NewsDesk } from '#reference-server/worker/worker-news.ts';
 
+const MIB = 1024 * 1024;
 /** Words of each link's ring: 1 MiB. */
 const LINK_WORDS = 256 * 1024;
 
@@ -114,6 +116,7 @@ export class Server {
   readonly #wakers: Waker[];
   readonly #snapshots: SnapshotDesk | undefined;
   #reference = '';
+  readonly #guard: MemoryGuard;
 
   private constructor(
     ports: readonly number[],
@@ -143,6 +146,16 @@ export class Server {
         news: crew.map(({ news }) => news),
         wakeAll: () => this.#wakeAll(),
       });
+    this.#guard = new MemoryGuard({
+      bounds: () => {
+        const { memoryReserveMib, memoryResidentMib } = this.settings;
+        return { reserveBytes: memoryReserveMib * MIB, residentBytes: memoryResidentMib * MIB };
+      },
+      tell: (isShort) => {
+        control.isMemoryShort = isShort;
+        this.#wakeAll();
+      },
+    });
     // Memory that an ordinary user may lock runs out with the later workers: then some are on net.
     const slowest = created.find(({ engine }) => engine === 'net') ?? created[0]!;
     this.engine = slowest.engine;
@@ -204,6 +217,14 @@ export class Server {
 
   async change(settings: Partial<WorkerSettings>): Promise<void> {
     await this.#control.change(settings, () => this.#wakeAll());
+    // What follows from new bounds holds everywhere when this resolves.
+    if (this.#guard.look()) await this.#control.change({}, () => this.#wakeAll());
+  }
+
+  /** What the host has left, bytes (NaN = not known), and whether it is too little. */
+  get memory(): { freeBytes: number; isShort: boolean } {
+    const { readings, isShort } = this.#guard;
+    return { freeBytes: readings.freeBytes ?? Number.NaN, isShort };
   }
 
   /** Whether every worker has read what it was told before. */
@@ -247,6 +268,7 @@ export class Server {
    * stay readable. Throws WSAR_ERR_SYSTEM, WSAR_ERR_LIMIT when it could not be written: then the older one stays.
    */
   async stop(): Promise<SavedSnapshot | undefined> {
+    this.#guard.close();
     await this.#front?.stop();
     this.#passwords?.close();
     await this.#snapshots?.idle();

@@ -32,6 +32,8 @@ export class Goodbye {
 }
 
 export class ClientLogin {
+  /** The memory of the host is short: nobody is let in. */
+  isMemoryShort = false;
   readonly #options: ClientPacketsOptions;
   readonly #connect = new ConnectFields();
   readonly #properties = new PropertyWriter(CONNACK_BYTES_MAX);
@@ -61,6 +63,10 @@ export class ClientLogin {
     if (this.#options.departures.refusesLogins) {
       const code = isV5 ? REASON.useAnotherServer : CONNACK.unavailable;
       return this.#refuse(conn, code, CLOSE_CAUSE.anotherServer);
+    }
+    if (this.isMemoryShort) {
+      const code = isV5 ? REASON.serverBusy : CONNACK.unavailable;
+      return this.#refuse(conn, code, CLOSE_CAUSE.memoryShort);
     }
     if (isV5) {
       if (properties.has(PROPERTY.authenticationMethod)) {

@@ -114,6 +114,11 @@ export class Edge implements ReactorHandler {
     });
   }
 
+  /** The memory of the host is short: logins are refused. */
+  set isMemoryShort(isShort: boolean) {
+    this.#packets.login.isMemoryShort = isShort;
+  }
+
   /** The reactor that calls this handler; before it runs. */
   attach(reactor: EdgeReactor): void {
     this.#reactor = reactor;

@@ -81,6 +81,8 @@ export class Home implements SessionHost {
   readonly delivery: MailDelivery;
   /** Knob inject.cpu: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
+  /** The memory of the host is short: messages are refused as when their own is. */
+  isMemoryShort = false;
   readonly #exchange: Exchange;
   readonly #stats: WorkerStats;
   readonly #clock: Clock;
@@ -322,10 +324,21 @@ export class Home implements SessionHost {
     this.delivery.pump(row);
   }
 
-  /** Whether new messages are refused for want of memory: from 60 % of the budget on, until it is 50 %. */
+  /**
+   * Whether new messages are refused for want of memory: from 60 % of the budget on, until it is 50 %, and while the
+   * host has too little.
+   */
   isPressed(): boolean {
     const { memoryBytesMax } = this.#limits;
-    if (memoryBytesMax === 0) return false;
+    if (this.isMemoryShort) {
+      this.#stats[STAT.memoryRefused]!++;
+      this.#isPressed = true;
+      return true;
+    }
+    if (memoryBytesMax === 0) {
+      this.#isPressed = false;
+      return false;
+    }
     const used = this.mailboxes.memoryBytes + this.broker.queues.bytes;
     this.#isPressed = used >= memoryBytesMax * (this.#isPressed ? MEMORY_LOW : MEMORY_HIGH);
     if (this.#isPressed) this.#stats[STAT.memoryRefused]!++;

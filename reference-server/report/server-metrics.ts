@@ -22,6 +22,8 @@ export type SpecialMetric =
   | 'queueDrain'
   | 'cpuUs'
   | 'rss'
+  | 'memoryFree'
+  | 'memoryShort'
   | 'workers'
   | 'turnUsMax'
   | 'turnCpuUsMax'
@@ -136,7 +138,7 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     'memref',
     MESSAGE,
     stat('memoryRefused'),
-    'messages refused because those that wait take 60 % of --memory',
+    'messages refused because those that wait take 60 % of --memory, or memory.short',
   ),
   gauge('memory.bytes', 'membyt', 'By', stat('memoryBytes'), 'memory of messages that wait'),
   counter(
@@ -295,6 +297,20 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
   counter('link.frames', 'link', '{frame}', stat('linkFrames'), 'frames between workers'),
   counter('link.refused', 'lnkref', MESSAGE, stat('linkRefused'), 'refused: a link was behind'),
   counter('cpu_us', 'cpu', 'us', special('cpuUs'), 'user and system time of the whole process'),
+  gauge(
+    'memory.free',
+    'memfre',
+    'By',
+    special('memoryFree'),
+    'what the host or a control group has left for it',
+  ),
+  gauge(
+    'memory.short',
+    'memsht',
+    '1',
+    special('memoryShort'),
+    '1 while that is below knob memory.reserve, or rss above memory.resident',
+  ),
   gauge('rss', 'rss', 'By', special('rss'), 'resident memory of the process'),
   gauge('workers', 'wrk', '{thread}', special('workers'), 'reactor threads'),
   counter('rx_bytes', 'rxby', 'By', reactor('rxBytes'), 'bytes received'),

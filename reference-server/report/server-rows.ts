@@ -116,6 +116,8 @@ export class ServerRows {
     if (metric === 'queueDelay') return total.delayS;
     if (metric === 'queueDrain') return total.drainS;
     if (metric === 'rss') return process.memoryUsage.rss();
+    if (metric === 'memoryFree') return this.#server.memory.freeBytes;
+    if (metric === 'memoryShort') return Number(this.#server.memory.isShort);
     if (metric === 'frontRefused') return this.#server.frontRefused;
     if (metric === 'workers') return this.#server.workers;
     if (metric === 'turnUsMax' || metric === 'turnCpuUsMax') {

@@ -55,6 +55,8 @@ const ORDINARY = [
   'outputFull',
   /** No memory for a part of a packet. */
   'partialFull',
+  /** A login while the memory of the host is short: CONNACK 0x89. */
+  'memoryShort',
   /** Logins are refused: CONNACK 0x9C says where to go. */
   'anotherServer',
   /** An operator moves users to another server. */

@@ -4,7 +4,8 @@
 //   word 0            1 = stop
 //   word 1            version, rises with every wish
 //   word 2            the lock of injector `lock`
-//   words 3 ..        wished settings, in the order of SETTINGS
+//   word 3            1 = the memory of the host is short (memory/memory-guard.ts)
+//   words 4 ..        wished settings, in the order of SETTINGS
 //   then, each worker: version it has obeyed, its settings
 //
 // Every setting is a whole number here; those with names are their position in the list of names.
@@ -67,6 +68,9 @@ export interface WorkerSettings {
   topicLevels: number;
   subscriptions: number;
   groupMembers: number;
+  /** Free memory below which, and resident memory above which logins and messages are refused, MiB; 0 = no bound. */
+  memoryReserveMib: number;
+  memoryResidentMib: number;
   /** How often $SYS is told, s; 0 = never. The main thread's, like nothing else here. */
   sysIntervalS: number;
   /** Microseconds burnt for each accepted message. */
@@ -114,6 +118,8 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   topicLevels: DEFAULT_LIMITS.broker.levelsMax,
   subscriptions: DEFAULT_LIMITS.broker.sessionSubscriptionsMax,
   groupMembers: DEFAULT_LIMITS.broker.groupMembersMax,
+  memoryReserveMib: 128,
+  memoryResidentMib: 0,
   sysIntervalS: 10,
   injectedUs: 0,
   injectAllocBytes: 0,
@@ -134,7 +140,8 @@ const NAMES: Partial<Record<keyof WorkerSettings, readonly string[]>> = {
 const STOP = 0;
 const VERSION = 1;
 const LOCK = 2;
-const WISHED = 3;
+const SHORT = 3;
+const WISHED = 4;
 const OBEYED = WISHED + SETTINGS.length;
 const WORDS_PER_WORKER = 1 + SETTINGS.length;
 const OBEY_TIMEOUT_MS = 2000;
@@ -168,6 +175,15 @@ export class WorkerControl {
 
   get isStopping(): boolean {
     return Atomics.load(this.#words, STOP) === 1;
+  }
+
+  /** Whether the memory of the host is short; workers look when they are woken. */
+  get isMemoryShort(): boolean {
+    return this.#words[SHORT] === 1;
+  }
+
+  set isMemoryShort(isShort: boolean) {
+    Atomics.store(this.#words, SHORT, isShort ? 1 : 0);
   }
 
   /** The word of injector `lock`. */
