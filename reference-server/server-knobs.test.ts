@@ -29,7 +29,7 @@ interface Turned {
 
 async function start(t: TestContext, given: Record<string, unknown>): Promise<Turned> {
   const engine = chooseEngine('auto').engine;
-  const base = { port: 0, host: '127.0.0.1', workers: 2, engine, connections: 1000 };
+  const base = { port: [0], host: '127.0.0.1', workers: 2, engine, connections: 1000 };
   const server = await Server.start(readOptions({ ...base, ...given }));
   t.after(() => server.stop());
   const knobs = serverKnobs(server);

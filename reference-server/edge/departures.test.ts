@@ -111,7 +111,7 @@ test('spread: only workers without new connections let theirs go, and logins go 
 });
 
 test('npm mqtt hears both at a running server, by its knobs', async (t) => {
-  const given = { port: 0, host: '127.0.0.1', workers: 2, connections: 100 };
+  const given = { port: [0], host: '127.0.0.1', workers: 2, connections: 100 };
   const server = await Server.start(readOptions({ ...given, serverReference: 'b.example' }));
   t.after(() => server.stop());
   const knobs = new Map(serverKnobs(server).map((knob) => [knob.def.name, knob]));

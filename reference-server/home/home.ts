@@ -38,6 +38,7 @@ import { GroupDesk } from '#reference-server/home/group-desk.ts';
 import { writeGauges } from '#reference-server/home/home-gauges.ts';
 import { MailDelivery } from '#reference-server/home/mail-delivery.ts';
 import { MailPackets } from '#reference-server/home/mail-packets.ts';
+import { MemoryPressure } from '#reference-server/home/memory-pressure.ts';
 import { Presence } from '#reference-server/home/presence.ts';
 import { ReceiptDesk } from '#reference-server/home/receipt-desk.ts';
 import { SubscriptionDesk } from '#reference-server/home/subscription-desk.ts';
@@ -53,9 +54,6 @@ import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { LOGIN, LOGOUT, OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 const SPACE = 0x20;
-/** Parts of the memory budget at which messages are refused, and are taken again. */
-const MEMORY_HIGH = 0.6;
-const MEMORY_LOW = 0.5;
 /** How often wills and sessions that wait for their time are looked at, and receipts that gather, us. */
 const TIMER_PERIOD_US = 100_000;
 const RECEIPT_PERIOD_US = 2000;
@@ -81,8 +79,7 @@ export class Home implements SessionHost {
   readonly delivery: MailDelivery;
   /** Knob inject.cpu: microseconds burnt for each accepted message, to plant a slow-down that the lab must find. */
   injectedUs = 0;
-  /** The memory of the host is short: messages are refused as when their own is. */
-  isMemoryShort = false;
+  readonly memory: MemoryPressure;
   readonly #exchange: Exchange;
   readonly #stats: WorkerStats;
   readonly #clock: Clock;
@@ -98,7 +95,6 @@ export class Home implements SessionHost {
   /** Of topics beside mailboxes only groups and presence are open. */
   readonly #isOwnOnly: boolean;
   readonly #limits: Readonly<ServerLimits>;
-  #isPressed = false;
   readonly #mail: MailPackets;
   readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
 
@@ -117,6 +113,11 @@ export class Home implements SessionHost {
     this.#isOwnOnly = options.access.topics === 'own';
     this.#nowMs = () => options.clock.monoUs() / 1000;
     this.#mail = new MailPackets(limits.packetBytesMax);
+    this.memory = new MemoryPressure(
+      limits.memoryBytesMax,
+      () => this.mailboxes.memoryBytes + this.broker.queues.bytes,
+      options.stats,
+    );
     const peers = new Peers(options);
     this.broker = new Broker({
       ...options,
@@ -135,7 +136,7 @@ export class Home implements SessionHost {
       clock: options.clock,
       exchange: options.exchange,
       isAnyoneWatching: () => peers.isAnyoneWatching,
-      isShed: () => this.#isPressed,
+      isShed: () => this.memory.wasPressed,
       stats: options.stats,
     });
     const { users, mailboxes } = this;
@@ -324,27 +325,6 @@ export class Home implements SessionHost {
     this.delivery.pump(row);
   }
 
-  /**
-   * Whether new messages are refused for want of memory: from 60 % of the budget on, until it is 50 %, and while the
-   * host has too little.
-   */
-  isPressed(): boolean {
-    const { memoryBytesMax } = this.#limits;
-    if (this.isMemoryShort) {
-      this.#stats[STAT.memoryRefused]!++;
-      this.#isPressed = true;
-      return true;
-    }
-    if (memoryBytesMax === 0) {
-      this.#isPressed = false;
-      return false;
-    }
-    const used = this.mailboxes.memoryBytes + this.broker.queues.bytes;
-    this.#isPressed = used >= memoryBytesMax * (this.#isPressed ? MEMORY_LOW : MEMORY_HIGH);
-    if (this.#isPressed) this.#stats[STAT.memoryRefused]!++;
-    return this.#isPressed;
-  }
-
   #storesReceipts(row: number): boolean {
     const wanted = USER.receipts | USER.receiptsQos1;
     return row >= 0 && (this.#state.flags[row]! & wanted) === wanted;
@@ -418,6 +398,10 @@ export class Home implements SessionHost {
   }
 
   // What the broker asks of its home.
+
+  isPressed(): boolean {
+    return this.memory.refuses();
+  }
 
   isOnline(row: number): boolean {
     return (this.#state.flags[row]! & USER.online) !== 0;

@@ -46,7 +46,7 @@ test('it is told once when it begins and once when it ends', (t) => {
 });
 
 test('a server whose host has too little left refuses logins and messages, and drains', async (t) => {
-  const given = { port: 0, host: '127.0.0.1', workers: 1, connections: 100 };
+  const given = { port: [0], host: '127.0.0.1', workers: 1, connections: 100 };
   const server = await Server.start(readOptions(given));
   t.after(() => server.stop());
   const { stats } = server.figures[0]!;

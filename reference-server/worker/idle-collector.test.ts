@@ -55,7 +55,7 @@ interface Bursts {
 }
 
 async function bursts(t: TestContext, given: Record<string, unknown>): Promise<Bursts> {
-  const place = { port: 0, host: '127.0.0.1', workers: 1, connections: 100 };
+  const place = { port: [0], host: '127.0.0.1', workers: 1, connections: 100 };
   const server = await Server.start(readOptions({ ...place, ...given }));
   t.after(() => server.stop());
   const { stats } = server.figures[0]!;

@@ -61,7 +61,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     ...options,
     onWake: () => {
       readNews(birth.newsPort, stats, (news) => hear(news, parts(), birth.access, snapshots));
-      edge.isMemoryShort = home.isMemoryShort = control.isMemoryShort;
+      edge.isMemoryShort = home.memory.isHostShort = control.isMemoryShort;
       obey(self, limits, control, parts());
     },
     onTurn: (nowUs) => {

@@ -34,7 +34,7 @@ const calmPerS = Math.round(LOAD * capacityPerS);
 const burstPerS = Math.round(calmPerS * BURST);
 const { calmS, burstS, afterS, users } = size;
 
-const options = { port: 0, host: '127.0.0.1', workers: 1, lab: true, connections: users + 100 };
+const options = { port: [0], host: '127.0.0.1', workers: 1, lab: true, connections: users + 100 };
 const server = await Server.start(readOptions(options));
 try {
   await server.change({ injectedUs: size.costUs });
