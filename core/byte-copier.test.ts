@@ -40,3 +40,14 @@ test('a copy that does not fit throws', () => {
   const copier = new ByteCopier();
   assert.throws(() => copier.copy(new Uint8Array(40), 0, patternOf(1), 0, 64), RangeError);
 });
+
+test('arrays that V8 keeps on its heap stay there: no memory of their own is made for 64 bytes', () => {
+  const copier = new ByteCopier();
+  const target = new Uint8Array(100);
+  const kept = Array.from({ length: 10_000 }, (_, i) => new Uint8Array(64).fill(i));
+  const before = process.memoryUsage().arrayBuffers;
+  for (const source of kept) copier.copy(target, 0, source, 0, 64);
+  const grown = process.memoryUsage().arrayBuffers - before;
+  assert.ok(grown < 64_000, `${grown} bytes for ${kept.length} arrays`);
+  assert.equal(target[0], kept.at(-1)![0]);
+});

@@ -10,6 +10,11 @@ const STEPS_BYTES_MAX = 256;
 /** Below this the look at both arrays is not worth it. */
 const LOOP_BYTES_MAX = 24;
 const STEP_BYTES = 8;
+/**
+ * V8 keeps the bytes of typed arrays up to this length on its heap (typed_array_max_size_in_heap) and moves them off it,
+ * by malloc, when somebody asks for their buffer: dearer than any copy of them.
+ */
+const ON_HEAP_BYTES_MAX = 64;
 
 export class ByteCopier {
   readonly #sources = new RecentViews();
@@ -23,7 +28,7 @@ export class ByteCopier {
       return at + length;
     }
     let done = 0;
-    if (length >= LOOP_BYTES_MAX) {
+    if (length >= LOOP_BYTES_MAX && source.length > ON_HEAP_BYTES_MAX) {
       const from = this.#sources.of(source);
       const to = this.#targets.of(target);
       // 64 bits as they are: the compiler makes no BigInt of what is only moved.

@@ -21,18 +21,34 @@ const ONE = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]);
 
 /** Wakes the reactor that `waker` belongs to: its `onWake` is called soon. From any thread; after its end, nothing. */
 export function wake(waker: Waker): void {
-  const words = new Int32Array(waker.shared);
-  if (Atomics.exchange(words, PENDING, 1) === 1) return;
-  if (waker.engine === 'net') {
-    Atomics.notify(words, PENDING);
-    return;
+  new WakeBell(waker).ring();
+}
+
+/** The same for who wakes often: a ring makes no object. */
+export class WakeBell {
+  readonly #waker: Waker;
+  readonly #words: Int32Array;
+
+  constructor(waker: Waker) {
+    this.#waker = waker;
+    this.#words = new Int32Array(waker.shared);
   }
-  Atomics.add(words, USERS, 1);
-  if (Atomics.load(words, ASLEEP) === 1 && Atomics.load(words, CLOSED) === 0) {
-    writeSync(waker.eventFd, ONE);
+
+  ring(): void {
+    const words = this.#words;
+    if (Atomics.exchange(words, PENDING, 1) === 1) return;
+    if (this.#waker.engine === 'net') {
+      Atomics.notify(words, PENDING);
+      return;
+    }
+    Atomics.add(words, USERS, 1);
+    if (Atomics.load(words, ASLEEP) === 1 && Atomics.load(words, CLOSED) === 0) {
+      writeSync(this.#waker.eventFd, ONE);
+    }
+    Atomics.sub(words, USERS, 1);
+    // Only an end that closes waits for that (a notify takes a lock of the process).
+    if (Atomics.load(words, CLOSED) === 1) Atomics.notify(words, USERS);
   }
-  Atomics.sub(words, USERS, 1);
-  Atomics.notify(words, USERS);
 }
 
 /** The reactor's side of its waker. */

@@ -4,12 +4,13 @@
 
 import { decodePublish, type PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { nextProperty, PROPERTY, PropertyCursor } from '#core/wire/mqtt/properties.ts';
+import { TopicNames } from '#reference-server/broker/topic-names.ts';
 
 /** What a message costs beside its bytes: object, views, queue place. */
 const OVERHEAD_BYTES = 200;
 
 export class Message {
-  /** Topic name as it came, and as text. */
+  /** Topic name as it came, shared with other messages, and as text. */
   readonly topic: Uint8Array;
   readonly topicText: string;
   /** The properties that travel on, without their length. */
@@ -27,9 +28,10 @@ export class Message {
     qos: number,
     retain: boolean,
     expiresMs: number,
+    topicText = Buffer.from(topic.buffer, topic.byteOffset, topic.length).toString('utf8'),
   ) {
     this.topic = topic;
-    this.topicText = Buffer.from(topic.buffer, topic.byteOffset, topic.length).toString('utf8');
+    this.topicText = topicText;
     this.properties = properties;
     this.payload = payload;
     this.qos = qos;
@@ -49,17 +51,21 @@ export class Message {
   }
 }
 
+const names = new TopicNames();
+
 /** The message in a PUBLISH that `decodePublish` has read into `fields`. */
 export function messageOf(bytes: Uint8Array, fields: PublishFields, nowMs: number): Message {
   const { properties } = fields;
   const expiryS = properties.number(PROPERTY.messageExpiry, -1);
+  const name = names.of(bytes, fields.topicStart, fields.topicEnd);
   return new Message(
-    bytes.slice(fields.topicStart, fields.topicEnd),
+    name.bytes,
     travelling(bytes, properties.blockStart, properties.blockEnd),
     bytes.slice(fields.payloadStart, fields.payloadEnd),
     fields.qos,
     fields.retain,
     expiryS < 0 ? Number.POSITIVE_INFINITY : nowMs + expiryS * 1000,
+    name.text,
   );
 }
 

@@ -17,6 +17,7 @@
 // (edge/memory.test.ts).
 
 import type { Clock } from '#core/clock/clock.ts';
+import { WallReader } from '#core/clock/wall-reader.ts';
 import { copyBytes, encodePuback } from '#core/wire/mqtt/encode.ts';
 import {
   CONNACK,
@@ -105,7 +106,8 @@ export class Home implements SessionHost {
     this.#clock = options.clock;
     this.#strangersMax = Math.floor(limits.usersMax * limits.strangersRatioMax);
     this.users = new UserTable(limits.usersMax, options.hashSeed);
-    this.mailboxes = new Mailboxes(mailboxLimits(limits), () => options.clock.wallMs());
+    const wall = new WallReader(options.clock);
+    this.mailboxes = new Mailboxes(mailboxLimits(limits), (into) => wall.read(into));
     this.#state = new UserState(limits.usersMax);
     this.userFlags = this.#state.flags;
     this.#out = new Uint8Array(1 + UID_BYTES_MAX);

@@ -80,7 +80,7 @@ export class Mailboxes {
   /** Of each user: the packet id that was given last. */
   readonly lastPacketId: Uint16Array;
 
-  readonly #wallMs: () => number;
+  readonly #readWall: (into: Float64Array) => void;
   /** The clock as it was read in this turn; 0 = it was not. */
   readonly #nowMs = new Float64Array(1);
   #parkedHead = NONE;
@@ -89,10 +89,10 @@ export class Mailboxes {
   /** Nodes with receipts that made room since `takeMadeRoom`. */
   #madeRoom = 0;
 
-  /** `wallMs` is read once a turn at most: the clock of all threads, so that another one can tell ages. */
-  constructor(limits: MailboxLimits, wallMs: () => number = () => 1000) {
+  /** `readWall` writes ms of the clock of all threads, so that another one can tell ages; called once a turn at most. */
+  constructor(limits: MailboxLimits, readWall: (into: Float64Array) => void = standStill) {
     this.limits = limits;
-    this.#wallMs = wallMs;
+    this.#readWall = readWall;
     const { users } = limits;
     // What is parked is no message any more, but has its node still; one more is there before another goes.
     const nodes = limits.messagesMax + PARKED_MAX + 1;
@@ -511,7 +511,7 @@ export class Mailboxes {
 
   /** Reads the clock, once a turn. It stands in an array: a number that is returned may be one on the heap. */
   #readClock(): void {
-    if (this.#nowMs[0] === 0) this.#nowMs[0] = this.#wallMs();
+    if (this.#nowMs[0] === 0) this.#readWall(this.#nowMs);
   }
 
   #keepProperties(body: number): void {
@@ -574,4 +574,9 @@ export class Mailboxes {
     assert(node !== NONE, 'the message that needs an id stands in the mailbox');
     return false;
   }
+}
+
+/** The clock of mailboxes whose ages nobody asks for. */
+function standStill(into: Float64Array): void {
+  into[0] = 1000;
 }

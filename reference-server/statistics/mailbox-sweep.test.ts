@@ -14,7 +14,7 @@ const payload = new Uint8Array(32);
 
 function filled(lengthOf: (user: number) => number, nowS = () => 1): Mailboxes {
   const limits = { ...DEFAULT_LIMITS, usersMax: USERS, messagesMax: 100_000 };
-  const mailboxes = new Mailboxes(mailboxLimits(limits), () => nowS() * 1000);
+  const mailboxes = new Mailboxes(mailboxLimits(limits), (into) => void (into[0] = nowS() * 1000));
   for (let user = 0; user < USERS; user++) {
     mailboxes.open(user);
     for (let i = 0; i < lengthOf(user); i++) mailboxes.put(user, payload, 0, 32, sender);

@@ -21,7 +21,7 @@ const payload = new Uint8Array(32);
 function build() {
   let nowMs = 1_900_000_000_000;
   const limits = { ...DEFAULT_LIMITS, usersMax: 10, messagesMax: 100 };
-  const boxes = new Mailboxes(mailboxLimits(limits), () => nowMs);
+  const boxes = new Mailboxes(mailboxLimits(limits), (into) => void (into[0] = nowMs));
   for (let user = 0; user < 10; user++) boxes.open(user);
   return {
     boxes,

@@ -3,6 +3,7 @@
 // machine meets both; printed is the median of the differences, beside what a delivered message costs the server.
 
 import { systemClock } from '#core/clock/clock.ts';
+import { WallReader } from '#core/clock/wall-reader.ts';
 import { DEFAULT_LIMITS, mailboxLimits } from '#reference-server/limits.ts';
 import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
 
@@ -14,7 +15,8 @@ const TURN_MESSAGES = 20;
 const MESSAGE_NS = 4000;
 
 const limits = { ...DEFAULT_LIMITS, usersMax: USERS, messagesMax: 2 * USERS };
-const boxes = new Mailboxes(mailboxLimits(limits), () => systemClock.wallMs());
+const wall = new WallReader(systemClock);
+const boxes = new Mailboxes(mailboxLimits(limits), (into) => wall.read(into));
 for (let user = 0; user < USERS; user++) boxes.open(user);
 const payload = new Uint8Array(64).fill(65);
 const sender = { worker: 0, row: 1, generation: 0, packetId: 7 };

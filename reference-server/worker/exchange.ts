@@ -7,7 +7,7 @@
 
 import { assert } from '#core/assert.ts';
 import type { Waker } from '#core/socket/reactor.ts';
-import { wake } from '#core/socket/waker.ts';
+import { WakeBell } from '#core/socket/waker.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import type { Edge } from '#reference-server/edge/edge.ts';
 import type { Home } from '#reference-server/home/home.ts';
@@ -44,7 +44,7 @@ export class Exchange {
   readonly #in: { from: number; link: LinkIn }[];
   readonly #limits: ServerLimits;
   readonly #stats: WorkerStats;
-  #wakers: Waker[] = [];
+  #bells: WakeBell[] = [];
   /** Knobs link.wake and link.hold: bytes that are worth waking another worker, and how long fewer may wait. */
   wakeBytes = 0;
   holdUs = 0;
@@ -85,7 +85,7 @@ export class Exchange {
 
   /** How the others are woken; before the reactor runs. */
   setWakers(wakers: Waker[]): void {
-    this.#wakers = wakers;
+    this.#bells = wakers.map((waker) => new WakeBell(waker));
   }
 
   /**
@@ -118,7 +118,7 @@ export class Exchange {
         continue;
       }
       this.#waitingSinceUs[worker] = 0;
-      if (link.flush()) wake(this.#wakers[worker]!);
+      if (link.flush()) this.#bells[worker]!.ring();
       behindBytes = Math.max(behindBytes, link.backlogBytes);
     }
     return behindBytes;
