@@ -12,6 +12,7 @@ import { numberText } from '#dashboards/report/number-text.ts';
 import { EMPTY_SERIES } from '#dashboards/report/run-record.ts';
 import { chooseServer, type ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { Climb } from '#lab/ladder/climb.ts';
+import { startServerOnce } from '#lab/ladder/first-start.ts';
 import { compareHostStates, type HostState, readHostState } from '#lab/ladder/host-state.ts';
 import type { Ladder } from '#lab/ladder/ladder.ts';
 import { enterLadderNamespace } from '#lab/ladder/ladder-namespace.ts';
@@ -109,6 +110,7 @@ async function goUp(context: LadderContext, cut: (reason: Cut) => void): Promise
     if (options.ladder.history === 'store') await startStore(state);
     announceLab(state);
     await startCollector(state);
+    await startServerOnce(state);
     await climb.run();
   } catch (error) {
     if (error instanceof WsarError) {
