@@ -22,6 +22,7 @@ import { parseSpike, parseStages } from '#loadgen/rate-plan.ts';
 import { parseSlowReaders } from '#loadgen/slow-readers.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { parseTarget, type Target } from '#loadgen/target.ts';
+import { parseTcpWords } from '#loadgen/tcp-words.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
 import { FRAMINGS } from '#loadgen/transport/echo-layer.ts';
 import {
@@ -211,6 +212,11 @@ export const LOAD_OPTIONS: OptionSpec[] = [
     flags: '--network <mix>',
     help: "networks of the clients, like '10%: phone; rest: none' (engine stack)",
     parse: parseNetworkMix,
+  },
+  {
+    flags: '--tcp <words>',
+    help: "TCP of the clients, like 'sack off timestamps on keepalive 60s' (engine stack)",
+    parse: parseTcpWords,
   },
   {
     flags: '--slow-readers <share>',

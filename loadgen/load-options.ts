@@ -1,6 +1,7 @@
 // What one load is, after the command line has been read and checked: plain data.
 
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import type { ArrivalTrace } from '#loadgen/arrival-trace.ts';
 import type { ArrivalProcess } from '#loadgen/arrivals.ts';
@@ -67,6 +68,8 @@ export interface LoadOptions {
   ports: PortAsk;
   /** The networks before the clients (engine stack only); undefined = the host's own. */
   network: readonly UserNetwork[] | undefined;
+  /** What their TCP offers and does (engine stack only); what is not said is as usual. */
+  tcp: Partial<TcpKnobs> | undefined;
   /** Users who read slowly, part of all, and how much they read. */
   slow: { ratio: number; bytesPerS: number };
   keepAliveMs: number;

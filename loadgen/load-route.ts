@@ -47,7 +47,7 @@ function kernelRoute(options: LoadOptions, target: ResolvedTarget): SourcePlan {
 }
 
 function stackRoute(options: LoadOptions, target: ResolvedTarget): StackPlan {
-  const { connections, workers, seed, network: classes } = options;
+  const { connections, workers, seed, network: classes, tcp } = options;
   const network = classes === undefined ? undefined : { classes, seed };
   const [block, ...more] = options.sources ?? [parseBlock(STACK_SOURCES)];
   if (more.length > 0) {
@@ -60,7 +60,7 @@ function stackRoute(options: LoadOptions, target: ResolvedTarget): StackPlan {
   const shares = Array.from({ length: workers }, (_, index) =>
     shareOfUsers(connections, workers, index),
   );
-  return planStack(block!, shares, target, network, drawRun());
+  return planStack(block!, shares, target, { network, tcp }, drawRun());
 }
 
 /** Where this run begins on the wheel of sources, in [0, 1). */

@@ -112,6 +112,54 @@ suite('wsar load --engine stack', { skip }, () => {
     assert.equal(summary.stack!.lost, 0);
   });
 
+  test('bandwidth each way, window and reading speed each hold a user to what they say', async (t) => {
+    const url = await startServer(t);
+    const run = async (index: number, network: string): Promise<LoadSummary> => {
+      const one = startLoad(
+        t,
+        url,
+        ...['--connections', '10', '--rate', '20/s', '--duration', '2s', '--payload', '8 KiB'],
+        ...['--network', network, '--drain', '60s', '--first-user', String(index * 100)],
+        ...['--sources', `10.${64 + index}.0.0/16`, '--receipts', 'none', '--seed', '3'],
+      );
+      assert.equal(await one.exit(), 0, one.stderr());
+      return JSON.parse(one.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    };
+    // Each is sent, and sends, four messages of 8 KiB or more in two seconds: as much as it may, or twice that. What
+    // its queue has no room for is lost, and a repetition may come later than the drain waits.
+    const bounds = ['down 64kbit', 'up 128kbit', 'rtt 200ms window 1.6KiB', 'read 8KiB'];
+    const [free, ...held] = await Promise.all(['none', ...bounds].map((text, i) => run(i, text)));
+    assert.equal(free!.messages.received, free!.messages.planned);
+    for (const [index, { messages, latencyUs, stack }] of held.entries()) {
+      const what = `${bounds[index]}: p50 ${latencyUs.p50}, max ${latencyUs.max}`;
+      assert.equal(messages.received, messages.planned, what);
+      // One message alone is on such a link for half a second; who reads slowly lets it wait for the one before it.
+      assert.ok(latencyUs.max! > 900_000, what);
+      if (index < 3) assert.ok(latencyUs.p50! > 450_000, what);
+      assert.equal(stack!.lost, 0);
+    }
+  });
+
+  test('timestamps, keep-alive and no SACK: asked for on the command line, nothing is lost', async (t) => {
+    const url = await startServer(t);
+    for (const tcp of ['timestamps on keepalive 1s', 'sack off scaling off']) {
+      const run = startLoad(
+        t,
+        url,
+        ...['--connections', '50', '--rate', '50/s', '--duration', '3s', '--tcp', tcp],
+        ...['--network', 'rtt 40ms loss 3%', '--drain', '60s'],
+      );
+      assert.equal(await run.exit(), 0, run.stderr());
+      const { messages, stack } = JSON.parse(
+        run.stdout().trimEnd().split('\n').at(-1)!,
+      ) as LoadSummary;
+      assert.equal(messages.received, messages.planned);
+      assert.ok(stack!.lost > 0 && stack!.retransmits > 0);
+      assert.deepEqual([stack!.malformed, stack!.sacksReneged, stack!.pawsRefused], [0, 0, 0]);
+      assert.equal(stack!.keepAlives > 0, tcp.includes('keepalive'), 'who is silent is asked');
+    }
+  });
+
   test('what cannot be is refused in one sentence, and killed it leaves no device', async (t) => {
     const url = await startServer(t);
     const small = ['--connections', '10', '--duration', '1m'];
@@ -121,6 +169,7 @@ suite('wsar load --engine stack', { skip }, () => {
       [['--loss', '100%'], /loses everything/],
       [['--network', 'phone', '--rtt', '80ms'], /--network says what --rtt says/],
       [['--network', '50%: phone'], /50 % together/],
+      [['--tcp', 'sack maybe'], /sack is 'on' or 'off'/],
     ] as const) {
       const refused = startLoad(t, url, ...small, ...extra);
       assert.equal(await refused.exit(), 2, refused.stderr());

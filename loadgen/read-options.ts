@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import { worldPeakHour } from '#loadgen/country-map.ts';
 import { readHosts } from '#loadgen/hosts/hosts-options.ts';
@@ -80,6 +81,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     sources: given['sources'] as AddressBlock[] | undefined,
     ports: (given['ports'] as PortAsk | undefined) ?? USUAL_PORTS,
     network: readNetwork(given),
+    tcp: readTcp(given),
     slow: (given['slowReaders'] as LoadOptions['slow'] | undefined) ?? NO_SLOW_READERS,
     keepAliveMs: (given['keepalive'] as number | undefined) ?? 60_000,
     isCleanSession: readSessions(given) === 'clean',
@@ -334,6 +336,17 @@ function readNetwork(given: Record<string, unknown>): readonly UserNetwork[] | u
   if (mix !== undefined) return mix;
   const [rtt, jitter, loss] = names.map((name) => (given[name] as number | undefined) ?? 0);
   return [plainNetwork(rtt!, jitter!, loss!)];
+}
+
+/** Throws WSAR_ERR_USAGE for an engine whose TCP is the kernel's. */
+function readTcp(given: Record<string, unknown>): Partial<TcpKnobs> | undefined {
+  const tcp = given['tcp'] as Partial<TcpKnobs> | undefined;
+  if (tcp === undefined || given['engine'] === 'stack') return tcp;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    '--tcp needs clients whose TCP is ours',
+    'add --engine stack',
+  );
 }
 
 /** What an option says. Throws WSAR_ERR_USAGE where it is absent. */

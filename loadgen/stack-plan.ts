@@ -6,6 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import { formatIpv4 } from '#core/host/ipv4.ts';
 import type { NetworkMix } from '#core/socket/stack/network-classes.ts';
+import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import {
   addressesUsed,
@@ -28,6 +29,7 @@ const CLIENT_PORTS: HostPorts = {
 export interface StackPart {
   block: { addressMin: number; addressCount: number };
   network: NetworkMix | undefined;
+  tcp: Partial<TcpKnobs> | undefined;
   /** The target is on another host. */
   reachesOthers: boolean;
 }
@@ -53,7 +55,7 @@ export function planStack(
   block: AddressBlock,
   shares: readonly { count: number }[],
   target: ResolvedTarget,
-  network: NetworkMix | undefined,
+  { network, tcp }: Pick<StackPart, 'network' | 'tcp'>,
   runDraw: number,
 ): StackPlan {
   const parts = splitBlock(block, shares.length);
@@ -63,6 +65,7 @@ export function planStack(
       block: { addressMin: address, addressCount: 2 ** (32 - prefixLength) },
       // Two workers with the same draws would lose the same packets.
       network: network === undefined ? undefined : { ...network, seed: network.seed + index },
+      tcp,
       reachesOthers,
     })),
     sources: parts.map((part, index) =>

@@ -20,6 +20,7 @@ export function measured(table: TcpTable, conn: number, roundTripUs: number): vo
   const { roundTrip, roundTripVariation } = table;
   const now = Math.max(1, Math.min(UNITS_MAX, Math.round(roundTripUs / US_PER_UNIT)));
   const smooth = roundTrip[conn]!;
+  table.endBackoff(conn);
   if (smooth === 0) {
     roundTrip[conn] = now;
     roundTripVariation[conn] = now >>> 1;
@@ -30,7 +31,7 @@ export function measured(table: TcpTable, conn: number, roundTripUs: number): vo
   roundTrip[conn] = Math.max(1, Math.round((7 * smooth + now) / 8));
 }
 
-/** How long to wait for an acknowledgement after `retries` timeouts in a row, ms. */
+/** How long to wait for an acknowledgement after `retries` timeouts in a row, and those before them, ms. */
 export function timeoutMs(table: TcpTable, conn: number, retries: number): number {
   const smooth = table.roundTrip[conn]!;
   const first =
@@ -38,5 +39,5 @@ export function timeoutMs(table: TcpTable, conn: number, retries: number): numbe
       ? TIMEOUT_MS_INITIAL
       : smooth / UNITS_PER_MS +
         Math.max(SPREAD_MS_MIN, (4 * table.roundTripVariation[conn]!) / UNITS_PER_MS);
-  return Math.min(TIMEOUT_MS_MAX, first * 2 ** retries);
+  return Math.min(TIMEOUT_MS_MAX, first * 2 ** Math.max(retries, table.backoffs(conn)));
 }

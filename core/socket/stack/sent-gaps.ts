@@ -107,7 +107,5 @@ function sendFurther(
   // Small pieces wait while others are out, except where they fill a gap.
   if (count < mss && count < left && count < until) return 0;
   output.sendNext(conn, flight, count, withFin);
-  // The acknowledgement waits for the gaps before it: its round trip would tell nothing.
-  flights.timedUs[flight] = 0;
   return count + (withFin ? 1 : 0);
 }

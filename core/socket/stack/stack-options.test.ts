@@ -234,6 +234,24 @@ test('segments of long ago and those without a timestamp are no part of a connec
   sim.until(() => told.receivedBytes === 30, 5);
 });
 
+test('a way that has become longer is not taken for loss again and again', () => {
+  const sim = new Simulation({ delayMs: 5, reactor: LARGE, offer: { sack: true } });
+  sim.peer.echoes = false;
+  const told = sim.open();
+  send(sim, told, 10);
+  sim.until(() => sim.stack.outputBytes === 0);
+  // Longer than the timeout of some 210 ms, for good.
+  sim.delayMs = 400;
+  const segments = 40;
+  for (let round = 1; round <= segments; round++) {
+    send(sim, told, 1460, round);
+    sim.until(() => sim.stack.outputBytes === 0);
+  }
+  assert.ok(sim.count('timeouts') >= 2, 'at first it is');
+  assert.ok(sim.count('timeouts') <= 4, `${sim.count('timeouts')}`);
+  assert.ok(sim.count('retransmits') <= 6, `${sim.count('retransmits')}`);
+});
+
 test('with timestamps the round trip of what was sent again is known', () => {
   const roundTripMs = (timestamps: boolean): number => {
     const sim = new Simulation({ delayMs: 150, tcp: { timestamps }, offer: EVERYTHING });

@@ -290,12 +290,27 @@ export class TcpInput {
     const { timedUs, timedEnd } = flights;
     if (timedUs[flight] !== 0) {
       if (sequenceDistance(acknowledged, timedEnd[flight]!) < 0) return;
-      measured(table, conn, now.us - timedUs[flight]!);
+      // In a recovery it may have waited over there for what was missing before it.
+      if (flights.recovery[flight] === RECOVERY.none)
+        measured(table, conn, now.us - timedUs[flight]!);
       timedUs[flight] = 0;
     } else if ((table.flags[conn]! & FLAG.timestamps) !== 0 && options.hasTimestamp) {
       const ms = sequenceDistance(this.#output.timestamp(now.us), options.timestampEcho);
       if (ms >= 0 && ms < ECHO_MS_MAX) measured(table, conn, ms * 1000);
     }
+  }
+
+  /** The timed segment has arrived, though the ones before it have not. */
+  #measureBehindGap(conn: Conn, flight: number, start: number, end: number): void {
+    const { table, flights, now } = this.#parts;
+    const { timedUs, timedEnd } = flights;
+    const isIt =
+      timedUs[flight] !== 0 &&
+      sequenceDistance(timedEnd[flight]!, start) > 0 &&
+      sequenceDistance(timedEnd[flight]!, end) <= 0;
+    if (!isIt) return;
+    measured(table, conn, now.us - timedUs[flight]!);
+    timedUs[flight] = 0;
   }
 
   /** The peer got something, but not what it waits for. */
@@ -322,11 +337,17 @@ export class TcpInput {
     for (let block = 0; block < options.sackCount; block++) {
       const start = options.sacks[2 * block]!;
       const end = options.sacks[2 * block + 1]!;
-      if (sequenceDistance(end, acknowledged) <= 0) counters[COUNT.duplicateReports]!++;
+      if (sequenceDistance(end, acknowledged) <= 0) {
+        counters[COUNT.duplicateReports]!++;
+        // It was late and not lost: what is still missing is on its way too (RFC 3708).
+        if (flights.recovery[flight] !== RECOVERY.fast)
+          flights.sent[flight] = flights.sentMax[flight]!;
+      }
       const isBeyond = sequenceDistance(start, acknowledged) > 0;
       const isSent = sequenceDistance(end, first) <= flights.sentMax[flight]!;
       if (!isBeyond || !isSent || sequenceDistance(end, start) <= 0) continue;
       if (flights.sacked.add(flight, start, end)) isNews = true;
+      this.#measureBehindGap(conn, flight, start, end);
     }
     return isNews;
   }

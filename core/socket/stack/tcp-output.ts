@@ -17,7 +17,7 @@ import {
 } from '#core/socket/stack/packet.ts';
 import { timeoutMs } from '#core/socket/stack/round-trip.ts';
 import { transmitGaps } from '#core/socket/stack/sent-gaps.ts';
-import { sequenceAdd } from '#core/socket/stack/sequence.ts';
+import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import { SACK_BLOCKS_MAX, TcpOptions, WINDOW_FIELD_MAX } from '#core/socket/stack/tcp-options.ts';
@@ -199,10 +199,16 @@ export class TcpOutput {
     if (sent[flight]! > sentMax[flight]!) sentMax[flight] = sent[flight]!;
   }
 
-  /** Sends `count` bytes from `offset` on that were sent before; their round trip tells nothing. */
+  /**
+   * Sends `count` bytes from `offset` on that were sent before; their round trip tells nothing, nor that of what
+   * follows them, unless the peer reports it for itself.
+   */
   sendAgain(conn: number, flight: number, offset: number, count: number, withFin: boolean): void {
+    const { table, flights } = this.#parts;
     this.#sendData(conn, flight, offset, count, withFin);
-    this.#parts.flights.timedUs[flight] = 0;
+    const timedEnd = sequenceDistance(flights.timedEnd[flight]!, table.unacknowledged[conn]!);
+    const isBehind = flights.sacked.boardOf[flight] !== 0 && timedEnd > offset + count + 1;
+    if (!isBehind) flights.timedUs[flight] = 0;
   }
 
   #sendData(conn: number, flight: number, offset: number, count: number, withFin: boolean): void {

@@ -53,6 +53,9 @@ export const FLAG = {
 /** Bits that say how far the windows of the peer are shifted: 0..14. */
 const WINDOW_SHIFT_AT = 24;
 const WINDOW_SHIFT_BITS = 15;
+/** Bits that count timeouts since a round trip was last measured. */
+const BACKOFF_AT = 28;
+const BACKOFF_MAX = 7;
 /** These stay with the number when the connection ends: its entry in a list is still there. */
 export const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved | FLAG.resumed;
 
@@ -130,6 +133,22 @@ export class TcpTable {
   /** What the peer is ready to take from `unacknowledged` on, bytes. */
   sendWindow(conn: number): number {
     return this.peerWindow[conn]! << ((this.flags[conn]! >>> WINDOW_SHIFT_AT) & WINDOW_SHIFT_BITS);
+  }
+
+  /**
+   * Timeouts since a round trip was last measured, at most 7: the timeout stays doubled so often until then (Karn,
+   * RFC 6298, 5), else a way that has become longer would be taken for loss again and again.
+   */
+  backoffs(conn: number): number {
+    return (this.flags[conn]! >>> BACKOFF_AT) & BACKOFF_MAX;
+  }
+
+  backOff(conn: number): void {
+    if (this.backoffs(conn) < BACKOFF_MAX) this.flags[conn]! += 1 << BACKOFF_AT;
+  }
+
+  endBackoff(conn: number): void {
+    this.flags[conn]! &= ~(BACKOFF_MAX << BACKOFF_AT);
   }
 
   /** Agreed: the peer's windows are shifted so far from now on, but not the one of its SYN. */
