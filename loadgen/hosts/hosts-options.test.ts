@@ -66,6 +66,7 @@ const REFUSED: Record<string, [word: string | true, sentence: RegExp]> = {
   jitter: ['8ms', /^--jitter is of engine stack, which is for one host$/],
   loss: ['1%', /^--loss is of engine stack, which is for one host$/],
   network: ['phone', /^--network is of engine stack, which is for one host$/],
+  tcp: ['sack off', /^--tcp is of engine stack, which is for one host$/],
   upload: ['1KiB', /^--upload is for http/],
   'virtual-hosts': ['2', /two ways to say one thing/],
   hosts: ['1001', /1001/],

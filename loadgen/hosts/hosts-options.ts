@@ -13,7 +13,7 @@ const REFUSED: Record<string, [message: string, hint: string]> = {
     'leave it out, or calibrate each host by itself with one load',
   ],
   ...Object.fromEntries(
-    ['rtt', 'jitter', 'loss', 'network'].map((name) => [
+    ['rtt', 'jitter', 'loss', 'network', 'tcp'].map((name) => [
       name,
       [`--${name} is of engine stack, which is for one host`, 'leave it out, or take one host'],
     ]),
