@@ -9,6 +9,8 @@ import { REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 export const SLEEP_US_MAX = 200_000;
 /** Connections that are let go per turn when a reactor stops: bounds what a turn costs. */
 export const STOPS_PER_TURN = 512;
+/** Deadlines that fire in a turn; likewise. */
+export const DEADLINES_PER_TURN = 4096;
 /** A sleep below this is not worth a timer, us. */
 export const POLL_INTERVAL_US = 1000;
 const SLICE_US = 100_000;

@@ -25,6 +25,8 @@ export class TimerWheel {
   readonly #stepMs: number;
   /** Steps up to and including this one have fired. */
   #currentStep = 0;
+  /** Some that are due wait for the next call. */
+  #hasDue = false;
   #next = new Int32Array(0);
   #previous = new Int32Array(0);
   #dueStep = new Uint32Array(0);
@@ -65,18 +67,24 @@ export class TimerWheel {
 
   /**
    * Fires what is due at `nowMs`, each cleared before its call. `onDue` may set and clear any deadline,
-   * also of indices that are due in this very call. Returns how many fired.
+   * also of indices that are due in this very call. Returns how many fired; with `firesMax` of them the rest waits for
+   * the next call, and `msUntilNext` is 0.
    */
-  advance(nowMs: number, onDue: (index: number) => void): number {
+  advance(nowMs: number, onDue: (index: number) => void, firesMax = Infinity): number {
     const step = Math.floor((nowMs - this.#startMs) / this.#stepMs);
-    if (step <= this.#currentStep) return 0;
+    if (step <= this.#currentStep && !this.#hasDue) return 0;
     const firstStep = Math.max(this.#currentStep + 1, step - SLOT_MASK);
-    this.#currentStep = step;
+    this.#currentStep = Math.max(step, this.#currentStep);
+    this.#hasDue = false;
     if (this.armed === 0) return 0;
     for (let passed = firstStep; passed <= step; passed++) this.#collectDue(passed, step);
     const dueHead = this.#dueHead();
     let fired = 0;
     for (let node = this.#next[dueHead]!; node !== dueHead; node = this.#next[dueHead]!) {
+      if (fired === firesMax) {
+        this.#hasDue = true;
+        break;
+      }
       this.clear(node - 1);
       fired++;
       onDue(node - 1);
@@ -87,6 +95,7 @@ export class TimerWheel {
   /** Ms from `nowMs` until `advance` may have work; Infinity when nothing is armed. */
   msUntilNext(nowMs: number): number {
     if (this.armed === 0) return Infinity;
+    if (this.#hasDue) return 0;
     let step = this.#currentStep + 1;
     const lastStep = this.#currentStep + LOOK_AHEAD_SLOTS;
     while (step < lastStep && this.#next[this.#head(step)] === this.#head(step)) step++;

@@ -378,6 +378,7 @@ export class Home implements SessionHost {
     if (presence.isWaiting) presence.tick();
     if (receipts.isWaiting) receipts.flush();
     this.publishGauges();
+    if (this.mailboxes.isReaping) return 1;
     if (receipts.isWaiting) return RECEIPT_PERIOD_US;
     return hasTimers || presence.isWaiting ? TIMER_PERIOD_US : 0;
   }

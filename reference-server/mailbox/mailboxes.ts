@@ -53,6 +53,9 @@ const ACCEPTED_PROPERTIES_MAX = 1024;
 const MESSAGE_BYTES = 47;
 const NOBODY: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
 
+/** Messages that are freed at once: half a millisecond. */
+const REAP_SLICE = 4096;
+
 export class Mailboxes {
   readonly limits: MailboxLimits;
   readonly bodies: Bodies;
@@ -88,6 +91,8 @@ export class Mailboxes {
   #parkedKept = 0;
   /** Nodes with receipts that made room since `takeMadeRoom`. */
   #madeRoom = 0;
+  /** First node of those that were removed and are still to be freed. */
+  #doomed = NONE;
 
   /** `readWall` writes ms of the clock of all threads, so that another one can tell ages; called once a turn at most. */
   constructor(limits: MailboxLimits, readWall: (into: Float64Array) => void = standStill) {
@@ -309,6 +314,12 @@ export class Mailboxes {
   /** A turn is over: the clock is read anew when it is needed next. */
   endTurn(): void {
     this.#nowMs[0] = 0;
+    if (this.#doomed !== NONE) this.#reap();
+  }
+
+  /** Whether messages that were removed are still to be freed. */
+  get isReaping(): boolean {
+    return this.#doomed !== NONE;
   }
 
   /** Messages of one mailbox. */
@@ -321,17 +332,17 @@ export class Mailboxes {
     return this.boxes.sentMessages(user);
   }
 
-  /** Removes every message, accepted or not; returns how many there were. */
+  /** Removes every message, accepted or not; returns how many there were. Of very many the rest is freed turn by turn. */
   clear(user: number): number {
     this.slow.forget(user);
     const { boxes } = this;
     const box = boxes.of(user);
     if (box === NONE) return 0;
     const count = this.length(user);
-    for (let node = boxes.head[box]!; node !== NONE; ) {
-      const next = this.nodes.next[node]!;
-      this.#free(node);
-      node = next;
+    if (count > 0) {
+      this.nodes.next[boxes.tail[box]!] = this.#doomed;
+      this.#doomed = boxes.head[box]!;
+      this.#reap();
     }
     boxes.flow[box * FLOW_WORDS + FLOW.dequeued]! += count;
     boxes.give(user);
@@ -549,6 +560,15 @@ export class Mailboxes {
     this.#parkedKept--;
     this.messages++;
     this.#free(oldest);
+  }
+
+  /** Frees messages of mailboxes that were cleared, a slice of them. */
+  #reap(): void {
+    for (let left = REAP_SLICE; left > 0 && this.#doomed !== NONE; left--) {
+      const node = this.#doomed;
+      this.#doomed = this.nodes.next[node]!;
+      this.#free(node);
+    }
   }
 
   #free(node: number): void {

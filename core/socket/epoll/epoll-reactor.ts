@@ -27,6 +27,7 @@ import {
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { loadLibc } from '#core/socket/ring/libc.ts';
 import {
+  DEADLINES_PER_TURN,
   POLL_INTERVAL_US,
   runTurns,
   SLEEP_US_MAX,
@@ -244,7 +245,7 @@ export class EpollReactor implements Reactor {
   #fireHandlers(nowUs: number): number {
     const { handler } = this.#settings;
     const nowMs = nowUs / 1000;
-    this.#wheel.advance(nowMs, this.#onDeadline);
+    this.#wheel.advance(nowMs, this.#onDeadline, DEADLINES_PER_TURN);
     if (this.#wakerEnd.take()) {
       this.stats[STAT.wakes]!++;
       handler.onWake();

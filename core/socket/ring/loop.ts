@@ -25,6 +25,7 @@ import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
 import type { Ring } from '#core/socket/ring/ring.ts';
 import {
+  DEADLINES_PER_TURN,
   POLL_INTERVAL_US,
   runTurns,
   SLEEP_US_MAX,
@@ -126,7 +127,7 @@ export class Loop {
     const { stats, wheel, wakerEnd, output } = this.#parts;
     const { handler } = this.#parts.settings;
     const nowMs = nowUs / 1000;
-    wheel.advance(nowMs, this.#onDeadline);
+    wheel.advance(nowMs, this.#onDeadline, DEADLINES_PER_TURN);
     if (wakerEnd.take()) {
       stats[STAT.wakes]!++;
       handler.onWake();
