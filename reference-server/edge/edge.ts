@@ -191,7 +191,7 @@ export class Edge implements ReactorHandler {
   }
 
   onTurn(nowUs: number): number {
-    this.#exchange.drain();
+    const hasMore = this.#exchange.drainSome();
     const departUs = this.departures.onTurn(nowUs, this.#departing);
     if (this.#throttledCount > 0 && nowUs >= this.#nextThrottleUs) {
       this.#nextThrottleUs = nowUs + THROTTLE_PERIOD_US;
@@ -202,6 +202,7 @@ export class Edge implements ReactorHandler {
     this.#isNowFresh = false;
     // A whole number: one that is not would be an object on the heap.
     const wantedUs = sooner(this.#turnCall(nowUs), departUs);
+    if (hasMore) return 0;
     if (behindBytes > 0) return LINK_RETRY_US;
     if (this.#throttledCount > 0 && (wantedUs === 0 || wantedUs > THROTTLE_PERIOD_US)) {
       return THROTTLE_PERIOD_US;

@@ -24,7 +24,7 @@ test('random writing, flushing and draining keeps every frame, in order and whol
   const step = fc.oneof(
     { weight: 6, arbitrary: fc.nat(200).map((length) => ({ kind: 'write' as const, length })) },
     { weight: 2, arbitrary: fc.constant({ kind: 'flush' as const, length: 0 }) },
-    { weight: 1, arbitrary: fc.constant({ kind: 'drain' as const, length: 0 }) },
+    { weight: 1, arbitrary: fc.nat(9).map((length) => ({ kind: 'drain' as const, length })) },
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), fc.nat(), (steps, start) => {
@@ -49,7 +49,11 @@ test('random writing, flushing and draining keeps every frame, in order and whol
           write(out, 1 + (written.length % 5), written.length, length);
           written.push(length);
         } else if (kind === 'flush') out.flush();
-        else input.drain(read);
+        else {
+          const before = next;
+          assert.equal(input.drain(read, length), next - before);
+          assert.ok(next - before <= length, 'no more than asked for');
+        }
       }
       while (next < written.length) {
         out.flush();

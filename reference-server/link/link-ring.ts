@@ -143,12 +143,12 @@ export class LinkIn {
     this.#mask = this.#shared.length - RING - 1;
   }
 
-  /** Reads every frame that is there now; returns how many. The frame is valid only during the call. */
-  drain(read: FrameReader): number {
+  /** Reads the frames that are there now, at most so many; returns how many. A frame is valid only during the call. */
+  drain(read: FrameReader, framesMax = Number.POSITIVE_INFINITY): number {
     const tail = Atomics.load(this.#shared, TAIL);
     let head = Atomics.load(this.#shared, HEAD);
     let count = 0;
-    while (head !== tail) {
+    while (head !== tail && count < framesMax) {
       const frame = RING + (head & this.#mask);
       const length = this.#shared[frame]!;
       if (length === SKIP) {

@@ -25,6 +25,9 @@ import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts'
 import { FRAME, LOGOUT } from '#reference-server/worker/frame-type.ts';
 import { GroupExchange } from '#reference-server/worker/group-exchange.ts';
 
+/** Frames of other workers that a turn reads: about 4 ms of messages. */
+const FRAMES_PER_TURN = 4096;
+
 export interface ExchangeOptions {
   /** Number of this worker. */
   self: number;
@@ -102,6 +105,20 @@ export class Exchange {
     }
     this.#isDraining = false;
     return count;
+  }
+
+  /** Reads a turn's share of it; true when there may be more, which the next turn is to read at once. */
+  drainSome(): boolean {
+    if (this.#isDraining) return false;
+    this.#isDraining = true;
+    const share = Math.ceil(FRAMES_PER_TURN / Math.max(1, this.#in.length));
+    let hasMore = false;
+    for (const { from, link } of this.#in) {
+      this.#from = from;
+      if (link.drain(this.#read, share) === share) hasMore = true;
+    }
+    this.#isDraining = false;
+    return hasMore;
   }
 
   /**
