@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { GROUPS_MAX, GroupMap, type GroupPlan, planGroups } from '#loadgen/group-map.ts';
+import { withPeople } from '#loadgen/people.ts';
 import { scenario } from '#loadgen/scenario/whatsapp-2014.ts';
 
 const REED: GroupPlan = planGroups(scenario.groups!);
@@ -76,6 +77,22 @@ test('a fifth of the messages goes to groups, and 2.08 receivers have each: 712,
     }
     assert.ok(Math.abs(toGroups / messages - 0.2) < 0.005, `${toGroups}`);
     assert.ok(Math.abs(deliveries / messages - 712 / 342) < 0.04, `${deliveries / messages}`);
+  }
+});
+
+test('a small population has groups of every size too, and not only those of small countries', () => {
+  for (const users of [500, 5000, 20_000]) {
+    const plan = withPeople({
+      ...{ seed: 1, process: 'poisson', users, dayMs: undefined, ratePerS: 100 },
+      people: {
+        ...{ groups: REED, conversations: undefined, contacts: 0, announces: false, hints: false },
+        countries: scenario.countries!,
+      },
+    });
+    const { groups } = plan;
+    const sizes = Array.from({ length: groups!.count }, (_, group) => groups!.sizeOf(group));
+    const receivers = sizes.reduce((sum, size) => sum + size - 1, 0) / sizes.length;
+    assert.ok(Math.abs(0.8 + 0.2 * receivers - 712 / 342) < 0.08, `${users} users: ${receivers}`);
   }
 });
 

@@ -58,6 +58,11 @@ export function planGroups(shape: GroupShape): GroupPlan {
   return { share, sizes };
 }
 
+/** Users that have a group of every size in the table: fewer have other groups than the model says. */
+export function usersOfAllSizes({ sizes }: GroupPlan): number {
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
 interface Place {
   first: number;
   count: number;
@@ -120,7 +125,9 @@ export class GroupMap {
   /** The group of message `index`, -1 = it goes to one user; of region `region` only when that is not -1. */
   groupOfMessage(index: number, region: number): number {
     if (this.count === 0 || draw(this.#seed, index, LANE.group) >= this.share * TWO_32) return -1;
-    if (region < 0) return drawBelow(this.#seed, index, LANE.groupOf, this.count);
+    if (region < 0 || this.#regions.length === 1) {
+      return drawBelow(this.#seed, index, LANE.groupOf, this.count);
+    }
     const { firstGroup, groups } = this.#regions[region]!;
     if (groups === 0) return -1;
     return firstGroup + drawBelow(this.#seed, index, LANE.groupOf, groups);

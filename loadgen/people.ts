@@ -4,7 +4,7 @@
 
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { CountryMap, type CountryShape, regionsOf } from '#loadgen/country-map.ts';
-import { GroupMap, type GroupPlan, type Region } from '#loadgen/group-map.ts';
+import { GroupMap, type GroupPlan, type Region, usersOfAllSizes } from '#loadgen/group-map.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
 
@@ -100,12 +100,14 @@ export function withPeople({ people, dayMs, ratePerS, ...plan }: PlanParts): Arr
   if (people === undefined) return plan;
   const countries = settledCountries(people.countries, plan.users);
   const isWorld = countries.length > 0;
-  const regions = isWorld ? regionsOf(countries, plan.users) : [{ first: 0, count: plan.users }];
   const { groups, conversations } = people;
   const isByHour = isWorld && dayMs !== undefined;
   return {
     ...plan,
-    groups: groups === undefined ? undefined : new GroupMap(groups, regions, plan.seed),
+    groups:
+      groups === undefined
+        ? undefined
+        : new GroupMap(groups, groupRegions(groups, countries, plan.users), plan.seed),
     countries: isByHour ? new CountryMap(countries, plan.users, dayMs) : undefined,
     // Who writes follows the hour there: an answer would follow another one.
     conversations:
@@ -116,6 +118,18 @@ export function withPeople({ people, dayMs, ratePerS, ...plan }: PlanParts): Arr
             answerGap: conversations.answerS * ratePerS,
           },
   };
+}
+
+/** Groups are within a country where every country has some of every size. */
+function groupRegions(
+  groups: GroupPlan,
+  countries: readonly CountryShape[],
+  users: number,
+): readonly Region[] {
+  const regions = regionsOf(countries, users);
+  const least = usersOfAllSizes(groups);
+  const areLarge = regions.length > 0 && regions.every(({ count }) => count >= least);
+  return areLarge ? regions : [{ first: 0, count: users }];
 }
 
 /** The plan of arrivals of a load; `users` of all its hosts. */
