@@ -27,7 +27,11 @@ import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
-import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import {
+  type ClientReactor,
+  linkLayers,
+  type TransportLayer,
+} from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { UserLoop } from '#loadgen/user-loop.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
@@ -88,10 +92,8 @@ async function serve(plan: WorkerPlan): Promise<void> {
   };
   const reactor = buildReactor(plan, handler);
   const packetBytes = Math.max(plan.payloadBytes, LIVE_PAYLOAD_BYTES_MAX) + PACKET_HEAD_BYTES;
-  const { tls } = plan.wire;
   const layers = [
-    // Engine net speaks it itself.
-    ...(tls === undefined || plan.engine !== 'stack' ? [] : [new TlsLayer(tls)]),
+    ...tlsLayers(plan, reactor),
     ...createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes),
   ];
   const top = (below: ClientReactor): ReactorHandler =>
@@ -110,15 +112,17 @@ function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
     outputBytesMax: OUTPUT_BYTES + plan.payloadBytes,
   };
   const { tls } = plan.wire;
-  if (tls !== undefined && plan.engine !== 'stack') {
+  if (tls !== undefined && plan.engine === 'net')
     return new NetReactor(settleOptions(options), tls);
-  }
   const stack = plan.stack === undefined ? {} : { stack: plan.stack };
   const window = plan.route.sources?.window;
   const ports = window === undefined ? {} : { sourcePorts: window };
-  // TLS over engine stack lives on libuv's events.
-  const ownsThread = tls === undefined;
-  return createReactor({ engine: plan.engine, ownsThread, ...stack, ...ports, ...options });
+  return createReactor({ engine: plan.engine, ...stack, ...ports, ...options });
+}
+
+/** Engine net that was asked for speaks TLS itself; on the others it is a layer. */
+function tlsLayers({ wire, engine }: WorkerPlan, { capacity }: Reactor): TransportLayer[] {
+  return wire.tls === undefined || engine === 'net' ? [] : [new TlsLayer(wire.tls, capacity)];
 }
 
 function populate(

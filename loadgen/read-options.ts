@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
+import { whyNoOpenssl } from '#core/socket/tls/openssl.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import { worldPeakHour } from '#loadgen/country-map.ts';
 import { readHosts } from '#loadgen/hosts/hosts-options.ts';
@@ -21,7 +22,6 @@ import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadge
 import { mergeTargets, type Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { Framing } from '#loadgen/transport/echo-layer.ts';
-import { TLS_USERS_MAX } from '#loadgen/transport/tls-layer.ts';
 import { readModel } from '#loadgen/user-model.ts';
 import { USERS_MAX } from '#loadgen/user-packets.ts';
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
@@ -75,7 +75,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     seed,
     firstUser,
     isRoomChecked: given['memory'] !== 'watched',
-    engine: readEngine(given, wire, Math.ceil(connections / workers)),
+    engine: readEngine(given, wire),
     workers,
     areWorkersAsked: given['workers'] !== undefined,
     sources: given['sources'] as AddressBlock[] | undefined,
@@ -289,30 +289,17 @@ function readWire(given: Record<string, unknown>, target: Target, seed: number):
   });
 }
 
-/** TLS is spoken by engine net, and over engine stack by a bounded crowd. Throws WSAR_ERR_USAGE. */
-function readEngine(
-  given: Record<string, unknown>,
-  wire: WirePlan,
-  usersPerWorker: number,
-): EngineName | 'auto' {
+/** Engine net speaks TLS by node:tls, the others by OpenSSL. Throws WSAR_ERR_USAGE where that cannot be called. */
+function readEngine(given: Record<string, unknown>, wire: WirePlan): EngineName | 'auto' {
   const engine = (given['engine'] as EngineName | 'auto' | undefined) ?? 'auto';
-  if (wire.tls === undefined) return engine;
-  if (engine === 'auto' || engine === 'net') return 'net';
-  if (engine !== 'stack') {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `engine ${engine} speaks no TLS`,
-      'take --engine net or stack, or leave it out',
-    );
-  }
-  if (usersPerWorker > TLS_USERS_MAX) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `TLS over engine stack is for at most ${TLS_USERS_MAX} users of a worker`,
-      'take more --workers, or fewer --connections',
-    );
-  }
-  return engine;
+  const lack = wire.tls === undefined || engine === 'net' ? undefined : whyNoOpenssl();
+  if (lack === undefined) return engine;
+  if (engine === 'auto') return 'net';
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `engine ${engine} cannot speak TLS here: ${lack}`,
+    'take --engine net, or leave it out',
+  );
 }
 
 /** What --network, or --rtt, --jitter and --loss say; undefined without them. Throws WSAR_ERR_USAGE. */

@@ -85,13 +85,4 @@ suite('wsar load --engine stack over other wires', { skip }, () => {
       await assertWhole(t, `${kind}://127.0.0.1:${port}`, protocol, '--payload', '200 B');
     }
   });
-
-  test('more TLS than one worker has room for is refused in one sentence', async (t) => {
-    const run = startWsar(t, [
-      ...['load', '--target', 'mqtts://127.0.0.1:9', '--engine', 'stack', '--workers', '2'],
-      ...['--connections', '40001', '--duration', '1s'],
-    ]);
-    assert.equal(await run.exit(), 2);
-    assert.match(run.stderr(), /TLS over engine stack is for at most 20000 users of a worker/);
-  });
 });

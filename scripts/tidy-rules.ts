@@ -18,7 +18,10 @@ const MAY_IMPORT: Record<string, string[]> = {
 
 /** The one folder that may import a package. Tests may import every package. */
 export const PACKAGE_HOME: Record<string, string[]> = {
-  koffi: ['core/socket/ring/', 'core/socket/epoll/', 'core/socket/stack/', 'core/host/perf/'],
+  koffi: [
+    ...['core/socket/ring/', 'core/socket/epoll/', 'core/socket/stack/', 'core/socket/tls/'],
+    'core/host/perf/',
+  ],
   '@clickhouse/client': ['core/store/'],
   chdb: ['core/store/'],
   mqtt: ['core/bus/'],

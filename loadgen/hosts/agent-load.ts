@@ -5,6 +5,7 @@ import { type Clock, shiftClock } from '#core/clock/clock.ts';
 import { startTicker } from '#core/clock/ticker.ts';
 import { WsarError } from '#core/errors.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
+import { whyNoOpenssl } from '#core/socket/tls/openssl.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
 import { readHostRoom, requireRoom } from '#loadgen/host-room.ts';
 import {
@@ -86,10 +87,17 @@ export class AgentLoad {
       sources: sources ?? given.sources,
     };
     const target = await resolveTarget(options.target, options.isOwned);
+    if (options.wire.tls !== undefined && options.engine === 'auto') {
+      // Of this host, not of the controller's.
+      if (whyNoOpenssl() !== undefined) options.engine = 'net';
+    }
     const { engine } = chooseEngine(options.engine);
     if (options.isRoomChecked) {
       requireRoom(
-        { connections: options.connections, engine, isTargetHere: false },
+        {
+          ...{ connections: options.connections, engine, isTargetHere: false },
+          isTls: options.wire.tls !== undefined,
+        },
         readHostRoom('/proc', '/sys/fs/cgroup'),
       );
     }

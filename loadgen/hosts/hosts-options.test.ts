@@ -8,6 +8,7 @@ import { fromPlainOptions, toPlainOptions } from '#loadgen/hosts/agent-message.t
 import { LOAD_OPTIONS } from '#loadgen/load-option-list.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { readOptions } from '#loadgen/read-options.ts';
+import { loadScenario } from '#loadgen/scenario/scenario.ts';
 
 type Told = keyof LoadOptions;
 
@@ -57,6 +58,7 @@ const WORKS: Record<string, [word: string | true, told: Told | undefined, beside
   hlog: ['x.hlog', undefined],
   json: [true, undefined],
   scenario: ['whatsapp-2014', 'scenario'],
+  'media-target': ['http://127.0.0.1:1', undefined, 'media 5%'],
 };
 
 /** What is refused, and how. */
@@ -104,11 +106,13 @@ test('every option is one or the other, and the manual says which', () => {
   assert.equal(Object.keys(WORKS).length + Object.keys(REFUSED).length, names.length);
 });
 
-test('what works comes to the agents as it was said', () => {
+test('what works comes to the agents as it was said', async () => {
   for (const [name, [word, told, beside]] of Object.entries(WORKS)) {
     const base: Record<string, string | true> = { ...PLAIN, ...besideOf(beside), hosts: '2' };
     if (beside === 'no-duration') delete base['duration'];
-    const options = readOptions(given({ ...base, [name]: word }));
+    // What the files are is said by scenarios alone.
+    const { media: mediaKinds } = await loadScenario('whatsapp-2014');
+    const options = readOptions({ ...given({ ...base, [name]: word }), mediaKinds });
     assert.equal(options.hosts?.count, 2, name);
     if (told === undefined || name === 'scenario') continue;
     const heard = fromPlainOptions(JSON.parse(JSON.stringify(toPlainOptions(options))));

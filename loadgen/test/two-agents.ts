@@ -26,19 +26,10 @@ export async function startAgentLab(t: TestContext, lab: string, count = 2): Pro
     startWsar(
       t,
       [
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--json',
-        '--hosts',
-        String(count),
-        '--lateness-max',
-        '60s',
-        ...options,
+        ...['load', '--json', '--scenario', 'one-to-one', '--hosts', String(count)],
+        ...['--lateness-max', '60s', ...options],
       ],
-      {
-        env,
-      },
+      { env },
     );
   return { bus, watcher, env, agents, load };
 }

@@ -39,7 +39,7 @@ class Client {
   readonly #waiters = new Set<() => void>();
 
   constructor(t: TestContext, ca: string | undefined) {
-    this.layer = new TlsLayer({ ca, serverName: 'localhost', isInsecure: false });
+    this.layer = new TlsLayer({ ca, serverName: 'localhost', isInsecure: false }, 4);
     let handled: ReactorHandler | undefined;
     const forward = new Proxy({} as ReactorHandler, {
       get: (_, name) => Reflect.get(handled!, name).bind(handled),

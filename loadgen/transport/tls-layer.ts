@@ -1,272 +1,229 @@
-// TLS below a population whose reactor speaks none: engine stack. Each connection gets a node:tls socket over a
-// stream of its own, whose other end is the reactor. To the population a connection is up when the handshake is.
+// TLS below a population, for every engine: the handshake right after connect(), each send one record, and the
+// plaintext of the server's records handed up as it comes. To the population a connection is up when both sides
+// have finished the handshake. The cipher is OpenSSL's (core/socket/tls/openssl.ts).
 //
-// node:tls works on libuv's events, so the reactor must not own its thread; what a handler throws in one of them is
-// thrown again in the next turn.
+// What is encrypted has its place in the stream: it cannot be refused any more. So a record that the reactor does not
+// take waits here, one for each connection and WAITING_MAX at most, and the connection takes nothing else until then.
 //
-// Cost, unlike that of the other layers: objects, about 65 KB a connection and the CPU of each handshake.
-// TLS_USERS_MAX bounds how many one worker may have. Output waits in node:tls up to its high-water
-// mark (64 KiB) and one send; input that it does not take holds the reactor's reading up.
+// Cost: 9 bytes a connection beside OpenSSL's own, one copy each way; no allocation for records up to 192 bytes.
 
 import { constants } from 'node:os';
-import { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
-import { type TlsConnect, wrapInTls } from '#core/socket/net/tls-connect.ts';
-import { CLOSE_REASON, type CloseReason, type Conn } from '#core/socket/reactor.ts';
-import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
+import { assert } from '#core/assert.ts';
+import type { TlsConnect } from '#core/socket/net/tls-connect.ts';
+import {
+  CLOSE_REASON,
+  type CloseReason,
+  type Conn,
+  type ConnectOptions,
+} from '#core/socket/reactor.ts';
+import {
+  OpensslClient,
+  RECORD_BYTES_MAX,
+  TLS_READ,
+  TLS_STATE,
+  type TlsHandle,
+} from '#core/socket/tls/openssl.ts';
 import { Layer } from '#loadgen/transport/layer.ts';
 
-/** Users of one worker: about 1.3 GB. */
-export const TLS_USERS_MAX = 20_000;
-/** What is handed to the reactor at once: less than it takes from one connection. */
-const PIECE_BYTES_MAX = 16_384;
+/**
+ * `givenUp`: whoever is above did not wait for the handshake; `half`: our side has ended, the other may go on; `over`:
+ * nothing is handed up any more.
+ */
+const STAGE = {
+  ...{ closed: 0, connecting: 1, shaking: 2, givenUp: 3, open: 4, half: 5, over: 6 },
+} as const;
+/** Connections whose record waits for room; more are given up. */
+const WAITING_MAX = 4096;
+/** What a server that speaks no TLS, or that is not trusted, is counted as. */
 const { ECANCELED, EPROTO } = constants.errno;
 
-export class TlsLayer extends Layer {
-  readonly #plan: TlsConnect;
-  readonly #ends: (TlsEnd | undefined)[] = [];
-  #failure: { error: unknown } | undefined;
+/** A record that the reactor did not take, and what was asked for behind it. */
+interface Waiting {
+  record: Uint8Array;
+  end: 'none' | 'endOutput' | 'close';
+}
 
-  constructor(plan: TlsConnect) {
+export class TlsLayer extends Layer {
+  readonly #openssl: OpensslClient;
+  readonly #stage: Uint8Array;
+  readonly #handles: Float64Array;
+  readonly #waiting = new Map<Conn, Waiting>();
+
+  constructor(plan: TlsConnect, connections: number) {
     super();
-    this.#plan = plan;
+    this.#openssl = new OpensslClient(plan);
+    this.#stage = new Uint8Array(connections);
+    this.#handles = new Float64Array(connections);
+  }
+
+  override connect(options: ConnectOptions): Conn {
+    const conn = this.lower.connect(options);
+    if (conn >= 0) this.#stage[conn] = STAGE.connecting;
+    return conn;
   }
 
   override send(conn: Conn, bytes: Uint8Array, start: number, end: number): boolean {
-    return this.#ends[conn]?.send(bytes, start, end) ?? false;
-  }
-
-  override pauseReceive(conn: Conn): void {
-    this.#ends[conn]?.pause();
-  }
-
-  override resumeReceive(conn: Conn): void {
-    this.#ends[conn]?.resume();
+    if (this.#stage[conn] !== STAGE.open || this.#waiting.has(conn)) return false;
+    if (!this.#openssl.write(this.#handle(conn), bytes, start, end)) {
+      this.abort(conn);
+      return false;
+    }
+    return this.#flush(conn);
   }
 
   override endOutput(conn: Conn): void {
-    this.#ends[conn]?.end(false);
+    this.#end(conn, 'endOutput');
   }
 
   override close(conn: Conn): void {
-    const one = this.#ends[conn];
-    if (one?.isUp === true) one.end(true);
-    else this.abort(conn);
+    this.#end(conn, 'close');
   }
 
   override abort(conn: Conn): void {
-    const one = this.#ends[conn];
-    if (one !== undefined) one.isGivenUp = true;
+    // Nothing more is handed up.
+    if (this.#isReading(conn)) this.#stage[conn] = STAGE.over;
+    else if (this.#stage[conn] === STAGE.shaking) this.#stage[conn] = STAGE.givenUp;
     this.lower.abort(conn);
   }
 
   override onConnect(conn: Conn, errno: number): void {
     if (errno !== 0) {
+      this.#stage[conn] = STAGE.closed;
       this.upper.onConnect(conn, errno);
       return;
     }
-    const end = new TlsEnd(conn, this.lower, this.#plan, {
-      up: () => this.#tell(() => this.upper.onConnect(conn, 0)),
-      data: (bytes) => this.#tell(() => this.upper.onData(conn, bytes, 0, bytes.length)),
-      end: () => this.#tell(() => this.upper.onEnd(conn)),
-      drain: () => this.#tell(() => this.upper.onDrain(conn)),
-    });
-    this.#ends[conn] = end;
+    this.#stage[conn] = STAGE.shaking;
+    this.#handles[conn] = this.#openssl.open();
+    this.#shake(conn);
   }
 
   override onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
-    this.#ends[conn]?.received(bytes, start, end);
+    const stage = this.#stage[conn];
+    if (stage !== STAGE.shaking && !this.#isReading(conn)) return;
+    this.#openssl.feed(bytes, start, end);
+    if (stage === STAGE.shaking && !this.#shake(conn)) return;
+    this.#read(conn);
   }
 
   override onEnd(conn: Conn): void {
-    this.#ends[conn]?.receivedEnd();
+    if (this.#stage[conn] === STAGE.shaking) this.lower.abort(conn);
+    else if (this.#isReading(conn)) this.upper.onEnd(conn);
   }
 
   override onDrain(conn: Conn): void {
-    this.#ends[conn]?.goOn();
+    const waiting = this.#waiting.get(conn);
+    if (waiting !== undefined) {
+      const { record, end } = waiting;
+      if (!this.lower.send(conn, record, 0, record.length)) return;
+      this.#waiting.delete(conn);
+      if (end !== 'none') {
+        this.#end(conn, end);
+        return;
+      }
+    }
+    if (this.#stage[conn] === STAGE.open) this.upper.onDrain(conn);
   }
 
   override onClose(conn: Conn, reason: CloseReason, errno: number): void {
-    const one = this.#ends[conn]!;
-    this.#ends[conn] = undefined;
-    one.over();
+    const stage = this.#stage[conn];
+    this.#stage[conn] = STAGE.closed;
+    this.#waiting.delete(conn);
+    this.#openssl.free(this.#handle(conn));
+    this.#handles[conn] = 0;
     // Above, a connection without its handshake was never one.
-    if (one.isUp) this.upper.onClose(conn, reason, errno);
-    else if (one.isGivenUp || reason === CLOSE_REASON.stopped) {
+    const isShaking = stage === STAGE.shaking;
+    if (stage === STAGE.givenUp || (isShaking && reason === CLOSE_REASON.stopped)) {
       this.upper.onConnect(conn, ECANCELED);
-    } else this.upper.onConnect(conn, errno || EPROTO);
+    } else if (isShaking) this.upper.onConnect(conn, errno || EPROTO);
+    else this.upper.onClose(conn, reason, errno);
   }
 
-  override onTurn(nowUs: number): number {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    return this.upper.onTurn(nowUs);
+  #handle(conn: Conn): TlsHandle {
+    const handle = this.#handles[conn]!;
+    assert(handle !== 0, `connection ${conn} has TLS`);
+    return handle;
   }
 
-  #tell(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      this.#failure ??= { error };
-    }
-  }
-}
-
-interface TlsEvents {
-  up(): void;
-  data(bytes: Buffer): void;
-  end(): void;
-  drain(): void;
-}
-
-/** One connection: the socket of node:tls, and the stream between it and the reactor. */
-class TlsEnd {
-  /** The handshake is done. */
-  isUp = false;
-  /** The layer above does not want it any more. */
-  isGivenUp = false;
-  readonly #conn: Conn;
-  readonly #lower: ClientReactor;
-  readonly #stream: Duplex;
-  readonly #socket: TLSSocket;
-  /** What the reactor did not take yet, and whom to tell when it has. */
-  #waiting: { bytes: Buffer; at: number; done: () => void } | undefined;
-  #isOver = false;
-  #isPaused = false;
-  /** node:tls takes no more for now. */
-  #isFull = false;
-  #isClosing = false;
-  #owesDrain = false;
-  /** The peer's FIN has come; the layer above knows. */
-  #hasFin = false;
-  #isEndTold = false;
-  readonly #events: TlsEvents;
-
-  constructor(conn: Conn, lower: ClientReactor, plan: TlsConnect, events: TlsEvents) {
-    this.#conn = conn;
-    this.#lower = lower;
-    this.#events = events;
-    this.#stream = new Duplex({
-      // Our FIN must not be that of the stream: half-closed, the other way still carries.
-      allowHalfOpen: true,
-      write: (bytes: Buffer, _encoding, done) => {
-        this.#waiting = { bytes, at: 0, done };
-        this.goOn();
-      },
-      read: () => this.#takesMore(),
-      final: (done) => {
-        if (!this.#isOver && this.#isClosing) lower.close(conn);
-        else if (!this.#isOver) lower.endOutput(conn);
-        done();
-      },
-    });
-    const socket = wrapInTls(this.#stream, plan);
-    this.#socket = socket;
-    const live = (act: () => void) => () => {
-      if (!this.#isOver) act();
-    };
-    socket.on(
-      'secureConnect',
-      live(() => {
-        this.isUp = true;
-        events.up();
-      }),
-    );
-    socket.on('data', (bytes: Buffer) => {
-      if (!this.#isOver && !this.#isClosing) events.data(bytes);
-    });
-    socket.on(
-      'end',
-      live(() => this.#tellEnd()),
-    );
-    socket.on(
-      'drain',
-      live(() => {
-        if (!this.#owesDrain) return;
-        this.#owesDrain = false;
-        events.drain();
-      }),
-    );
-    // A certificate that is not trusted, an alert, garbage: the connection is over, and the reactor tells.
-    socket.on(
-      'error',
-      live(() => lower.abort(conn)),
-    );
-  }
-
-  send(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.isUp || this.#isClosing || this.#socket.writableEnded) return false;
-    if (this.#socket.writableNeedDrain) {
-      this.#owesDrain = true;
+  /** Goes on with the handshake; true when it is over, and the population knows. */
+  #shake(conn: Conn): boolean {
+    const state = this.#openssl.handshake(this.#handle(conn));
+    const isSent = this.#flush(conn);
+    if (state === TLS_STATE.failed || !isSent) {
+      this.lower.abort(conn);
       return false;
     }
-    this.#socket.write(Uint8Array.prototype.slice.call(bytes, start, end));
+    if (state === TLS_STATE.wants) return false;
+    this.#stage[conn] = STAGE.open;
+    this.upper.onConnect(conn, 0);
     return true;
   }
 
-  pause(): void {
-    this.#isPaused = true;
-    this.#socket.pause();
-    this.#lower.pauseReceive(this.#conn);
-  }
-
-  resume(): void {
-    if (!this.#isPaused) return;
-    this.#isPaused = false;
-    this.#socket.resume();
-    if (!this.#isFull) this.#lower.resumeReceive(this.#conn);
-  }
-
-  /** The last words; with `isClosing` nothing is read any more. */
-  end(isClosing: boolean): void {
-    this.#isClosing ||= isClosing;
-    this.resume();
-    if (this.#socket.writableFinished) {
-      if (isClosing) this.#lower.close(this.#conn);
-    } else this.#socket.end();
-  }
-
-  received(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#stream.push(Buffer.from(bytes.subarray(start, end)))) return;
-    this.#isFull = true;
-    if (!this.#isOver) this.#lower.pauseReceive(this.#conn);
-  }
-
-  receivedEnd(): void {
-    this.#hasFin = true;
-    this.#stream.push(null);
-  }
-
-  /** The reactor has room again. */
-  goOn(): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined || this.#isOver) return;
-    while (waiting.at < waiting.bytes.length) {
-      const end = Math.min(waiting.bytes.length, waiting.at + PIECE_BYTES_MAX);
-      if (!this.#lower.send(this.#conn, waiting.bytes, waiting.at, end)) return;
-      waiting.at = end;
+  /** Hands up the plaintext of all that was fed: together, since most records are small. */
+  #read(conn: Conn): void {
+    const { plain } = this.#openssl;
+    let filled = 0;
+    let count: number;
+    for (;;) {
+      count = this.#openssl.read(this.#handle(conn), filled);
+      if (count <= 0) break;
+      filled += count;
+      if (filled + RECORD_BYTES_MAX <= plain.length) continue;
+      if (!this.#handUp(conn, filled)) return;
+      filled = 0;
     }
-    this.#waiting = undefined;
-    waiting.done();
+    // A key update is answered.
+    this.#flush(conn);
+    if (!this.#handUp(conn, filled) || count === TLS_READ.nothing) return;
+    if (count === TLS_READ.failed) this.abort(conn);
+    else this.upper.onEnd(conn);
   }
 
-  /** The connection is gone. */
-  over(): void {
-    // node:tls tells an end later than the reactor, which may have forgotten the connection by then.
-    if (this.#hasFin) this.#tellEnd();
-    this.#isOver = true;
-    this.#socket.destroy();
-    this.#stream.destroy();
+  /** False when whoever is above wants no more of this connection. */
+  #handUp(conn: Conn, filled: number): boolean {
+    if (filled > 0 && this.#isReading(conn)) {
+      this.upper.onData(conn, this.#openssl.plain, 0, filled);
+    }
+    return this.#isReading(conn);
   }
 
-  #tellEnd(): void {
-    if (!this.isUp || this.#isClosing || this.#isEndTold) return;
-    this.#isEndTold = true;
-    this.#events.end();
+  /** Sends what OpenSSL has for the server; false when the connection is given up for it. */
+  #flush(conn: Conn): boolean {
+    const count = this.#openssl.takeOutput();
+    if (count === 0 || this.lower.send(conn, this.#openssl.cipher, 0, count)) return true;
+    if (this.#waiting.size >= WAITING_MAX || this.#waiting.has(conn)) {
+      this.abort(conn);
+      return false;
+    }
+    this.#waiting.set(conn, { record: this.#openssl.cipher.slice(0, count), end: 'none' });
+    return true;
   }
 
-  #takesMore(): void {
-    if (!this.#isFull) return;
-    this.#isFull = false;
-    if (!this.#isOver && !this.#isPaused) this.#lower.resumeReceive(this.#conn);
+  #isReading(conn: Conn): boolean {
+    const stage = this.#stage[conn];
+    return stage === STAGE.open || stage === STAGE.half;
+  }
+
+  /** Says goodbye (close_notify) behind what was sent, and ends our side, or all of it. */
+  #end(conn: Conn, how: 'endOutput' | 'close'): void {
+    if (!this.#isReading(conn)) {
+      this.abort(conn);
+      return;
+    }
+    const wasOpen = this.#stage[conn] === STAGE.open;
+    const isOver = how === 'close' && this.#isReading(conn);
+    if (wasOpen || isOver) this.#stage[conn] = isOver ? STAGE.over : STAGE.half;
+    const waiting = this.#waiting.get(conn);
+    if (waiting !== undefined) {
+      waiting.end = how;
+      return;
+    }
+    if (this.#handles[conn] !== 0) {
+      this.#openssl.shutdown(this.#handle(conn));
+      const count = this.#openssl.takeOutput();
+      // Without room there is no goodbye, and the connection ends all the same.
+      if (count > 0) this.lower.send(conn, this.#openssl.cipher, 0, count);
+    }
+    if (how === 'close') this.lower.close(conn);
+    else this.lower.endOutput(conn);
   }
 }
