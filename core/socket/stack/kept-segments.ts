@@ -71,10 +71,12 @@ export class KeptSegments {
       after = this.#next[after]! - 1;
       count++;
     }
+    let hasRest = false;
     if (after !== NONE) {
       const room = sequenceDistance(this.sequence[after]!, sequence);
-      if (room < end - start) end = start + room;
-      // Nothing follows FIN: with something behind it, it is none.
+      hasRest = room < end - start;
+      if (hasRest) end = start + room;
+      // It stands behind the rest; nothing follows it.
       hasFin = false;
     }
     if (start > end || (start === end && !hasFin)) return true;
@@ -89,7 +91,7 @@ export class KeptSegments {
     this.#next[slot] = after + 1;
     if (before === NONE) this.#begin(conn, slot);
     else this.#next[before] = slot + 1;
-    return true;
+    return hasRest ? this.keep(conn, segment, bytes, this.#end(after)) : true;
   }
 
   /** Where the bytes end that follow `expected` without a gap; FIN is not among them. */
