@@ -58,6 +58,8 @@ class Collector {
   #link: LabLink | undefined;
   #openMetrics: OpenMetricsServer | undefined;
   #rows = 0;
+  /** An area cannot go on. */
+  #hasFailed = false;
   readonly #ended = Promise.withResolvers<void>();
 
   constructor(plan: CollectPlan, surroundings: CollectorSurroundings) {
@@ -183,7 +185,10 @@ class Collector {
       registry: this.#sampler.registry,
       add: (source) => this.#sampler.add(source),
       talk: (text) => talk(`wsar collect: ${text}\n`),
-      fail: (error) => this.#end(error),
+      fail: (error) => {
+        this.#hasFailed = true;
+        this.#end(error);
+      },
     };
   }
 
@@ -205,10 +210,10 @@ class Collector {
 
   #onTick(view: TickView, happened: readonly LabEvent[]): void {
     if (this.#rows >= this.#plan.rowsMax) return;
-    const events = [
-      ...this.#withLoss(view, happened),
-      ...this.#areas.flatMap((area) => area.onTick?.(view) ?? []),
-    ];
+    const told = this.#areas.flatMap((area) => area.onTick?.(view) ?? []);
+    // A row would stand before the error that makes it worthless.
+    if (this.#hasFailed) return;
+    const events = [...this.#withLoss(view, happened), ...told];
     this.#report.row(view, events);
     this.#openMetrics?.tick(view.frame.wallMs);
     for (const event of events) {

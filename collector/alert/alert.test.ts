@@ -427,6 +427,7 @@ test('wsar collect --alerts refuses what is wrong, with its place, before and af
     const collector = startWsar(t, ['collect', '0.1', '20', '--json', '--alerts', file]);
     assert.equal(await collector.exit(), 2, collector.stderr());
     assert.match(collector.stderr(), pattern);
+    assert.doesNotMatch(collector.stdout(), /"tick"/, 'no row stands before the error');
   };
   await refused('alerts:\n  - name: x\n    when: 3 >', /alerts\.yaml:3:14: it ends too early/);
   await refused(
