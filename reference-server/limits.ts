@@ -69,6 +69,11 @@ export interface ServerLimits {
   memoryBytesMax: number;
   /** Messages that one connection may publish in a second, 0 = any number. */
   publishPerS: number;
+  /** Logins in a second, 0 = any number. */
+  loginsPerS: number;
+  /** User properties of one message, and bytes of all its properties; more are refused. */
+  userPropertiesMax: number;
+  propertyBytesMax: number;
   /** How long a user is away before who watches hears of it, ms. */
   presenceDelayMs: number;
   /** Of the general lane. */
@@ -144,6 +149,9 @@ export const DEFAULT_LIMITS: ServerLimits = {
   },
   memoryBytesMax: 0,
   publishPerS: 0,
+  loginsPerS: 0,
+  userPropertiesMax: 256,
+  propertyBytesMax: PACKET_BYTES_MAX,
   presenceDelayMs: 10_000,
   broker: DEFAULT_BROKER_LIMITS,
 };

@@ -25,6 +25,7 @@ const GC_IDLE_FULL_S_MAX = 86_400;
 const DRAIN_PER_S_MAX = 1_000_000;
 /** A tebibyte. */
 const MEMORY_MIB_MAX = 1024 * 1024;
+const PACKET_BYTES_MAX = DEFAULT_SETTINGS.packetBytes;
 const SLOW_MS_MAX = 600_000;
 export const SYS_INTERVAL_S_MAX = 3600;
 const INJECTED_SLEEP_US_MAX = 100_000;
@@ -189,6 +190,48 @@ export const SERVER_KNOBS: readonly KnobDef[] = [
     'publishPerS',
     'messages of one connection in a second, 0 = any number; more are refused (0x97)',
   ),
+  bound('quota.connect', 128, PACKET_BYTES_MAX, 'By', 'connectBytes', 'largest CONNECT'),
+  bound('quota.login', 100, 600_000, 'ms', 'loginTimeoutMs', 'from accept to a whole CONNECT'),
+  bound(
+    'quota.logins',
+    0,
+    1_000_000,
+    '{login}/s',
+    'loginsPerS',
+    'logins in a second, 0 = any number; more are refused (0x9F)',
+  ),
+  bound(
+    'quota.keep_alive',
+    0,
+    65_535,
+    's',
+    'keepAliveS',
+    'longest keep-alive of clients of MQTT 5 that log in, who are told so; 0 = as they like',
+  ),
+  bound(
+    'quota.session_expiry',
+    1,
+    DEFAULT_SETTINGS.sessionExpiryS,
+    's',
+    'sessionExpiryS',
+    'how long a session outlives its connection at the most',
+  ),
+  bound(
+    'quota.user_properties',
+    0,
+    65_535,
+    '1',
+    'userProperties',
+    'user properties of a message; one with more is refused (0x97)',
+  ),
+  bound(
+    'quota.properties',
+    16,
+    PACKET_BYTES_MAX,
+    'By',
+    'propertyBytes',
+    'properties of a message; one with more is refused (0x97)',
+  ),
   bound('quota.topic', 8, 65_535, 'By', 'topicBytes', 'longest topic and filter'),
   bound('quota.levels', 1, 65_535, '{level}', 'topicLevels', 'levels of a topic and filter'),
   bound('quota.subscriptions', 1, 100_000, '1', 'subscriptions', 'subscriptions of one user'),
@@ -299,6 +342,13 @@ const SETTING: Record<string, keyof WorkerSettings> = {
   'quota.packet': 'packetBytes',
   'quota.output': 'outputBytes',
   'quota.publish': 'publishPerS',
+  'quota.connect': 'connectBytes',
+  'quota.login': 'loginTimeoutMs',
+  'quota.logins': 'loginsPerS',
+  'quota.keep_alive': 'keepAliveS',
+  'quota.session_expiry': 'sessionExpiryS',
+  'quota.user_properties': 'userProperties',
+  'quota.properties': 'propertyBytes',
   'quota.topic': 'topicBytes',
   'quota.levels': 'topicLevels',
   'quota.subscriptions': 'subscriptions',

@@ -29,6 +29,7 @@ import {
 } from '#reference-server/access/password-service.ts';
 import { isToken } from '#reference-server/access/token.ts';
 import type { EdgeReactor } from '#reference-server/edge/edge.ts';
+import type { ServerLimits } from '#reference-server/limits.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 
 /** Parts of first packets, all connections of a worker. */
@@ -43,7 +44,8 @@ type Refusal = 'wrong' | 'wrong id' | 'no id' | 'busy';
 export interface LoginGateOptions {
   rules: LoginRules;
   connections: number;
-  connectBytesMax: number;
+  /** Bounds of packets before login, as they are now. */
+  limits: Pick<ServerLimits, 'connectBytesMax'>;
   stats: WorkerStats;
   /** To the password service; undefined without a password file. */
   port: MessagePort | undefined;
@@ -100,11 +102,11 @@ export class LoginGate implements ReactorHandler {
     const fresh = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
     const all = held === undefined ? fresh : Buffer.concat([held, fresh]);
     if (this.#stage[conn] === STAGE.asking) {
-      if (all.length > this.#options.connectBytesMax) this.#reactor.pauseReceive(conn);
+      if (all.length > this.#options.limits.connectBytesMax) this.#reactor.pauseReceive(conn);
       this.#hold(conn, all);
       return;
     }
-    const length = frameLength(all, 0, all.length, this.#options.connectBytesMax);
+    const length = frameLength(all, 0, all.length, this.#options.limits.connectBytesMax);
     if (length === 0) this.#hold(conn, all);
     else this.#look(conn, all, length);
   }
@@ -217,7 +219,8 @@ export class LoginGate implements ReactorHandler {
       this.#open(conn, all);
       return;
     }
-    const length = frameLength(all, 0, all.length, this.#options.connectBytesMax);
+    // It was whole when it was looked at; its bound may have been turned since.
+    const length = frameLength(all, 0, all.length, all.length);
     decodeConnect(all, 0, length, this.#fields);
     this.#refuse(conn, this.#fields.level, 'wrong');
   }

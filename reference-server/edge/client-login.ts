@@ -35,6 +35,8 @@ export class ClientLogin {
   /** The memory of the host is short: nobody is let in. */
   isMemoryShort = false;
   readonly #options: ClientPacketsOptions;
+  /** Logins that may be taken now, and when that was reckoned, us; see `#mayLogIn`. */
+  readonly #rate = new Float64Array(2);
   readonly #connect = new ConnectFields();
   readonly #properties = new PropertyWriter(CONNACK_BYTES_MAX);
   readonly #out = new Uint8Array(Math.max(CONNACK_BYTES_MAX + 8, DEPARTURE_BYTES_MAX));
@@ -63,6 +65,10 @@ export class ClientLogin {
     if (this.#options.departures.refusesLogins) {
       const code = isV5 ? REASON.useAnotherServer : CONNACK.unavailable;
       return this.#refuse(conn, code, CLOSE_CAUSE.anotherServer);
+    }
+    if (!this.#mayLogIn()) {
+      const code = isV5 ? REASON.connectionRateExceeded : CONNACK.unavailable;
+      return this.#refuse(conn, code, CLOSE_CAUSE.loginRate);
     }
     if (this.isMemoryShort) {
       const code = isV5 ? REASON.serverBusy : CONNACK.unavailable;
@@ -165,6 +171,20 @@ export class ClientLogin {
 
   forget(conn: number): void {
     if (this.#assigned.size > 0) this.#assigned.delete(conn);
+  }
+
+  /** Whether one more login is within this worker's share of so many a second, a second's worth at once. */
+  #mayLogIn(): boolean {
+    const { limits, exchange, clock } = this.#options;
+    const perUs = limits.loginsPerS / exchange.workers / 1e6;
+    if (perUs === 0) return true;
+    const rate = this.#rate;
+    const nowUs = clock.monoUs();
+    rate[0] = Math.min(Math.max(1, perUs * 1e6), rate[0]! + (nowUs - rate[1]!) * perUs);
+    rate[1] = nowUs;
+    if (rate[0]! < 1) return false;
+    rate[0]! -= 1;
+    return true;
   }
 
   /** Keeps what the rest of the connection needs of its CONNECT. */

@@ -8,6 +8,7 @@
 // Where only mailboxes are open (AccessRules 'own'), a message to a topic that nobody may subscribe to is
 // acknowledged and forgotten in MQTT 3, as brokers do, and refused in MQTT 5; both are counted.
 
+import type { Clock } from '#core/clock/clock.ts';
 import {
   AcknowledgeFields,
   decodeAcknowledge,
@@ -56,6 +57,7 @@ export interface ClientPacketsOptions {
   departures: Departures;
   exchange: Exchange;
   stats: WorkerStats;
+  clock: Clock;
   hashSeed: number;
   limits: ServerLimits;
   access: AccessRules;
@@ -169,7 +171,15 @@ export class ClientPackets {
       this.#discard(conn, level, broker.dialect.oversizeReason);
       return 0;
     }
-    const { publishPerS } = this.#limits;
+    const { publishPerS, userPropertiesMax, propertyBytesMax } = this.#limits;
+    if (level >= PROTOCOL_LEVEL_5) {
+      const { userCount, blockStart, blockEnd } = fields.properties;
+      if (userCount > userPropertiesMax || blockEnd - blockStart > propertyBytesMax) {
+        this.#stats[STAT.propertiesRefused]!++;
+        this.#discard(conn, level, REASON.quotaExceeded);
+        return 0;
+      }
+    }
     if (publishPerS > 0 && !this.#connections.mayPublish(conn, publishPerS)) {
       this.#refuseRate(conn);
       return 0;

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { memoryLimits } from '#reference-server/limits.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
 import {
   type SimulatedCluster,
@@ -206,4 +207,48 @@ test('10,000 take-overs with traffic, three workers: none lost, order kept, what
   assert.equal(all.stat(STAT.parked), 0);
   assert.equal(all.stat(STAT.queued), 0);
   t.diagnostic(`${sent.reduce((a, b) => a + b)} messages, ${again} came again, marked`);
+});
+
+test('before login: largest CONNECT, time for it, logins in a second, longest keep-alive', () => {
+  const limits = { ...SMALL_LIMITS, connectBytesMax: 64, loginTimeoutMs: 500, keepAliveMaxS: 30 };
+  const all = simulateCluster(2, limits);
+  const told = new PacketClient(all, 0).connect('told', { keepalive: 600 });
+  assert.equal((told['properties'] as { serverKeepAlive: number }).serverKeepAlive, 30);
+  const large = new PacketClient(all, 0);
+  assert.throws(() => large.connect('x'.repeat(64)), /no connack/);
+  assert.equal(all.stat(STAT_CLOSED + CLOSE_CAUSE.tooLarge), 1);
+  const slow = new PacketClient(all, 1);
+  all.clock.advance(499);
+  slow.settle();
+  assert.equal(slow.isOpen, true);
+  all.clock.advance(1);
+  slow.settle();
+  assert.equal(slow.isOpen, false);
+  // A worker's share of eight a second is four.
+  limits.loginsPerS = 8;
+  all.clock.advance(5000);
+  const codes = Array.from(
+    { length: 6 },
+    (_, i) => new PacketClient(all, 0).connect(`many-${i}`)['reasonCode'],
+  );
+  assert.deepEqual(codes, [0, 0, 0, 0, 0x9f, 0x9f]);
+  assert.equal(new PacketClient(all, 1, 4).connect('other')['returnCode'], 0);
+  all.clock.advance(500);
+  assert.equal(new PacketClient(all, 0).connect('again')['reasonCode'], 0);
+  assert.equal(all.stat(STAT_CLOSED + CLOSE_CAUSE.loginRate), 2);
+});
+
+test('properties of a message: so many of the user, so many bytes', () => {
+  const all = simulateCluster(1, { ...SMALL_LIMITS, userPropertiesMax: 2, propertyBytesMax: 64 });
+  const ann = person(all, 'ann', 0);
+  const answer = (userProperties: Record<string, string>): unknown => {
+    ann.publish('m/ann', 'x', 1, { properties: { userProperties } });
+    return ann.take('puback')['reasonCode'];
+  };
+  assert.equal(answer({ a: '1', b: '2' }), 0);
+  assert.equal(answer({ a: '1', b: '2', c: '3' }), 0x97);
+  assert.equal(answer({ a: 'x'.repeat(70) }), 0x97);
+  assert.equal(all.stat(STAT.propertiesRefused), 2);
+  ann.publish('m/ann', 'y', 0, { properties: { userProperties: { a: 'x'.repeat(70) } } });
+  assert.deepEqual(texts(ann), [], 'QoS 0 goes nowhere');
 });

@@ -134,6 +134,13 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     'more than their connection may publish in a second',
   ),
   counter(
+    'quota.properties_refused',
+    'prprej',
+    '{message}',
+    stat('propertiesRefused'),
+    'messages with more properties than allowed',
+  ),
+  counter(
     'memory.refused',
     'memref',
     MESSAGE,

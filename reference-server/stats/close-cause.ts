@@ -55,6 +55,8 @@ const ORDINARY = [
   'outputFull',
   /** No memory for a part of a packet. */
   'partialFull',
+  /** More logins than a second may have: CONNACK 0x9F. */
+  'loginRate',
   /** A login while the memory of the host is short: CONNACK 0x89. */
   'memoryShort',
   /** Logins are refused: CONNACK 0x9C says where to go. */

@@ -87,6 +87,8 @@ export const STAT = {
   memberships: 47,
   /** Messages beyond what their connection may publish in a second. */
   rateRefused: 42,
+  /** Messages with more properties than allowed. */
+  propertiesRefused: 49,
   /** Messages refused because the memory for messages was nearly used up. */
   memoryRefused: 43,
   /** Gauge: memory that messages take, bytes. */

@@ -20,6 +20,13 @@ export function settingsOf(limits: ServerLimits): Partial<WorkerSettings> {
     outputBytes: limits.outputBytesSoftMax,
     publishPerS: limits.publishPerS,
     sessionMessages: broker.queueMessagesMax,
+    connectBytes: limits.connectBytesMax,
+    loginTimeoutMs: limits.loginTimeoutMs,
+    loginsPerS: limits.loginsPerS,
+    keepAliveS: limits.keepAliveMaxS,
+    sessionExpiryS: broker.sessionExpiryMaxS,
+    userProperties: limits.userPropertiesMax,
+    propertyBytes: limits.propertyBytesMax,
     topicBytes: broker.topicLengthMax,
     topicLevels: broker.levelsMax,
     subscriptions: broker.sessionSubscriptionsMax,
@@ -39,7 +46,14 @@ export function applyLimits(settings: WorkerSettings, limits: ServerLimits, home
   limits.packetBytesMax = settings.packetBytes;
   limits.outputBytesSoftMax = settings.outputBytes;
   limits.publishPerS = settings.publishPerS;
+  limits.connectBytesMax = settings.connectBytes;
+  limits.loginTimeoutMs = settings.loginTimeoutMs;
+  limits.loginsPerS = settings.loginsPerS;
+  limits.keepAliveMaxS = settings.keepAliveS;
+  limits.userPropertiesMax = settings.userProperties;
+  limits.propertyBytesMax = settings.propertyBytes;
   const { broker } = limits;
+  broker.sessionExpiryMaxS = settings.sessionExpiryS;
   broker.queueMessagesMax = settings.sessionMessages;
   broker.topicLengthMax = settings.topicBytes;
   broker.levelsMax = settings.topicLevels;

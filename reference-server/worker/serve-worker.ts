@@ -76,7 +76,7 @@ async function work(birth: WorkerBirth): Promise<void> {
     new LoginGate(edge, {
       rules: login,
       connections: limits.connectionsMax,
-      connectBytesMax: limits.connectBytesMax,
+      limits,
       stats,
       port: birth.passwordPort,
     });

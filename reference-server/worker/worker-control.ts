@@ -63,6 +63,16 @@ export interface WorkerSettings {
   outputBytes: number;
   /** Messages that one connection may publish in a second, 0 = any number; five times as many at once. */
   publishPerS: number;
+  /** Before login: bytes of a CONNECT, ms until it is whole, and how many in a second are taken, 0 = any number. */
+  connectBytes: number;
+  loginTimeoutMs: number;
+  loginsPerS: number;
+  /** Longest keep-alive of clients of MQTT 5, 0 = as they like; how long sessions outlive connections, s. */
+  keepAliveS: number;
+  sessionExpiryS: number;
+  /** User properties of a message, and bytes of all its properties. */
+  userProperties: number;
+  propertyBytes: number;
   /** Of topics and filters; subscriptions and memberships of one user, members of a group. */
   topicBytes: number;
   topicLevels: number;
@@ -114,6 +124,13 @@ export const DEFAULT_SETTINGS: WorkerSettings = {
   packetBytes: DEFAULT_LIMITS.packetBytesMax,
   outputBytes: DEFAULT_LIMITS.outputBytesSoftMax,
   publishPerS: DEFAULT_LIMITS.publishPerS,
+  connectBytes: DEFAULT_LIMITS.connectBytesMax,
+  loginTimeoutMs: DEFAULT_LIMITS.loginTimeoutMs,
+  loginsPerS: DEFAULT_LIMITS.loginsPerS,
+  keepAliveS: DEFAULT_LIMITS.keepAliveMaxS,
+  sessionExpiryS: DEFAULT_LIMITS.broker.sessionExpiryMaxS,
+  userProperties: DEFAULT_LIMITS.userPropertiesMax,
+  propertyBytes: DEFAULT_LIMITS.propertyBytesMax,
   topicBytes: DEFAULT_LIMITS.broker.topicLengthMax,
   topicLevels: DEFAULT_LIMITS.broker.levelsMax,
   subscriptions: DEFAULT_LIMITS.broker.sessionSubscriptionsMax,
