@@ -372,13 +372,13 @@ export class Home implements SessionHost {
   /** At the end of a turn: what waits for its time, gauges. Returns us until the next look, 0 = none. */
   endTurn(): number {
     const hasTimers = this.broker.tick();
-    this.mailboxes.endTurn();
+    const isReaping = this.mailboxes.endTurn();
     const receipts = this.#receipts;
     const { presence } = this;
     if (presence.isWaiting) presence.tick();
     if (receipts.isWaiting) receipts.flush();
     this.publishGauges();
-    if (this.mailboxes.isReaping) return 1;
+    if (isReaping) return 1;
     if (receipts.isWaiting) return RECEIPT_PERIOD_US;
     return hasTimers || presence.isWaiting ? TIMER_PERIOD_US : 0;
   }

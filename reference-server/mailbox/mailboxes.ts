@@ -94,7 +94,7 @@ export class Mailboxes {
   /** First node of those that were removed and are still to be freed. */
   #doomed = NONE;
 
-  /** `readWall` writes ms of the clock of all threads, so that another one can tell ages; called once a turn at most. */
+  /** `readWall` writes ms of the clock of all threads, so that another one can tell ages; once a turn at most. */
   constructor(limits: MailboxLimits, readWall: (into: Float64Array) => void = standStill) {
     this.limits = limits;
     this.#readWall = readWall;
@@ -311,14 +311,10 @@ export class Mailboxes {
     return true;
   }
 
-  /** A turn is over: the clock is read anew when it is needed next. */
-  endTurn(): void {
+  /** A turn is over: the clock is read anew when needed. True when removed messages are still to be freed. */
+  endTurn(): boolean {
     this.#nowMs[0] = 0;
     if (this.#doomed !== NONE) this.#reap();
-  }
-
-  /** Whether messages that were removed are still to be freed. */
-  get isReaping(): boolean {
     return this.#doomed !== NONE;
   }
 
@@ -332,7 +328,7 @@ export class Mailboxes {
     return this.boxes.sentMessages(user);
   }
 
-  /** Removes every message, accepted or not; returns how many there were. Of very many the rest is freed turn by turn. */
+  /** Removes every message, accepted or not; returns how many. Of very many the rest is freed turn by turn. */
   clear(user: number): number {
     this.slow.forget(user);
     const { boxes } = this;
