@@ -81,6 +81,8 @@ export class Population implements ReactorHandler {
   /** In the logout phase: the next user to leave. */
   #leaver = 0;
   #mustSkip: boolean;
+  /** The next user whose session begins with the steady phase. */
+  #sessionUser = 0;
   /** The next storm, and the next user to be looked at in it. */
   #storm = 0;
   #stormUser = 0;
@@ -263,7 +265,8 @@ export class Population implements ReactorHandler {
     const { sender, sessions, clock, announces } = this.#parts;
     if (announces) this.#announce(user, conn, true);
     sender.ready(user);
-    sessions?.ready(user, clock.monoUs());
+    // Sessions of those who came in the ramp begin with the steady phase, see #sessionsUs.
+    if (user < this.#sessionUser) sessions?.ready(user, clock.monoUs());
     return true;
   }
 
@@ -365,6 +368,12 @@ export class Population implements ReactorHandler {
   #sessionsUs(nowUs: number): number {
     const { sessions, present, users, control } = this.#parts;
     if (sessions === undefined) return Number.POSITIVE_INFINITY;
+    if (this.#sessionUser < users.count) {
+      this.#sessionUser = this.#forSome(this.#sessionUser, (user) => {
+        if (users.state[user] === USER.ready) sessions.ready(user, nowUs);
+      });
+      return 0;
+    }
     if (nowUs > control.endUs - this.#gatherUs) return Number.POSITIVE_INFINITY;
     return sessions.turn(
       nowUs,

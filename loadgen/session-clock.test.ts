@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { awayMsOf, restMsOf, sessionMsOf } from '#loadgen/session-clock.ts';
+import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { startWsar } from '#test/command.ts';
 
 /** The distribution function of the normal distribution (Abramowitz and Stegun, 7.1.26). */
@@ -85,4 +86,19 @@ test('users come and go under load: logins by Little, nobody lost, and nobody mi
   assert.equal(lost, 0, 'who says goodbye is not lost');
   assert.ok(cutOff >= 4 && cutOff <= 7, `a thirtieth of those who are in: ${cutOff}`);
   assert.ok(summary.messages.received >= summary.messages.sent * 0.9);
+});
+
+test('a long ramp does not let everybody leave at once: sessions begin with the steady phase', async (t) => {
+  const broker = await startFakeBroker(t);
+  const run = startWsar(t, [
+    ...['load', '--scenario', 'one-to-one', '--target', broker.url, '--json', '--engine', 'net'],
+    ...['--connections', '120', '--ramp', '30/s', '--session-length', '20s', '--away', '100ms'],
+    ...['--duration', '2s', '--lateness-max', '60s'],
+  ]);
+  assert.equal(await run.exit(), 0, run.stderr());
+  const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+  assert.ok(summary.rampS > 3.5, `${summary.rampS}`);
+  // 120 users, 20 s: twelve in two seconds. With the ramp of four seconds it was twice as many.
+  const { reconnects } = summary.connections;
+  assert.ok(reconnects >= 3 && reconnects <= 19, `${reconnects} logins after a session`);
 });
