@@ -9,7 +9,7 @@
 // The sends of the first lane leave with the call that sleeps: a socket with room takes what it is given, so
 // as many completions are there at once, and the call waits for one more. A socket that had no room or took a
 // part breaks that count: such a sleep is never longer than SEND_SLEEP_US. Sends that somebody waits for do
-// not leave so. What the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
+// not leave so; nor do any on a quiet server, which that short sleep would wake for nothing (send-plan.ts). What the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
 // than one, for that time at most since the last turn: fewer, longer turns cost less CPU a message. It rests where that
 // is in vain (see gathering.ts).
 //
@@ -24,6 +24,7 @@ import type { Lane } from '#core/socket/ring/lane.ts';
 import type { RingParts } from '#core/socket/ring/parts.ts';
 import { Reception } from '#core/socket/ring/reception.ts';
 import type { Ring } from '#core/socket/ring/ring.ts';
+import { SendPlan } from '#core/socket/ring/send-plan.ts';
 import {
   DEADLINES_PER_TURN,
   POLL_INTERVAL_US,
@@ -51,6 +52,9 @@ export class Loop {
   readonly #gathering = new Gathering();
   /** Events that had been served when the last sleep began. */
   #served = 0;
+  readonly #sendPlan = new SendPlan(SEND_SLEEP_US);
+  /** Sends have left before the sleep that comes. */
+  #hasSent = false;
   /** How long the next turn may sleep. */
   #sleepUs = 0;
   #turnEndUs = 0;
@@ -145,6 +149,7 @@ export class Loop {
     const first = lanes[0]!;
     if (!this.#isStopping) wakeEvent.arm(first.ring);
     this.#wasBusy = false;
+    if (this.#sendPlan.isFirst && first.ring.quietSends > 0) this.#hasSent = true;
     for (const lane of lanes) {
       if (this.#hasWork(lane)) this.#enter(lane);
     }
@@ -157,7 +162,8 @@ export class Loop {
   #hasWork(lane: Lane): boolean {
     const { ring } = lane;
     // The sends of the first lane may leave with the sleep.
-    const mayWait = lane.index === 0 ? ring.quietSends + ring.quietOthers : 0;
+    const sends = this.#sendPlan.isFirst ? 0 : ring.quietSends;
+    const mayWait = lane.index === 0 ? sends + ring.quietOthers : 0;
     if (lane.isWarm || lane.hasToReceive || ring.unsubmitted > mayWait) return true;
     return ring.hasTaskWork || ring.hasCompletions;
   }
@@ -197,6 +203,8 @@ export class Loop {
     const beforeUs = systemClock.monoUs();
     wakerEnd.fallAsleep();
     let isQuiet = !wakerEnd.isPending;
+    const followsSends = this.#hasSent || first.ring.quietSends > 0;
+    this.#hasSent = false;
     for (let index = 1; index < lanes.length; index++) lanes[index]!.ring.unmuteEvents();
     for (let index = 1; index < lanes.length; index++) {
       if (lanes[index]!.ring.hasTaskWork) isQuiet = false;
@@ -206,6 +214,7 @@ export class Loop {
     for (let index = 1; index < lanes.length; index++) lanes[index]!.ring.muteEvents();
     wakerEnd.awake();
     const sleptUs = systemClock.monoUs() - beforeUs;
+    if (followsSends) this.#sendPlan.slept(sleptUs);
     this.#take(first);
     if (first.hasToReceive) this.#enterOnce(first);
     return sleptUs;
