@@ -71,7 +71,7 @@ test('the ladder of the project is right, and an experiment is none', () => {
   const storms = parseLadder(file('storms.yaml'), 'storms.yaml').steps;
   assert.ok(storms.every(({ users }) => users === 1_000_000));
   const done = storms.map(({ clients: { disturbance } }) => disturbedAtMs(disturbance));
-  assert.deepEqual(done, new Array(7).fill(20_000));
+  assert.deepEqual(done, new Array(8).fill(20_000));
   const story = parseLadder(file('story.yaml'), 'story.yaml');
   assert.deepEqual(
     story.comparisons.map(({ phase, against }) => [phase, against]),
