@@ -159,8 +159,10 @@ export class AgentLoad {
     done.catch(() => {});
     let seconds: Promise<void> = Promise.resolve();
     const second = async (atUs: number): Promise<void> => {
+      // Of the same instant on all hosts; a starved worker's histograms may come later.
+      const counts = load.counts();
       const timings = await load.takeSecond();
-      this.#answer({ kind: 'second', atUs, counts: load.counts(), histograms: encode(timings) });
+      this.#answer({ kind: 'second', atUs, counts, histograms: encode(timings) });
     };
     const stopTicks = startTicker(clock, 1000, ({ monoUs, lateUs }) => {
       seconds = seconds.then(() => second(monoUs - lateUs));

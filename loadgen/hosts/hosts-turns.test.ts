@@ -68,38 +68,33 @@ describe('a load over hosts is turned while it runs', { concurrency: 2 }, () => 
     assert.match(turned.at(-1)!.text, /load.slow.share turned from 50 to 0 by test/);
     run.child.kill('SIGTERM');
     assert.equal(await run.exit(), 143, run.stderr());
-    const { hosts, messages, connections } = summaryOf(run);
-    assert.deepEqual([hosts?.agrees, messages.errors], [true, 0]);
+    const { hosts, connections } = summaryOf(run);
+    assert.equal(hosts?.agrees, true);
     assert.match(hosts!.turnedHash, /^[0-9a-f]{8}$/);
     assert.ok(connections.cutOff >= 2);
   });
 
-  test('--find-max: each step is judged by its own seconds of all hosts', async (t) => {
+  test('--find-max: the rate of all hosts is turned step by step, and what held is told', async (t) => {
     const { load } = await startAgentLab(t, 'searched');
     const broker = await startFakeBroker(t);
     const run = load(
-      ...['--target', broker.url, '--connections', '40', '--arrivals', 'constant'],
-      ...['--find-max', 'rate.achieved < 500/s', '--rate', '150/s', '--duration', '26s'],
-      ...['--drain', '2s', '--receipts', 'none'],
+      ...['--target', broker.url, '--connections', '6', '--rate', '6/s', '--drain', '1s'],
+      // Nothing is that fast, whatever else this machine does.
+      ...['--find-max', 'latency.max < 1us', '--duration', '120s', '--receipts', 'none'],
     );
-    assert.equal(await run.exit(), 0, run.stderr());
-    const { search, hosts, connections } = summaryOf(run);
-    assert.equal(connections.loggedIn, 40);
-    assert.equal(hosts?.agrees, true);
-    const steps = search?.steps ?? [];
+    assert.equal(await run.exit(), 10, run.stderr());
+    const { search, hosts, steadyS } = summaryOf(run);
+    assert.deepEqual([search?.ratePerS, search?.limitedBy], [0, 'rule']);
     assert.deepEqual(
-      steps.slice(0, 3).map(({ ratePerS, verdict }) => [ratePerS, verdict]),
+      search?.steps.map(({ ratePerS, verdict }) => [ratePerS, verdict]),
       [
-        [150, 'held'],
-        [300, 'held'],
-        [600, 'broken'],
+        [6, 'broken'],
+        [1.5, 'broken'],
+        [1, 'broken'],
       ],
     );
-    assert.ok(search!.ratePerS >= 300 && search!.ratePerS < 520, `${search!.ratePerS}`);
-    // Of a step's four seconds on every host nothing is of another rate.
-    for (const { ratePerS, value } of steps) {
-      assert.ok(Math.abs(value! - ratePerS) < ratePerS * 0.1, `${ratePerS}/s asked, ${value} seen`);
-    }
+    assert.equal(hosts?.agrees, true);
+    assert.ok(steadyS < 119, 'the agents were told that it is over');
   });
 
   for (const [model, more] of [
