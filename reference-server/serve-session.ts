@@ -13,7 +13,7 @@ import { watchLifeline } from '#core/host/lifeline.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
 import { offerKnobs } from '#core/knob/offer-knobs.ts';
 import type { Row } from '#core/metric/row.ts';
-import { readAclFile } from '#reference-server/access/acl.ts';
+import { type AclRules, readAclFile } from '#reference-server/access/acl.ts';
 import { listenMetrics } from '#reference-server/report/open-metrics.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { ServerRows } from '#reference-server/report/server-rows.ts';
@@ -99,12 +99,16 @@ function readsSystem({ access }: ServerOptions): boolean {
 
 /** SIGHUP reads the file of topics again; one that is wrong changes nothing and is told. */
 function watchAclFile(context: CommandContext, { access }: ServerOptions, server: Server): Closer {
-  const { aclFile } = access;
-  if (aclFile === undefined) return () => {};
+  const { aclFile, listenerAclFiles } = access;
+  const files = new Set([aclFile, ...listenerAclFiles].filter((file) => file !== undefined));
+  if (files.size === 0) return () => {};
   const reread = (): void => {
     try {
-      server.tellAcl(readAclFile(aclFile));
-      context.talk(`wsar serve: ${aclFile} was read again\n`);
+      const acls = new Map([...files].map((file) => [file, readAclFile(file)]));
+      const of = (file: string | undefined): AclRules | undefined =>
+        file === undefined ? undefined : acls.get(file);
+      server.tellAcl(of(aclFile), listenerAclFiles.map(of));
+      context.talk(`wsar serve: ${[...files].join(', ')} was read again\n`);
     } catch (error) {
       if (!(error instanceof WsarError)) throw error;
       context.talk(`wsar serve: ${error.message}; what was read before stays in force\n`);

@@ -35,7 +35,7 @@ import { createWorkerStats, type WorkerStats } from '#reference-server/stats/wor
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, type WorkerPlace } from '#reference-server/topology/worker-places.ts';
 import type { Front } from '#reference-server/transport/front.ts';
-import type { ListenerPlan, Prelude } from '#reference-server/transport/listener.ts';
+import type { ListenerPlan, Opening } from '#reference-server/transport/listener.ts';
 import { openListeners } from '#reference-server/transport/open-listeners.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { settingsOf } from '#reference-server/worker/apply-limits.ts';
@@ -190,8 +190,8 @@ export class Server {
     try {
       const created = await Promise.all(crew.map((member) => hear(member, 'created')));
       setYoungRoom(undefined);
-      const { ports, front } = await openListeners(options, (host, port, prelude) =>
-        listenWith(crew, host, port, prelude),
+      const { ports, front } = await openListeners(options, (openings) =>
+        listenWith(crew, openings),
       );
       const wakers = created.map(({ waker }) => waker);
       service?.serve(wakers);
@@ -238,8 +238,8 @@ export class Server {
   }
 
   /** The file of topics was read again: it holds for what is published and delivered from now on. */
-  tellAcl(acl: AclRules): void {
-    this.#tell({ kind: 'acl', acl });
+  tellAcl(acl: AclRules | undefined, listenerAcls: (AclRules | undefined)[]): void {
+    this.#tell({ kind: 'acl', acl, listenerAcls });
   }
 
   /** Where users are told to go; '' = nowhere. */
@@ -306,19 +306,15 @@ function setYoungRoom(mib: number | undefined): void {
   setFlagsFromString(`--max-semi-space-size=${mib ?? 0}`);
 }
 
-/** Lets every worker listen at one address; resolves with the port. */
-async function listenWith(
-  crew: Crew[],
-  host: string,
-  wantedPort: number,
-  prelude: Prelude,
-): Promise<number> {
-  let port = wantedPort;
+/** Lets every worker listen at these addresses; resolves with their ports. */
+async function listenWith(crew: Crew[], wishes: Opening[]): Promise<number[]> {
+  let openings = wishes;
   for (const member of crew) {
-    order(member, { kind: 'listen', host, port, reusePort: crew.length > 1, prelude });
-    port = (await hear(member, 'listening')).port;
+    order(member, { kind: 'listen', openings, reusePort: crew.length > 1 });
+    const { ports } = await hear(member, 'listening');
+    openings = openings.map((one, at) => ({ ...one, port: ports[at]! }));
   }
-  return port;
+  return openings.map(({ port }) => port);
 }
 
 function startCrew(

@@ -46,6 +46,8 @@ export interface Access {
   rules: AccessRules;
   /** Where `rules.acl` came from, to be read again. */
   aclFile: string | undefined;
+  /** The same of each of `rules.listeners`. */
+  listenerAclFiles: (string | undefined)[];
   passwords: PasswordFile | undefined;
   purpose: Exposure['purpose'];
 }
@@ -68,7 +70,8 @@ export function readAccess(given: Record<string, unknown>): Access {
     rules.acl = readAclFile(aclFile);
     rules.topics = 'any';
   }
-  if (!hasLogin) return { rules, aclFile, passwords: undefined, purpose };
+  const files = { aclFile, listenerAclFiles: [] };
+  if (!hasLogin) return { rules, ...files, passwords: undefined, purpose };
   if (purpose !== undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
@@ -85,5 +88,5 @@ export function readAccess(given: Record<string, unknown>): Access {
     needsId: false,
     keepAliveMaxS: 0,
   };
-  return { rules: { ...rules, login }, aclFile, passwords, purpose };
+  return { rules: { ...rules, login }, ...files, passwords, purpose };
 }

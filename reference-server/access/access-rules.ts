@@ -18,6 +18,16 @@ export interface LoginRules {
   keepAliveMaxS: number;
 }
 
+/** What holds for the clients of one listener. */
+export interface ListenerRules {
+  /** What a retained message remembers of it, over a restart too: its port or path. */
+  name: string;
+  /** Stands before every topic of its clients, who do not see it; '' = nothing. */
+  mountPoint: string;
+  /** In the place of `AccessRules.acl`. */
+  acl: AclRules | undefined;
+}
+
 export interface AccessRules {
   /**
    * Which topics a client may use. 'own': publish to m/<any uid>, subscribe to its own m/, r/ and p/; 'any':
@@ -30,6 +40,8 @@ export interface AccessRules {
   system: 'all' | readonly string[];
   /** Who may read and write which topics; undefined: as `topics` says. Of mailboxes it decides nothing. */
   acl: AclRules | undefined;
+  /** By number of the listener; none where what is above holds for all. */
+  listeners: readonly ListenerRules[];
   /** undefined: anybody may be anybody. */
   login: LoginRules | undefined;
 }
@@ -40,6 +52,7 @@ export const OWN_MAILBOX: AccessRules = {
   denied: [],
   system: [],
   acl: undefined,
+  listeners: [],
   login: undefined,
 };
 
@@ -50,15 +63,32 @@ export const CONFORMANCE: AccessRules = {
   denied: ['test/nosubscribe'],
   system: 'all',
   acl: undefined,
+  listeners: [],
   login: undefined,
 };
 
 /** Whether what a user may do hangs on its user name, which then has to be known at its home. */
-export function needsUserName({ acl, system }: AccessRules, userName: string): boolean {
-  return acl !== undefined || (system !== 'all' && system.includes(userName));
+export function needsUserName(access: AccessRules, userName: string): boolean {
+  const { system } = access;
+  return hasAcl(access) || (system !== 'all' && system.includes(userName));
 }
 
 /** Whether there is any such name. */
-export function needsUserNames({ acl, system }: AccessRules): boolean {
-  return acl !== undefined || (system !== 'all' && system.length > 0);
+export function needsUserNames(access: AccessRules): boolean {
+  const { system } = access;
+  return hasAcl(access) || (system !== 'all' && system.length > 0);
+}
+
+/** For clients of a listener that is no more: no line allows anything. */
+const NOTHING: AclRules = { anonymous: [], users: new Map(), patterns: [] };
+
+/** Who may use which topics among the clients of a listener; undefined: everybody may use all. */
+export function aclOf({ acl, listeners }: AccessRules, listener: number): AclRules | undefined {
+  if (listeners.length === 0) return acl;
+  const rules = listeners[listener];
+  return rules === undefined ? NOTHING : rules.acl;
+}
+
+function hasAcl({ acl, listeners }: AccessRules): boolean {
+  return acl !== undefined || listeners.some((one) => one.acl !== undefined);
 }

@@ -42,6 +42,8 @@ export interface BrokerLimits {
   retainedBytesMax: number;
   /** Longest time that a session outlives its connection, and longest delay of a will, s. */
   sessionExpiryMaxS: number;
+  /** Whether retained messages stay hidden while their publisher may not write them any more. */
+  checksRetainSource: boolean;
   /** Whose departures from the standard are followed. */
   dialect: Dialect;
 }
@@ -67,6 +69,7 @@ export const DEFAULT_BROKER_LIMITS: BrokerLimits = {
   retainedMax: 10_000,
   retainedBytesMax: 16 * MIB,
   sessionExpiryMaxS: 30 * 24 * 3600,
+  checksRetainSource: false,
   dialect: STANDARD,
 };
 

@@ -20,11 +20,12 @@ import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts'
 import { encodeAcknowledge5 } from '#core/wire/mqtt/encode-5.ts';
 import { PACKET, PROTOCOL_LEVEL_5, REASON } from '#core/wire/mqtt/packet.ts';
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
-import { type AccessRules, needsUserName } from '#reference-server/access/access-rules.ts';
+import { type AccessRules, aclOf, needsUserName } from '#reference-server/access/access-rules.ts';
 import { isAllowed } from '#reference-server/access/acl.ts';
 import type { BrokerLimits } from '#reference-server/broker/broker-limits.ts';
 import { DueHeap } from '#reference-server/broker/due-heap.ts';
-import { Message, messageOf, travelling } from '#reference-server/broker/message.ts';
+import { Message, messageOf, mounted, travelling } from '#reference-server/broker/message.ts';
+import { type MessageSource, readSource } from '#reference-server/broker/message-source.ts';
 import { RetainedStore } from '#reference-server/broker/retained-store.ts';
 import { NEVER, Session, type Will } from '#reference-server/broker/session.ts';
 import { SessionQueues } from '#reference-server/broker/session-queues.ts';
@@ -89,6 +90,8 @@ export interface BrokerOptions {
 
 /** QoS 2 messages that a client of MQTT 3, which has no Receive Maximum, may leave unreleased. */
 const UNRELEASED_MAX = 1000;
+/** A name can be no longer on the wire; one behind a mount point may be, inside. */
+const TOPIC_BYTES_MAX = 0xffff;
 const BRIDGE_STATE = /^\$SYS\/broker\/connection\/[^/]+\/state$/;
 
 export class Broker {
@@ -155,6 +158,7 @@ export class Broker {
     generation: number,
     level: number,
     isPersistent: boolean,
+    listener: number,
     bytes: Uint8Array,
     start: number,
     end: number,
@@ -162,6 +166,11 @@ export class Broker {
     const kept = this.#sessions.get(row);
     kept?.resetConnection(level);
     if (kept !== undefined) kept.expiryMs = isPersistent ? NEVER : 0;
+    if (this.#options.access.listeners.length > 0) {
+      const session = kept ?? this.obtain(row, generation, level, isPersistent);
+      if (session === undefined) return false;
+      this.enter(session, listener);
+    }
     if (start === end) return true;
     const fields = this.#connect;
     decodeConnect(bytes, start, end, fields);
@@ -178,7 +187,7 @@ export class Broker {
       properties.has(PROPERTY.receiveMaximum) ||
       properties.has(PROPERTY.maximumPacketSize) ||
       properties.has(PROPERTY.topicAliasMaximum);
-    if (kept === undefined && !needs) return true;
+    if (this.#sessions.get(row) === undefined && !needs) return true;
     const session = this.obtain(row, generation, level, isPersistent);
     if (session === undefined) return false;
     session.level = level;
@@ -186,9 +195,25 @@ export class Broker {
     session.receiveMaximum = properties.number(PROPERTY.receiveMaximum, 0xffff);
     session.packetBytesMax = properties.number(PROPERTY.maximumPacketSize, NEVER);
     session.aliasesMax = properties.number(PROPERTY.topicAliasMaximum, 0);
-    if (hasWill) session.will = this.#willOf(bytes, fields);
+    if (hasWill) session.will = this.#willOf(bytes, fields, session.mountPoint);
     if (isNamed) session.userName = given;
     return true;
+  }
+
+  /** The user of a session has come by this listener, whose rules hold for it now. */
+  enter(session: Session, listener: number): void {
+    session.listener = listener;
+    session.mountPoint = this.#options.access.listeners[listener]?.mountPoint ?? '';
+  }
+
+  /** Name of the listener that the client of a session came by; '' where listeners have no rules. */
+  listenerOf({ listener }: Session): string {
+    return this.#options.access.listeners[listener]?.name ?? '';
+  }
+
+  /** Number of the listener of that name, -1 = there is none. */
+  listenerNamed(name: string): number {
+    return this.#options.access.listeners.findIndex((one) => one.name === name);
   }
 
   /** After CONNACK: sends again what was in flight, then what waits [MQTT-4.4.0-1]. */
@@ -328,16 +353,25 @@ export class Broker {
   /** Whether the file of topics, if there is one, lets the user read or write this one. */
   mayUse(session: Session, wanted: 'read' | 'write', topic: string): boolean {
     const { access, uidOf } = this.#options;
-    if (access.acl === undefined) return true;
-    return isAllowed(access.acl, wanted, session.userName, uidOf(session.row), topic);
+    const acl = aclOf(access, session.listener);
+    if (acl === undefined) return true;
+    return isAllowed(acl, wanted, session.userName, uidOf(session.row), topic);
   }
 
   // Frames of other workers.
 
-  /** A message for the sessions here; `version` above 0 when it is retained. */
-  routed(version: number, bytes: Uint8Array, start: number, end: number): void {
+  /** A message for the sessions here; `version` above 0: retained, `sourceBytes` behind it say by whom. */
+  routed(
+    version: number,
+    sourceBytes: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     const nowMs = this.#nowMs();
-    const message = this.#options.peers.read(bytes, start, end, nowMs);
+    const sourceAt = end - sourceBytes;
+    const message = this.#options.peers.read(bytes, start, sourceAt, nowMs);
+    if (sourceBytes > 0) message.source = readSource(bytes, sourceAt, end);
     if (message.retain) this.retained.put(message, version);
     this.queues.offer(this.subscriptions, message, undefined, false, nowMs);
   }
@@ -374,13 +408,15 @@ export class Broker {
     const nowMs = this.#nowMs();
     const offer = (message: Message): void =>
       this.queues.offerRetained(subscription, message, nowMs);
-    this.retained.match(filter, nowMs, offer);
+    this.retained.match(filter, nowMs, (message) => {
+      if (this.#mayStillWrite(message)) offer(message);
+    });
     this.#system.match(filter, offer);
   }
 
   #published(session: Session, bytes: Uint8Array): void {
     const { qos, packetId } = this.#publish;
-    const message = messageOf(bytes, this.#publish, this.#nowMs());
+    const message = messageOf(bytes, this.#publish, this.#nowMs(), session.mountPoint);
     if (this.#endsFor(message)) {
       this.#options.host.expel(session.row, CLOSE_CAUSE.topicLevels);
       return;
@@ -415,13 +451,13 @@ export class Broker {
   }
 
   /** Why a topic is not for this user, 0 = it is. */
-  #refusalOf(session: Session, { topicText }: Message): number {
+  #refusalOf(session: Session, { topic, topicText }: Message): number {
     const { isOwnOnly, limits } = this.#options;
     if (isOwnOnly && !session.subscriptions.has(topicText)) return REASON.notAuthorized;
     // Names with '$' are the server's own (4.7.2), but for what a bridge of mosquitto says of itself.
     if (topicText.startsWith('$') && !BRIDGE_STATE.test(topicText)) return REASON.notAuthorized;
     if (!this.mayUse(session, 'write', topicText)) return REASON.notAuthorized;
-    const isLarge = topicText.length > limits.topicLengthMax;
+    const isLarge = topicText.length > limits.topicLengthMax || topic.length > TOPIC_BYTES_MAX;
     return isLarge || levelsOf(topicText) > limits.levelsMax ? REASON.topicNameInvalid : 0;
   }
 
@@ -457,6 +493,24 @@ export class Broker {
     this.#route(received.message, session);
   }
 
+  /** Whether who published a retained message may still do so; true where nobody asks. */
+  #mayStillWrite({ source, topicText }: Message): boolean {
+    if (source === undefined) return true;
+    const { access } = this.#options;
+    const { listener, userName, clientId } = source;
+    const acl = aclOf(access, this.listenerNamed(listener));
+    return acl === undefined || isAllowed(acl, 'write', userName, clientId, topicText);
+  }
+
+  /** Who publishes a retained message, where that is asked later. */
+  #sourceOf(session: Session): MessageSource | undefined {
+    const { access, limits, uidOf } = this.#options;
+    if (!limits.checksRetainSource || aclOf(access, session.listener) === undefined)
+      return undefined;
+    const { userName, row } = session;
+    return { clientId: uidOf(row), userName, listener: this.listenerOf(session) };
+  }
+
   /** Keeps and delivers; false when nobody anywhere can be interested. */
   #route(message: Message, from: Session | undefined): boolean {
     const { peers, stats, host } = this.#options;
@@ -466,6 +520,7 @@ export class Broker {
     }
     stats[STAT.routed]!++;
     const version = message.retain ? peers.nextVersion() : 0;
+    if (message.retain && from !== undefined) message.source = this.#sourceOf(from);
     if (message.retain) this.retained.put(message, version);
     const hasOthers = peers.forward(message, version);
     const count = this.queues.offer(this.subscriptions, message, from, true, this.#nowMs());
@@ -494,7 +549,8 @@ export class Broker {
     const { topicText, topic, properties, payload, qos, retain } = will.message;
     // Presence and receipts are the server's to tell: where only mailboxes are open, a will goes to one.
     const isOpen = !this.#options.isOwnOnly || topicText.startsWith('m/');
-    if (!isOpen || !this.mayUse(session, 'write', topicText)) {
+    const isTopic = topic.length <= TOPIC_BYTES_MAX;
+    if (!isOpen || !isTopic || !this.mayUse(session, 'write', topicText)) {
       this.#options.stats[STAT.foreign]!++;
       return;
     }
@@ -503,13 +559,13 @@ export class Broker {
     this.#route(new Message(topic, properties, payload, qos, retain, expiresMs), session);
   }
 
-  #willOf(bytes: Uint8Array, fields: ConnectFields): Will {
+  #willOf(bytes: Uint8Array, fields: ConnectFields, mountPoint: string): Will {
     const { willProperties } = fields;
     const expiryS = willProperties.number(PROPERTY.messageExpiry, NEVER);
     const { sessionExpiryMaxS } = this.#options.limits;
     const delayS = Math.min(sessionExpiryMaxS, willProperties.number(PROPERTY.willDelay, 0));
     const message = new Message(
-      bytes.slice(fields.willTopicStart, fields.willTopicEnd),
+      mounted(mountPoint, bytes, fields.willTopicStart, fields.willTopicEnd),
       travelling(bytes, willProperties.blockStart, willProperties.blockEnd),
       bytes.slice(fields.willPayloadStart, fields.willPayloadEnd),
       fields.willQos,

@@ -16,6 +16,8 @@ const ADDED_BYTES_MAX = 5 + 3 + IDS_MAX * 5;
 const OVERHEAD_BYTES_MAX = 5 + 2 + 2 + 4;
 /** Longer topics get no alias: they would have to be remembered. */
 const ALIAS_TOPIC_BYTES_MAX = 256;
+/** A topic that came from behind a mount point is longer than it came. */
+export const MOUNT_POINT_BYTES_MAX = 256;
 const NO_TOPIC = new Uint8Array(0);
 
 export class DeliveryWriter {
@@ -27,7 +29,9 @@ export class DeliveryWriter {
 
   /** `slackBytes`: see Dialect. */
   constructor(packetBytesMax: number, aliasesMax: number, slackBytes: number) {
-    this.bytes = new Uint8Array(packetBytesMax + OVERHEAD_BYTES_MAX + ADDED_BYTES_MAX);
+    this.bytes = new Uint8Array(
+      packetBytesMax + OVERHEAD_BYTES_MAX + ADDED_BYTES_MAX + MOUNT_POINT_BYTES_MAX,
+    );
     this.#properties = new PropertyWriter(packetBytesMax + ADDED_BYTES_MAX);
     this.#aliasesMax = aliasesMax;
     this.#slackBytes = slackBytes;
@@ -44,7 +48,8 @@ export class DeliveryWriter {
     ids: readonly number[],
     nowMs: number,
   ): number {
-    const { topic, payload } = message;
+    const { payload } = message;
+    const topic = topicFor(session, message);
     const { length } = payload;
     if (session.level < PROTOCOL_LEVEL_5) {
       if (publishLength(topic.length, qos, length) > session.packetBytesMax) return 0;
@@ -98,4 +103,10 @@ export class DeliveryWriter {
     const most = Math.min(aliasesMax, this.#aliasesMax);
     return aliases.size < most ? aliases.size + 1 : 0;
   }
+}
+
+/** The topic as this client knows it. */
+function topicFor({ mountPoint }: Session, { topic, topicText }: Message): Uint8Array {
+  if (mountPoint === '' || !topicText.startsWith(mountPoint)) return topic;
+  return topic.subarray(Buffer.byteLength(mountPoint));
 }

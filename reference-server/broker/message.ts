@@ -4,7 +4,8 @@
 
 import { decodePublish, type PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { nextProperty, PROPERTY, PropertyCursor } from '#core/wire/mqtt/properties.ts';
-import { TopicNames } from '#reference-server/broker/topic-names.ts';
+import type { MessageSource } from '#reference-server/broker/message-source.ts';
+import { type TopicName, TopicNames } from '#reference-server/broker/topic-names.ts';
 
 /** What a message costs beside its bytes: object, views, queue place. */
 const OVERHEAD_BYTES = 200;
@@ -20,6 +21,8 @@ export class Message {
   readonly retain: boolean;
   /** When it is worth nothing any more, ms of the broker's clock; Infinity = never. */
   readonly expiresMs: number;
+  /** Of a retained one, where it is asked for. */
+  source: MessageSource | undefined;
 
   constructor(
     topic: Uint8Array,
@@ -53,11 +56,16 @@ export class Message {
 
 const names = new TopicNames();
 
-/** The message in a PUBLISH that `decodePublish` has read into `fields`. */
-export function messageOf(bytes: Uint8Array, fields: PublishFields, nowMs: number): Message {
+/** The message in a PUBLISH that `decodePublish` has read into `fields`; its topic stands behind the mount point. */
+export function messageOf(
+  bytes: Uint8Array,
+  fields: PublishFields,
+  nowMs: number,
+  mountPoint = '',
+): Message {
   const { properties } = fields;
   const expiryS = properties.number(PROPERTY.messageExpiry, -1);
-  const name = names.of(bytes, fields.topicStart, fields.topicEnd);
+  const name = nameOf(mountPoint, bytes, fields.topicStart, fields.topicEnd);
   return new Message(
     name.bytes,
     travelling(bytes, properties.blockStart, properties.blockEnd),
@@ -67,6 +75,12 @@ export function messageOf(bytes: Uint8Array, fields: PublishFields, nowMs: numbe
     expiryS < 0 ? Number.POSITIVE_INFINITY : nowMs + expiryS * 1000,
     name.text,
   );
+}
+
+function nameOf(mountPoint: string, bytes: Uint8Array, start: number, end: number): TopicName {
+  if (mountPoint === '') return names.of(bytes, start, end);
+  const whole = mounted(mountPoint, bytes, start, end);
+  return names.of(whole, 0, whole.length);
 }
 
 /** The same from a packet of MQTT 5 that is known to be sound. */
@@ -79,6 +93,17 @@ export function messageOfPacket(
 ): Message {
   decodePublish(bytes, start, end, fields, 5);
   return messageOf(bytes, fields, nowMs);
+}
+
+/** A copy of the topic in [start, end), behind the mount point. */
+export function mounted(
+  mountPoint: string,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Uint8Array {
+  if (mountPoint === '') return bytes.slice(start, end);
+  return Buffer.concat([Buffer.from(mountPoint), bytes.subarray(start, end)]);
 }
 
 const NOTHING = new Uint8Array(0);

@@ -16,6 +16,7 @@ import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
 import type { BrokerPeers } from '#reference-server/broker/broker.ts';
 import { type Message, messageOfPacket } from '#reference-server/broker/message.ts';
+import { writeSource } from '#reference-server/broker/message-source.ts';
 import { GroupDirectory, groupDirectoryBytes } from '#reference-server/home/group-directory.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
@@ -121,6 +122,7 @@ export class Peers implements BrokerPeers {
     const first = 1 + SLOTS + hashOf(firstLevel(message.topicText));
     let isAnyInterested = false;
     let length = 0;
+    let sourceBytes = 0;
     for (let worker = 0; worker < workers; worker++) {
       if (worker === self) continue;
       const base = worker * SLOTS_PER_WORKER;
@@ -130,8 +132,11 @@ export class Peers implements BrokerPeers {
         Atomics.load(this.#counts, base + first) > 0;
       isAnyInterested ||= isInterested;
       if (!isInterested && !message.retain) continue;
-      if (length === 0) length = this.#write(message);
-      this.#exchange.route(worker, version, this.#out, 0, length);
+      if (length === 0) {
+        length = this.#write(message);
+        sourceBytes = this.#addSource(message, length);
+      }
+      this.#exchange.route(worker, version, sourceBytes, this.#out, 0, length + sourceBytes);
     }
     return isAnyInterested;
   }
@@ -139,6 +144,20 @@ export class Peers implements BrokerPeers {
   /** The message in a frame that another worker's `forward` has sent. */
   read(bytes: Uint8Array, start: number, end: number, nowMs: number): Message {
     return messageOfPacket(bytes, start, end, this.#fields, nowMs);
+  }
+
+  /** Writes who published the message behind it; returns how long that is. */
+  #addSource({ source }: Message, at: number): number {
+    if (source === undefined) return 0;
+    const bytes = writeSource(source);
+    const size = at + bytes.length;
+    if (size > this.#out.length) {
+      const grown = new Uint8Array(size);
+      grown.set(this.#out.subarray(0, at));
+      this.#out = grown;
+    }
+    this.#out.set(bytes, at);
+    return bytes.length;
   }
 
   #write(message: Message): number {

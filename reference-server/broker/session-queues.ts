@@ -237,8 +237,8 @@ export class SessionQueues {
     group: SharedGroup | undefined,
     nowMs: number,
   ): void {
-    const { stats, host, limits, access } = this.#options;
-    if (access.acl !== undefined && !this.#mayRead(session, message.topicText)) return;
+    const { stats, host, limits } = this.#options;
+    if (!this.#mayRead(session, message.topicText)) return;
     if (qos === 0) {
       if (!host.isOnline(session.row)) stats[STAT.dropped]!++;
       else this.#write(session, message, 0, 0, false, retain, ids, nowMs);
@@ -300,7 +300,7 @@ export class SessionQueues {
 
   /** The rules may have changed while the message waited. */
   #isReadable(session: Session, { message }: Delivery): boolean {
-    return this.#options.access.acl === undefined || this.#mayRead(session, message.topicText);
+    return this.#mayRead(session, message.topicText);
   }
 
   /** It is not in flight any more. */

@@ -76,6 +76,10 @@ export class Session {
   aliasesMax = 0;
   readonly aliases = new Map<string, number>();
   will: Will | undefined;
+  /** Number of the listener that the client came by, where listeners have rules of their own. */
+  listener = 0;
+  /** What stands before its topics inside; see ListenerRules. */
+  mountPoint = '';
   /** Name that the client logged in with; kept only where something hangs on it. */
   userName: string | undefined;
   /** When the will is due and when the session ends, while nobody is connected, ms; NEVER otherwise. */

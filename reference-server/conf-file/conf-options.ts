@@ -5,8 +5,8 @@
 import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import type { Access } from '#reference-server/access/access-options.ts';
-import type { AccessRules } from '#reference-server/access/access-rules.ts';
-import { readAclFile } from '#reference-server/access/acl.ts';
+import type { AccessRules, ListenerRules } from '#reference-server/access/access-rules.ts';
+import { type AclRules, readAclFile } from '#reference-server/access/acl.ts';
 import { type Exposure, listenHost } from '#reference-server/access/listen-address.ts';
 import { PasswordFile } from '#reference-server/access/password-file.ts';
 import {
@@ -48,14 +48,33 @@ export function confAccess(conf: MosquittoConf): Access {
     needsId: !allowEmptyId,
     keepAliveMaxS: keepAliveMaxS ?? 0,
   };
+  const globalAcl = aclFile === undefined ? undefined : readAclFile(aclFile);
+  const own = conf.isPerListener ? listeners.map((one) => one.aclFile) : [];
   const rules: AccessRules = {
     topics: 'any',
     denied: [],
     system: 'all',
-    acl: aclFile === undefined ? undefined : readAclFile(aclFile),
+    acl: globalAcl,
+    listeners: hasOwnRules(conf) ? listeners.map((one) => listenerRules(one, conf, globalAcl)) : [],
     login: isOpen ? undefined : login,
   };
-  return { rules, aclFile, passwords, purpose: undefined };
+  const listenerAclFiles = rules.listeners.map((_, at) => own[at] ?? aclFile);
+  return { rules, aclFile, listenerAclFiles, passwords, purpose: undefined };
+}
+
+function hasOwnRules({ listeners, isPerListener }: MosquittoConf): boolean {
+  return listeners.some(
+    ({ mountPoint, aclFile }) => mountPoint !== '' || (isPerListener && aclFile !== undefined),
+  );
+}
+
+function listenerRules(
+  { port, path, mountPoint, aclFile }: ConfListener,
+  { isPerListener }: MosquittoConf,
+  globalAcl: AclRules | undefined,
+): ListenerRules {
+  const own = aclFile === undefined ? undefined : readAclFile(aclFile);
+  return { name: path ?? String(port), mountPoint, acl: isPerListener ? own : globalAcl };
 }
 
 /** How often $SYS is told, s; 0 = never. */
@@ -143,6 +162,7 @@ export function confLimits(conf: MosquittoConf, limits: ServerLimits): ServerLim
       receiveMaximum: inflightMax,
       // Bytes bound what is kept of them.
       topicLengthMax: 65_535,
+      checksRetainSource: conf.checksRetainSource,
       dialect: MOSQUITTO,
       qosMax: conf.qosMax,
       retains: conf.retains,

@@ -103,7 +103,43 @@ describe('mosquitto.conf', { concurrency: true }, () => {
     });
   });
 
+  test('rules of listeners: mount points, and files of topics where settings are per listener', (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, 'one.acl'), 'topic a\n');
+    writeFileSync(join(folder, 'two.acl'), 'topic b\n');
+    const rules = (text: string) => {
+      writeFileSync(join(folder, 'mosquitto.conf'), text);
+      const conf = readMosquittoConf(join(folder, 'mosquitto.conf'));
+      const { listeners, acl } = confAccess(conf).rules;
+      const filter = (of: typeof acl): string | undefined => of?.anonymous[0]?.filter;
+      return [
+        filter(acl),
+        ...listeners.map((one) => [one.name, one.mountPoint, filter(one.acl)].join(' ')),
+      ];
+    };
+    const two = (first: string, second: string): string =>
+      `listener 1\n${first}\nlistener 2\n${second}\n`;
+    assert.deepEqual(rules(two('acl_file one.acl', '')), ['a'], 'one for all');
+    const both = two('mount_point up/', 'acl_file two.acl');
+    assert.deepEqual(rules(both), ['b', '1 up/ b', '2  b']);
+    const each = two('acl_file one.acl', 'acl_file two.acl');
+    assert.deepEqual(rules(`per_listener_settings true\n${each}`), [undefined, '1  a', '2  b']);
+    const first = two('acl_file one.acl', 'mount_point x');
+    assert.deepEqual(rules(`per_listener_settings true\n${first}`), [undefined, '1  a', '2 x ']);
+    assert.throws(() => rules('per_listener_settings true\nacl_file one.acl\n'), /of no listener/);
+  });
+
+  test('check_retain_source is on, as with mosquitto', (t) => {
+    const checks = (text: string): boolean =>
+      confLimits(read(t, text), DEFAULT_LIMITS).broker.checksRetainSource;
+    assert.deepEqual([checks(''), checks('check_retain_source false\n')], [true, false]);
+    assert.equal(DEFAULT_LIMITS.broker.checksRetainSource, false);
+  });
+
   const refusals: [string, RegExp][] = [
+    ['listener 1\nmount_point a/+/b', /line 2: mount_point a\/\+\/b/],
+    ['listener 1\nmount_point m/x', /mount_point m\/x/],
+    ['listener 1\nmount_point $SYS', /mount_point \$SYS/],
     ['psk_file x', /line 1: psk_file is not offered/],
     ['acl_file', /acl_file has no value/],
     ['\n\nplugin x.so', /line 3: plugin is not offered/],

@@ -8,6 +8,7 @@
 import { dirname, resolve } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { readTextFile } from '#reference-server/access/text-file.ts';
+import { MOUNT_POINT_BYTES_MAX } from '#reference-server/broker/delivery-writer.ts';
 
 /** One `listener`, or the default one that `port` makes. */
 export interface ConfListener {
@@ -21,6 +22,10 @@ export interface ConfListener {
   keyFile: string | undefined;
   caFile: string | undefined;
   needsCertificate: boolean;
+  /** Stands before all topics of its clients; '' = nothing. */
+  mountPoint: string;
+  /** Who may use which topics there, with per_listener_settings. */
+  aclFile: string | undefined;
 }
 
 export interface MosquittoConf {
@@ -32,6 +37,10 @@ export interface MosquittoConf {
   passwordFile: string | undefined;
   /** Who may read and write which topics; see access/acl.ts. */
   aclFile: string | undefined;
+  /** Each listener has an `aclFile` of its own instead, or none. */
+  isPerListener: boolean;
+  /** Whether retained messages hide while their publisher may not write them. */
+  checksRetainSource: boolean;
   /** Whether clients without an id get one. */
   allowEmptyId: boolean;
   origins: string[];
@@ -76,7 +85,6 @@ const NO_MEANING: Record<string, string> = {
   pid_file: 'nothing goes into the background',
   user: 'the process stays the user who started it',
   set_tcp_nodelay: 'it is always set',
-  check_retain_source: 'a retained message stays when its publisher loses the right to write it',
   socket_domain: 'the address says the family',
   memory_limit: 'each table has its own limit; see --connections, --users and --messages',
   queue_qos0_messages: 'QoS 0 is not queued',
@@ -90,7 +98,6 @@ const REFUSED: Record<string, string> = {
   auth_plugin: 'use password_file, or --token-key',
   connection: 'bridge from the other broker to this one',
   include_dir: 'put everything into one file',
-  mount_point: 'let clients use the whole topic',
   psk_file: 'use certificates',
   psk_hint: 'use certificates',
   crlfile: 'use certificates that expire soon',
@@ -107,7 +114,6 @@ class Reader {
   #line = 0;
   #listener: ConfListener | undefined;
   #default: ConfListener | undefined;
-  #isPerListener = false;
   readonly #loginValues = new Map<string, string[]>();
   readonly #conf: MosquittoConf = {
     file: '',
@@ -115,6 +121,8 @@ class Reader {
     allowAnonymous: undefined,
     passwordFile: undefined,
     aclFile: undefined,
+    isPerListener: false,
+    checksRetainSource: true,
     allowEmptyId: true,
     origins: [],
     persists: false,
@@ -157,8 +165,9 @@ class Reader {
     if (key === 'listener') this.#addListener(value);
     else if (this.#takeListenerKey(this.#listener ?? this.#defaultListener(key), key, value))
       return;
-    else if (key === 'per_listener_settings') this.#isPerListener = this.#flag(key, value);
+    else if (key === 'per_listener_settings') conf.isPerListener = this.#flag(key, value);
     else if (this.#takeLoginKey(key, value) || this.#takePersistenceKey(key, value)) return;
+    else if (key === 'check_retain_source') conf.checksRetainSource = this.#flag(key, value);
     else if (key === 'retain_available') conf.retains = this.#flag(key, value);
     else if (key === 'upgrade_outgoing_qos') conf.upgradesQos = this.#flag(key, value);
     else if (key === 'max_qos' || key === 'maximum_qos') conf.qosMax = this.#qos(key, value);
@@ -173,10 +182,21 @@ class Reader {
     if (key === 'allow_anonymous') conf.allowAnonymous = this.#flag(key, value);
     else if (key === 'allow_zero_length_clientid') conf.allowEmptyId = this.#flag(key, value);
     else if (key === 'password_file') conf.passwordFile = this.#path(value);
-    else if (key === 'acl_file') conf.aclFile = this.#path(value);
+    else if (key === 'acl_file') return this.#takeAclFile(value);
     else return false;
     const said = this.#loginValues.get(key) ?? [];
     this.#loginValues.set(key, [...said, value]);
+    return true;
+  }
+
+  #takeAclFile(value: string): true {
+    const file = this.#path(value);
+    if (!this.#conf.isPerListener) this.#conf.aclFile = file;
+    else {
+      const listener = this.#listener ?? this.#default;
+      if (listener === undefined) this.#refuse('acl_file of no listener', 'write it behind one');
+      listener.aclFile = file;
+    }
     return true;
   }
 
@@ -191,7 +211,7 @@ class Reader {
   }
 
   #checkLogins(): void {
-    if (!this.#isPerListener) return;
+    if (!this.#conf.isPerListener) return;
     const { listeners } = this.#conf;
     for (const [key, said] of this.#loginValues) {
       const isSame = said.length >= listeners.length && new Set(said).size === 1;
@@ -233,6 +253,7 @@ class Reader {
     else if (key === 'keyfile') of.keyFile = this.#path(value);
     else if (key === 'cafile') of.caFile = this.#path(value);
     else if (key === 'require_certificate') of.needsCertificate = this.#flag(key, value);
+    else if (key === 'mount_point') of.mountPoint = this.#mountPoint(value);
     else if (key === 'protocol') {
       if (value !== 'mqtt' && value !== 'websockets') {
         this.#refuse(`protocol ${value} is not known`, 'write mqtt or websockets');
@@ -245,6 +266,19 @@ class Reader {
   /** Relative to the file, as this server may run anywhere. */
   #path(value: string): string {
     return resolve(dirname(this.#file), value);
+  }
+
+  /** A part of topic names that means nothing else here. */
+  #mountPoint(value: string): string {
+    const isOwn = /^(\$|[mrgp]\/)/.test(value);
+    const isPart = !/[+#]/.test(value) && Buffer.byteLength(value) <= MOUNT_POINT_BYTES_MAX;
+    if (isOwn || !isPart) {
+      this.#refuse(
+        `mount_point ${value}`,
+        `write at most ${MOUNT_POINT_BYTES_MAX} bytes without + and #, not $, m/, r/, g/ or p/ first`,
+      );
+    }
+    return value;
   }
 
   #flag(key: string, value: string): boolean {
@@ -278,5 +312,7 @@ export function plainListener(port: number): ConfListener {
     keyFile: undefined,
     caFile: undefined,
     needsCertificate: false,
+    mountPoint: '',
+    aclFile: undefined,
   };
 }

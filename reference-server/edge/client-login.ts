@@ -45,10 +45,26 @@ export class ClientLogin {
   readonly #goodbye = new Goodbye();
   /** What a user may do hangs on its user name. */
   readonly #hasNames: boolean;
+  /** The listener of each connection, where listeners have rules of their own. */
+  readonly #listener: Uint8Array | undefined;
 
   constructor(options: ClientPacketsOptions) {
     this.#options = options;
     this.#hasNames = needsUserNames(options.access);
+    const { length } = options.access.listeners;
+    if (length > 0) this.#listener = new Uint8Array(options.limits.connectionsMax);
+  }
+
+  /** A connection of the listener with this number. */
+  accepted(conn: number, listener: number): void {
+    if (this.#listener !== undefined) this.#listener[conn] = listener;
+  }
+
+  /** Whether the topics of this client are others inside. */
+  isMounted(conn: number): boolean {
+    if (this.#listener === undefined) return false;
+    const rules = this.#options.access.listeners[this.#listener[conn]!];
+    return rules !== undefined && rules.mountPoint !== '';
   }
 
   /** Handles the CONNECT in [start, end); the result is as of `ClientPackets.handle`. */
@@ -249,9 +265,11 @@ export class ClientLogin {
     const wishes =
       (cleanSession ? LOGIN.clean : 0) |
       (isPersistent ? LOGIN.persistent : 0) |
-      (isV5 ? LOGIN.v5 : 0);
+      (isV5 ? LOGIN.v5 : 0) |
+      ((this.#listener?.[conn] ?? 0) << LOGIN.listenerShift);
     const saysMore = isV5 ? properties.blockEnd > properties.blockStart : false;
-    const travels = saysMore || willTopicStart >= 0 || (usernameStart >= 0 && this.#hasNames);
+    const hasName = usernameStart >= 0 && this.#hasNames;
+    const travels = saysMore || willTopicStart >= 0 || hasName;
     const packetStart = travels ? start : end;
     const generation = connections.generation[conn]!;
     exchange.login(home, conn, generation, wishes, uid, uidStart, uidEnd, bytes, packetStart, end);

@@ -184,7 +184,9 @@ export class ClientPackets {
       this.#refuseRate(conn);
       return 0;
     }
-    if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
+    // Behind a mount point no topic is a mailbox.
+    if (this.login.isMounted(conn)) this.#hand(conn, bytes, start, end);
+    else if (prefix === INBOX_PREFIX && isShort && fields.qos < 2)
       this.#send(conn, bytes, topicStart + 2, 0);
     else if (prefix === RECEIPT_PREFIX && isShort && fields.qos < 2 && this.#takesReceipts)
       this.#send(conn, bytes, topicStart + 2, PUBLISH_IS_RECEIPT);

@@ -124,8 +124,10 @@ export class Edge implements ReactorHandler {
     this.#reactor = reactor;
   }
 
-  onAccept(conn: number): void {
+  /** `listener`: its number in AccessRules.listeners, if it has rules of its own. */
+  onAccept(conn: number, listener = 0): void {
     this.connections.open(conn);
+    this.#packets.login.accepted(conn, listener);
     this.partials.open(conn);
     this.#reactor.setDeadline(conn, this.#limits.loginTimeoutMs);
   }

@@ -212,7 +212,8 @@ export class Home implements SessionHost {
     const generation = this.users.generation(row);
     const level = isV5 ? PROTOCOL_LEVEL_5 : PROTOCOL_LEVEL_3_1_1;
     const { broker } = this;
-    if (!broker.connected(row, generation, level, isPersistent, packet, start, end)) {
+    const listener = wishes >>> LOGIN.listenerShift;
+    if (!broker.connected(row, generation, level, isPersistent, listener, packet, start, end)) {
       this.#state.flags[row] = kept & ~USER.stranger;
       this.#refuseLogin(worker, conn, connGeneration);
       if (!isPresent) this.#endUser(row);

@@ -19,6 +19,7 @@ import {
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import type { Broker } from '#reference-server/broker/broker.ts';
 import type { Session } from '#reference-server/broker/session.ts';
+import { sharedFilter } from '#reference-server/broker/shared-group.ts';
 import { isSystemFilter } from '#reference-server/broker/system-topics.ts';
 import { levelsOf } from '#reference-server/broker/topic-tree.ts';
 import type { GroupDesk } from '#reference-server/home/group-desk.ts';
@@ -108,6 +109,7 @@ export class SubscriptionDesk {
   /** USER.inbox, USER.receipts, or 0 for a filter that is not this user's own. */
   #filterKind(row: number, bytes: Uint8Array, start: number, end: number): number {
     if (end - start <= PREFIX_BYTES || bytes[start + 1] !== SLASH) return 0;
+    if (this.#mountPoint(row) !== '') return 0;
     if (!this.#options.users.isUid(row, bytes, start + PREFIX_BYTES, end)) return 0;
     if (bytes[start] === INBOX_PREFIX) return USER.inbox;
     return bytes[start] === RECEIPT_PREFIX ? USER.receipts : 0;
@@ -154,7 +156,7 @@ export class SubscriptionDesk {
       this.#fields;
     const { broker, stats, obtain } = this.#options;
     const { subscriptions } = broker;
-    const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
+    const filter = this.#filterOf(row, bytes, filterStart, filterEnd);
     const refusal = this.#refusal(row, filter);
     const session = refusal === 0 ? obtain(row) : undefined;
     const hasRoom =
@@ -169,6 +171,22 @@ export class SubscriptionDesk {
     if (retainHandling === 0 || (retainHandling === 1 && isNew)) this.wantsRetained.push(filter);
     if (/^p\/[^+#/]+$/.test(filter)) this.wantsPresence.push(filter);
     return qos;
+  }
+
+  /** What stands before all topics of this user inside; where something does, it has a session. */
+  #mountPoint(row: number): string {
+    const { state, broker } = this.#options;
+    return state.has(row, USER.general) ? (broker.session(row)?.mountPoint ?? '') : '';
+  }
+
+  /** The filter in [start, end), behind the mount point of its user. */
+  #filterOf(row: number, bytes: Uint8Array, start: number, end: number): string {
+    const filter = Buffer.from(bytes.subarray(start, end)).toString('utf8');
+    const mountPoint = this.#mountPoint(row);
+    if (mountPoint === '') return filter;
+    const inner = sharedFilter(filter);
+    if (inner === undefined) return mountPoint + filter;
+    return filter.slice(0, filter.length - inner.length) + mountPoint + inner;
   }
 
   /** Whether a group takes one more member, here or at another worker. */
@@ -213,7 +231,7 @@ export class SubscriptionDesk {
       return wasMember ? REASON.success : REASON.noSubscriptionExisted;
     }
     const session = state.has(row, USER.general) ? broker.session(row) : undefined;
-    const filter = Buffer.from(bytes.subarray(filterStart, filterEnd)).toString('utf8');
+    const filter = this.#filterOf(row, bytes, filterStart, filterEnd);
     const had = session !== undefined && broker.subscriptions.remove(session, filter);
     return had ? REASON.success : REASON.noSubscriptionExisted;
   }

@@ -69,7 +69,10 @@ export class HomeCapture {
   #addRetained(): void {
     const next = this.#retained.next();
     if (next.done === true) this.#isRetainedDone = true;
-    else this.#add({ kind: 'retained', message: this.#saved(next.value) });
+    else {
+      const { value } = next;
+      this.#add({ kind: 'retained', message: this.#saved(value), source: value.source });
+    }
   }
 
   #addUser(row: number): void {
@@ -104,6 +107,7 @@ export class HomeCapture {
       mailboxId,
       receiptsId,
       userName,
+      listener: this.#home.broker.listenerOf(session),
       will: isDue
         ? {
             message: this.#saved(session.will!.message),

@@ -97,7 +97,7 @@ export class HomeRestore {
         this.#messages.push(this.#message(record.message));
         break;
       case 'retained':
-        if (!this.#home.broker.retained.put(this.#message(record.message), 0)) this.dropped++;
+        this.#takeRetained(record);
         break;
       case 'user':
         this.#takeUser(record);
@@ -105,6 +105,13 @@ export class HomeRestore {
       default:
         if (this.#row >= 0) this.#takePart(record);
     }
+  }
+
+  #takeRetained({ message, source }: Of<'retained'>): void {
+    const retained = this.#message(message);
+    retained.source = source;
+    // Older than whatever is retained from now on.
+    if (!this.#home.broker.retained.put(retained, 0)) this.dropped++;
   }
 
   /** Something of the user that is read. */
@@ -142,12 +149,14 @@ export class HomeRestore {
     session.mailboxId = saved.mailboxId;
     session.receiptsId = saved.receiptsId;
     session.userName = saved.userName;
+    const { broker } = this.#home;
+    broker.enter(session, broker.listenerNamed(saved.listener));
     if (will !== undefined) {
       const { expiryMs, delayMs } = will;
       session.will = { message: this.#message(will.message), expiryMs, delayMs };
       session.willDueMs = this.#mono(will.dueWallMs);
     }
-    this.#home.broker.restored(session);
+    broker.restored(session);
   }
 
   #takeSessionPart(session: Session, record: Of<'subscription' | 'delivery' | 'received'>): void {

@@ -72,7 +72,11 @@ test('more than one chunk', async (t) => {
   const message = { topic: Buffer.from('t'), properties: nothing, payload, qos: 1, retain: false };
   const many = Array.from(
     { length: 20 },
-    (_, at): SnapshotRecord => ({ kind: 'retained', message: { ...message, expiresWallMs: at } }),
+    (_, at): SnapshotRecord => ({
+      kind: 'retained',
+      message: { ...message, expiresWallMs: at },
+      source: undefined,
+    }),
   );
   await write(file, many);
   const times: number[] = [];

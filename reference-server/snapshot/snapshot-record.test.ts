@@ -31,6 +31,11 @@ const message = fc.record({
   retain: flag,
   expiresWallMs: time,
 });
+const source = fc.record({
+  clientId: fc.string(),
+  userName: fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined }),
+  listener: fc.string(),
+});
 const will = fc.record({ message, expiryMs: time, delayMs: time, dueWallMs: time });
 const session = fc.record({
   level: fc.constantFrom(3, 4, 5),
@@ -40,13 +45,14 @@ const session = fc.record({
   mailboxId: whole,
   receiptsId: whole,
   userName: fc.option(fc.string({ unit: 'grapheme' }), { nil: undefined }),
+  listener: fc.string(),
   will: fc.option(will, { nil: undefined }),
 });
 const kind = <K extends SnapshotRecord['kind']>(name: K): fc.Arbitrary<K> => fc.constant(name);
 const record: fc.Arbitrary<SnapshotRecord> = fc.oneof(
   fc.record({ kind: kind('part'), worker: fc.nat(255), rows: fc.nat(1 << 28) }),
   fc.record({ kind: kind('message'), message }),
-  fc.record({ kind: kind('retained'), message }),
+  fc.record({ kind: kind('retained'), message, source: fc.option(source, { nil: undefined }) }),
   fc.record({
     kind: kind('user'),
     uid: bytes(64),

@@ -13,6 +13,7 @@
 
 import { ByteReader, DamagedBytes } from '#core/spool/byte-reader.ts';
 import type { ByteWriter } from '#core/spool/byte-writer.ts';
+import type { MessageSource } from '#reference-server/broker/message-source.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 
 export interface SavedMessage {
@@ -43,13 +44,15 @@ export interface SavedSession {
   mailboxId: number;
   receiptsId: number;
   userName: string | undefined;
+  /** Name of the listener that its client came by; see ListenerRules. */
+  listener: string;
   will: SavedWill | undefined;
 }
 
 export type SnapshotRecord =
   | { kind: 'part'; worker: number; rows: number }
   | { kind: 'message'; message: SavedMessage }
-  | { kind: 'retained'; message: SavedMessage }
+  | { kind: 'retained'; message: SavedMessage; source: MessageSource | undefined }
   | {
       kind: 'user';
       uid: Uint8Array;
@@ -128,8 +131,11 @@ export function encodeRecord(writer: ByteWriter, record: SnapshotRecord): number
       writer.varint(record.rows);
       break;
     case 'message':
+      putMessage(writer, record.message);
+      break;
     case 'retained':
       putMessage(writer, record.message);
+      putSource(writer, record.source);
       break;
     case 'user':
       putUser(writer, record);
@@ -170,7 +176,11 @@ export function decodeRecord(type: number, payload: Buffer): SnapshotRecord {
 const READ: { [K in SnapshotRecord['kind']]: (reader: ByteReader) => Of<K> } = {
   part: (reader) => ({ kind: 'part', worker: reader.varint(255), rows: reader.varint(ROWS_MAX) }),
   message: (reader) => ({ kind: 'message', message: getMessage(reader) }),
-  retained: (reader) => ({ kind: 'retained', message: getMessage(reader) }),
+  retained: (reader) => ({
+    kind: 'retained',
+    message: getMessage(reader),
+    source: getSource(reader),
+  }),
   user: getUser,
   subscription: (reader) => {
     const filter = getText(reader);
@@ -214,6 +224,23 @@ function getMessage(reader: ByteReader): SavedMessage {
   return { topic, properties, payload, qos, retain, expiresWallMs: getTime(reader) };
 }
 
+function putSource(writer: ByteWriter, source: MessageSource | undefined): void {
+  const userName = source?.userName;
+  writer.byte((source === undefined ? 0 : 1) | (userName === undefined ? 0 : 2));
+  if (source === undefined) return;
+  putText(writer, source.clientId);
+  putText(writer, source.listener);
+  if (userName !== undefined) putText(writer, userName);
+}
+
+function getSource(reader: ByteReader): MessageSource | undefined {
+  const has = reader.byte();
+  if ((has & 1) === 0) return undefined;
+  const clientId = getText(reader);
+  const listener = getText(reader);
+  return { clientId, userName: (has & 2) === 0 ? undefined : getText(reader), listener };
+}
+
 function putUser(writer: ByteWriter, record: Of<'user'>): void {
   const { uid, flags, row, generation, mailboxPacketId, session } = record;
   putBytes(writer, uid);
@@ -229,6 +256,7 @@ function putUser(writer: ByteWriter, record: Of<'user'>): void {
   writer.varint(session.lastPacketId);
   writer.varint(session.mailboxId);
   writer.varint(session.receiptsId);
+  putText(writer, session.listener);
   const { userName, will } = session;
   writer.byte((userName === undefined ? 0 : 1) | (will === undefined ? 0 : 2));
   if (userName !== undefined) putText(writer, userName);
@@ -258,11 +286,12 @@ function getSession(reader: ByteReader): SavedSession {
   const lastPacketId = reader.varint(0xffff);
   const mailboxId = reader.varint(MOST);
   const receiptsId = reader.varint(MOST);
+  const listener = getText(reader);
   const has = reader.byte();
   const userName = (has & 1) === 0 ? undefined : getText(reader);
   const will = (has & 2) === 0 ? undefined : getWill(reader);
   const ids = { lastPacketId, mailboxId, receiptsId };
-  return { level, expiryMs, endsWallMs, ...ids, userName, will };
+  return { level, expiryMs, endsWallMs, ...ids, userName, listener, will };
 }
 
 function getWill(reader: ByteReader): SavedWill {

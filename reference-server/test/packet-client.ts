@@ -18,10 +18,11 @@ export class PacketClient {
   readonly #parser: Parser;
   readonly #version: 3 | 4 | 5;
 
-  constructor(cluster: SimulatedCluster, worker: number, version: 3 | 4 | 5 = 5) {
+  /** `listener`: the number of the one that it comes by. */
+  constructor(cluster: SimulatedCluster, worker: number, version: 3 | 4 | 5 = 5, listener = 0) {
     this.#cluster = cluster;
     this.#worker = cluster.workers[worker % cluster.workers.length]!;
-    this.#connection = this.#worker.reactor.accept();
+    this.#connection = this.#worker.reactor.accept(listener);
     this.#version = version;
     this.#parser = mqttPacket.parser({ protocolVersion: version });
     this.#parser.on('packet', (packet) => this.heard.push(packet as Heard));

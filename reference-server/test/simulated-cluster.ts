@@ -51,7 +51,7 @@ export class SimulatedReactor implements Reactor {
     return this.open.size;
   }
 
-  accept(): SimulatedConnection {
+  accept(listener = 0): SimulatedConnection {
     const conn = this.#free.pop() ?? this.open.size;
     const connection: SimulatedConnection = {
       conn,
@@ -62,7 +62,7 @@ export class SimulatedReactor implements Reactor {
       closing: undefined,
     };
     this.open.set(conn, connection);
-    this.#edge.onAccept(conn);
+    this.#edge.onAccept(conn, listener);
     return connection;
   }
 

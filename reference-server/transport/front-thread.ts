@@ -40,7 +40,9 @@ let refilledUs = systemClock.monoUs();
 
 try {
   const servers: Server[] = [];
-  for (const listener of plan.listeners) servers.push(await open(listener));
+  for (const [index, listener] of plan.listeners.entries()) {
+    servers.push(await open(listener, plan.innerPorts[index]!));
+  }
   const ports = servers.map((server) => {
     const address = server.address();
     return address === null || typeof address === 'string' ? 0 : address.port;
@@ -56,9 +58,9 @@ try {
   tell({ kind: 'failed', code: error.code, message: error.message, hint: error.hint });
 }
 
-async function open(listener: ListenerPlan): Promise<Server> {
+async function open(listener: ListenerPlan, innerPort: number): Promise<Server> {
   const { host, port, path } = listener;
-  const take = listener.carrier === 'tls' ? tlsTaker(listener) : plainTaker(listener);
+  const take = listener.carrier === 'tls' ? tlsTaker(innerPort) : plainTaker(listener, innerPort);
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     client.on('error', () => {});
     if (sockets.size >= plan.connectionsMax) {
@@ -83,15 +85,18 @@ async function open(listener: ListenerPlan): Promise<Server> {
 }
 
 /** Unix sockets and proxies. */
-function plainTaker({ proxied, carrier, webSocket }: ListenerPlan): (client: Socket) => void {
+function plainTaker(
+  { proxied, carrier }: ListenerPlan,
+  innerPort: number,
+): (client: Socket) => void {
   return (client) => {
     if (proxied && carrier === 'tcp' && !isFromProxy(client)) refuse(client);
     // A proxy's own header follows by itself.
-    else handOn(client, webSocket, proxied ? Buffer.alloc(0) : writeProxyHeader());
+    else handOn(client, innerPort, proxied ? Buffer.alloc(0) : writeProxyHeader());
   };
 }
 
-function tlsTaker({ webSocket }: ListenerPlan): (client: Socket) => void {
+function tlsTaker(innerPort: number): (client: Socket) => void {
   const { certificates, clientCa } = plan.tls!;
   const ca = clientCa === undefined ? {} : { ca: clientCa };
   const server = createTlsServer({
@@ -119,7 +124,7 @@ function tlsTaker({ webSocket }: ListenerPlan): (client: Socket) => void {
     const name: unknown =
       clientCa === undefined ? undefined : client.getPeerCertificate().subject.CN;
     const commonName = typeof name === 'string' ? name : undefined;
-    handOn(client, webSocket, writeProxyHeader({ commonName }));
+    handOn(client, innerPort, writeProxyHeader({ commonName }));
   });
   return (client) => {
     if (mayShakeHands()) server.emit('connection', client);
@@ -139,8 +144,7 @@ function mayShakeHands(): boolean {
   return true;
 }
 
-function handOn(client: Socket, webSocket: boolean, header: Buffer): void {
-  const port = webSocket ? plan.innerWebSocketPort : plan.innerPort;
+function handOn(client: Socket, port: number, header: Buffer): void {
   const inner = connect({ host: plan.innerHost, port, noDelay: true, allowHalfOpen: true });
   inner.write(Buffer.concat([plan.secret, header]));
   // When one side fails the other is dropped; an end is handed on as an end.

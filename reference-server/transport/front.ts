@@ -16,8 +16,8 @@ export interface FrontPlan {
   /** What the inner listeners want to see first. */
   secret: Uint8Array;
   innerHost: string;
-  innerPort: number;
-  innerWebSocketPort: number;
+  /** Of the inner listener of each of `listeners`. */
+  innerPorts: number[];
   connectionsMax: number;
   handshakeTimeoutMs: number;
 }

@@ -13,8 +13,18 @@ export interface ListenerPlan {
   proxied: boolean;
 }
 
+/** One address at which all reactors listen. */
+export interface Opening {
+  host: string;
+  /** 0 chooses a free one. */
+  port: number;
+  prelude: Prelude;
+}
+
 /** What a listener of a reactor expects before the first MQTT packet, in this order. */
 export interface Prelude {
+  /** Number of the listener in the plan; see AccessRules.listeners. */
+  place: number;
   /** A secret that only the front of this process knows. */
   secret: Uint8Array | undefined;
   proxyHeader: boolean;

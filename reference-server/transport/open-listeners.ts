@@ -1,12 +1,12 @@
 // Opens every listener of the plan: what a reactor can serve itself, at its address; the rest (TLS, Unix
-// sockets, PROXY headers whose sender has to be looked at) at the front, which hands on to two inner
-// listeners of the reactors, on loopback, that nobody else can use: they begin with a secret.
+// sockets, PROXY headers whose sender has to be looked at) at the front, which hands on to an
+// inner listener of the reactors for each, on loopback, that nobody else can use: they begin with a secret.
 
 import { randomBytes } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import { isLoopback } from '#core/host/ipv4.ts';
 import { type Front, startFront } from '#reference-server/transport/front.ts';
-import type { ListenerPlan, Prelude } from '#reference-server/transport/listener.ts';
+import type { ListenerPlan, Opening } from '#reference-server/transport/listener.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 
 const SECRET_BYTES = 32;
@@ -19,41 +19,47 @@ export interface ListenerWishes {
   limits: { connectionsMax: number; loginTimeoutMs: number };
 }
 
-/** `listen` makes all reactors listen and resolves with the port. */
+/** `listen` makes all reactors listen at once and resolves with the ports. */
 export async function openListeners(
   wishes: ListenerWishes,
-  listen: (host: string, port: number, prelude: Prelude) => Promise<number>,
+  listen: (openings: Opening[]) => Promise<number[]>,
 ): Promise<{ ports: number[]; front: Front | undefined }> {
   const { listeners, proxyFrom, limits, tls } = wishes;
   const areProxiesLocal = proxyFrom.every(isLocalRange);
   const needsFront = (plan: ListenerPlan): boolean =>
     plan.carrier !== 'tcp' || (plan.proxied && !(areProxiesLocal && isLoopback(plan.host)));
+  const own = listeners.filter((plan) => !needsFront(plan));
+  const place = (plan: ListenerPlan): number => listeners.indexOf(plan);
+  const ownPorts = await listen(
+    own.map((plan) => {
+      const { host, port, webSocket, proxied } = plan;
+      const prelude = { place: place(plan), secret: undefined, proxyHeader: proxied, webSocket };
+      return { host, port, prelude };
+    }),
+  );
   const ports: number[] = [];
-  for (const [index, plan] of listeners.entries()) {
-    if (needsFront(plan)) continue;
-    const { webSocket, proxied } = plan;
-    const prelude = { secret: undefined, proxyHeader: proxied, webSocket };
-    ports[index] = await listen(plan.host, plan.port, prelude);
-  }
+  for (const [at, plan] of own.entries()) ports[place(plan)] = ownPorts[at]!;
   const atFront = listeners.filter(needsFront);
   if (atFront.length === 0) return { ports, front: undefined };
   const secret = randomBytes(SECRET_BYTES);
-  const inner = async (webSocket: boolean): Promise<number> =>
-    atFront.some((plan) => plan.webSocket === webSocket)
-      ? await listen(INNER_HOST, 0, { secret, proxyHeader: true, webSocket })
-      : 0;
+  const innerPorts = await listen(
+    atFront.map((plan) => {
+      const { webSocket } = plan;
+      const prelude = { place: place(plan), secret, proxyHeader: true, webSocket };
+      return { host: INNER_HOST, port: 0, prelude };
+    }),
+  );
   const front = await startFront({
     listeners: atFront,
     tls,
     proxyFrom: [...proxyFrom],
     secret,
     innerHost: INNER_HOST,
-    innerPort: await inner(false),
-    innerWebSocketPort: await inner(true),
+    innerPorts,
     connectionsMax: limits.connectionsMax,
     handshakeTimeoutMs: limits.loginTimeoutMs,
   });
-  for (const [at, plan] of atFront.entries()) ports[listeners.indexOf(plan)] = front.ports[at]!;
+  for (const [at, plan] of atFront.entries()) ports[place(plan)] = front.ports[at]!;
   return { ports, front };
 }
 

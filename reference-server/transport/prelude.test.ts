@@ -77,12 +77,13 @@ test('a name counts from the front only: any process of this host could be a pro
   const header = writeProxyHeader({ commonName: 'ann' });
   for (const secret of [undefined, SECRET]) {
     const stream = Buffer.concat([secret ?? Buffer.alloc(0), header]);
-    const { name } = play({ secret, proxyHeader: true, webSocket: false }, stream, []);
+    const { name } = play({ place: 0, secret, proxyHeader: true, webSocket: false }, stream, []);
     assert.equal(name, secret === undefined ? undefined : 'ann');
   }
 });
 
 const preludes = fc.record({
+  place: fc.constant(0),
   secret: fc.constantFrom(undefined, SECRET),
   proxyHeader: fc.constant(true),
   webSocket: fc.boolean(),

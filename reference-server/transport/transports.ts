@@ -108,7 +108,7 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
     this.#listener[conn] = listener;
     // Who left a moment ago may not be noticed yet: it is judged when it speaks.
     this.#stage[conn] = this.#isOverMax ? STAGE.doubtful : firstStage(this.#preludes[listener]!);
-    this.#edge.onAccept(conn, listener);
+    this.#edge.onAccept(conn, this.#preludes[listener]!.place);
   }
 
   onConnect(): void {

@@ -316,12 +316,20 @@ export class Exchange {
   }
 
   /** A message of the general lane, as a PUBLISH of MQTT 5, for the sessions of another worker. */
-  route(home: number, version: number, bytes: Uint8Array, start: number, end: number): void {
+  route(
+    home: number,
+    version: number,
+    sourceBytes: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     const link = this.#out[home];
     assert(link !== undefined, 'a message is routed to other workers only');
     if (!this.#hasRoom(home)) return;
     const high = Math.floor(version / 0x1_0000_0000);
-    this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
+    const frame = this.#write(link, FRAME.route, version | 0, high, bytes, start, end);
+    link.words[frame + FRAME_ARGS + 2] = sourceBytes;
   }
 
   /** Somebody wants to know how things are with a uid. */
@@ -480,7 +488,7 @@ export class Exchange {
         edge.withhold(first, generation, third);
         break;
       case FRAME.route:
-        home.broker.routed(generation * 0x1_0000_0000 + (first >>> 0), bytes, start, end);
+        home.broker.routed(version(first, generation), third, bytes, start, end);
         break;
       case FRAME.presence:
         home.presence.tell(bytes, start, end);
@@ -571,4 +579,9 @@ export class Exchange {
       end,
     );
   }
+}
+
+/** The version of a retained message, in two words. */
+function version(low: number, high: number): number {
+  return high * 0x1_0000_0000 + (low >>> 0);
 }

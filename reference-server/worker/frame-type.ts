@@ -12,7 +12,7 @@
 //                             | receipts << 19 | uid bytes << 20, hash of
 //                             the receiver's uid
 //   acknowledge               row, generation, packet id, reason
-//   route                     version (two words)                                  PUBLISH of MQTT 5
+//   route                     version (two words), bytes of its source             PUBLISH of MQTT 5, source
 //   presence                  0, 0                                                 uid
 //   share                     members online, members                              filter of a group
 //   routeShared               bytes of the filter, 0                               filter, PUBLISH of MQTT 5
@@ -60,6 +60,8 @@ export const LOGIN = {
   /** Keep the session when the connection ends. */
   persistent: 2,
   v5: 4,
+  /** The number of its listener stands above. */
+  listenerShift: 8,
 } as const;
 
 /** How a connection ended. */

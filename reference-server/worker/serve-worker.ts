@@ -6,7 +6,7 @@ import { assert } from '#core/assert.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
-import type { Reactor } from '#core/socket/reactor.ts';
+import type { Reactor, Waker } from '#core/socket/reactor.ts';
 import { pinThread } from '#core/socket/ring/affinity.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import { LoginGate } from '#reference-server/access/login-gate.ts';
@@ -107,22 +107,27 @@ async function work(birth: WorkerBirth): Promise<void> {
   exchange.join(edge, home);
   const restored = restore(birth, home, exchange.workers);
   tell({ ...created(home, reactor, fallback), restored });
-  for (;;) {
-    const [order] = (await once(main, 'message')) as [ToWorker];
-    if (order.kind === 'run') {
-      exchange.setWakers(order.wakers);
-      break;
-    }
-    const { host, port, reusePort, prelude } = order;
-    const listening = reactor.listen({ host, port, reusePort });
-    transports.expect(listening.listener, prelude);
-    tell({ kind: 'listening', port: listening.port });
-  }
+  exchange.setWakers(await openAsTold(reactor, transports));
   await reactor.run();
   if (birth.snapshotFile !== undefined) await snapshots.handOver();
   birth.newsPort.close();
   heap.close();
   home.publishGauges();
+}
+
+/** Listens where the main thread says; resolves with how the other workers are woken when it says run. */
+async function openAsTold(reactor: Reactor, transports: Transports): Promise<Waker[]> {
+  for (;;) {
+    const [order] = (await once(main, 'message')) as [ToWorker];
+    if (order.kind === 'run') return order.wakers;
+    const { openings, reusePort } = order;
+    const ports = openings.map(({ host, port, prelude }) => {
+      const listening = reactor.listen({ host, port, reusePort });
+      transports.expect(listening.listener, prelude);
+      return listening.port;
+    });
+    tell({ kind: 'listening', ports });
+  }
 }
 
 /** Gives the home what a server before this one had, if there is a snapshot of it. */
@@ -149,8 +154,10 @@ function hear(
   access: AccessRules,
   snapshots: WorkerSnapshots,
 ): void {
-  if (news.kind === 'acl') access.acl = news.acl;
-  else if (news.kind === 'reference') edge.departures.reference = news.reference;
+  if (news.kind === 'acl') {
+    access.acl = news.acl;
+    for (const [at, rules] of access.listeners.entries()) rules.acl = news.listenerAcls[at];
+  } else if (news.kind === 'reference') edge.departures.reference = news.reference;
   else if (news.kind === 'capture') snapshots.capture(news.isFirst);
   else if (news.kind === 'system')
     for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);

@@ -7,7 +7,7 @@ import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
-import type { Prelude } from '#reference-server/transport/listener.ts';
+import type { Opening } from '#reference-server/transport/listener.ts';
 
 /** What a worker is born with. */
 export interface WorkerBirth {
@@ -42,8 +42,8 @@ export interface Restored {
 }
 
 export type ToWorker =
-  | { kind: 'listen'; host: string; port: number; reusePort: boolean; prelude: Prelude }
-  | { kind: 'run'; wakers: Waker[] };
+  /** All at once: who finds one open may count on the others. */
+  { kind: 'listen'; openings: Opening[]; reusePort: boolean } | { kind: 'run'; wakers: Waker[] };
 
 export type FromWorker =
   | {
@@ -62,5 +62,5 @@ export type FromWorker =
       slowCells: Float64Array<SharedArrayBuffer>;
       restored: Restored;
     }
-  | { kind: 'listening'; port: number }
+  | { kind: 'listening'; ports: number[] }
   | { kind: 'failed'; code: ErrorCode; message: string; hint: string };

@@ -14,7 +14,7 @@ export type News =
   /** Where users shall go; see edge/departures.ts. */
   | { kind: 'reference'; reference: string }
   /** The file of topics was read again. */
-  | { kind: 'acl'; acl: AclRules }
+  | { kind: 'acl'; acl: AclRules | undefined; listenerAcls: (AclRules | undefined)[] }
   /** The first records of a snapshot are wanted, or those that follow. */
   | { kind: 'capture'; isFirst: boolean }
   /** After the reactor has ended: take in what other workers have sent. */
