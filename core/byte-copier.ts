@@ -11,8 +11,8 @@ const STEPS_BYTES_MAX = 256;
 const LOOP_BYTES_MAX = 24;
 const STEP_BYTES = 8;
 /**
- * V8 keeps the bytes of typed arrays up to this length on its heap (typed_array_max_size_in_heap) and moves them off it,
- * by malloc, when somebody asks for their buffer: dearer than any copy of them.
+ * V8 keeps the bytes of typed arrays up to this length on its heap (typed_array_max_size_in_heap) and moves them
+ * off it, by malloc, when somebody asks for their buffer: dearer than any copy of them.
  */
 const ON_HEAP_BYTES_MAX = 64;
 

@@ -65,7 +65,8 @@ phases:
   assert.throws(
     () =>
       parseLadder(
-        'version: 1\nkind: ladder\nname: both\nquestion: How many?\nload: { rate: 1/s, ratePerThousand: 1/s }\nsteps: [2]\n',
+        'version: 1\nkind: ladder\nname: both\nquestion: How many?\n' +
+          'load: { rate: 1/s, ratePerThousand: 1/s }\nsteps: [2]\n',
         'f',
       ),
     /ratePerThousand: stands beside rate/,

@@ -1,5 +1,5 @@
-// Looks at every mailbox of every worker that holds something (mailbox/boxes.ts), in slices, on the main thread: the reactors notice nothing. A sweep finds
-// how many mailboxes hold messages, how lengths are spread (powers of two), the oldest message, and the TOP_COUNT
+// Looks at every mailbox of every worker that holds something (mailbox/boxes.ts), in slices, on the main thread: the
+// reactors notice nothing. A sweep finds how many mailboxes hold messages, how lengths are spread (powers of two), the oldest message, and the TOP_COUNT
 // longest; these are then watched for their rates. It also adds up what the workers count for themselves (stats
 // `queued`): the two differ only by what moved meanwhile. Reads race with the workers by a message or so.
 //

@@ -3,8 +3,8 @@
 // (mqtt-client.ts), plain MQTT 3.1.1. Server on one core, client on the other. What is measured of the whole server
 // process:
 //
-//   CPU of a delivered message, QoS 0 and 1, at several rates (open loop), saturated (closed loop), and chained (who has
-//   received sends the next: with QoS 1 its PUBACK and PUBLISH leave in one segment)
+//   CPU of a delivered message, QoS 0 and 1, at several rates (open loop), saturated (closed loop), and chained (who
+//   has received sends the next: with QoS 1 its PUBACK and PUBLISH leave in one segment)
 //   logins a second; memory of an idle session with one subscription; fan-out; drain of offline users
 //
 // Medians of rounds. Ratios count: absolute figures are this machine's and wander with what else runs on it.

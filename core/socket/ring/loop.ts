@@ -9,7 +9,8 @@
 // The sends of the first lane leave with the call that sleeps: a socket with room takes what it is given, so
 // as many completions are there at once, and the call waits for one more. A socket that had no room or took a
 // part breaks that count: such a sleep is never longer than SEND_SLEEP_US. Sends that somebody waits for do
-// not leave so; nor do any on a quiet server, which that short sleep would wake for nothing (send-plan.ts). What the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
+// not leave so; nor do any on a quiet server, which that short sleep would wake for nothing (send-plan.ts). What
+// the sends take counts as sleep (`sleepUs`). With `gatherUs` the call waits for more events
 // than one, for that time at most since the last turn: fewer, longer turns cost less CPU a message. It rests where that
 // is in vain (see gathering.ts).
 //
