@@ -1,7 +1,8 @@
 // Looks at every mailbox of every worker that holds something (mailbox/boxes.ts), in slices, on the main thread: the
-// reactors notice nothing. A sweep finds how many mailboxes hold messages, how lengths are spread (powers of two), the oldest message, and the TOP_COUNT
-// longest; these are then watched for their rates. It also adds up what the workers count for themselves (stats
-// `queued`): the two differ only by what moved meanwhile. Reads race with the workers by a message or so.
+// reactors notice nothing. A sweep finds how many mailboxes hold messages, how lengths are spread (powers of two),
+// the oldest message, and the TOP_COUNT longest; these are then watched for their rates. It also adds up what the
+// workers count for themselves (stats `queued`): the two differ only by what moved meanwhile. Reads race with the
+// workers by a message or so.
 //
 // Cost: about 6 ns a mailbox; a slice of SLICE_BOXES takes 0.2 ms of the main thread.
 

@@ -1,6 +1,7 @@
 // The queues of a running server as the main thread sees them: the sum of all mailboxes once a tick, from the
-// workers' own counters (no sweep), and a sweep over every mailbox that is not empty in the background,
-// one slice at a time, with the loop of the main thread in between. Small tables are swept at once, so that their figures are of the tick.
+// workers' own counters (no sweep), and a sweep over every mailbox that is not empty in the background, one slice at
+// a time, with the loop of the main thread in between. Small tables are swept at once, so that their figures are of
+// the tick.
 
 import { systemClock } from '#core/clock/clock.ts';
 import type { WorkerFigures } from '#reference-server/server.ts';
