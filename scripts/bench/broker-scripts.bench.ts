@@ -8,7 +8,7 @@
 //   --verbose         all that a failed script said
 //
 // The scripts start `../../src/mosquitto`, which is a file of our own in a copy of the folder; the copy is
-// removed at the end. They wait 2 s for a broker to start, which is raised to 20 s for a loaded machine.
+// removed at the end. They wait 2 s for a broker to start, which is raised to 60 s for a loaded machine.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -56,7 +56,7 @@ function prepare(suite: string): string {
   cpSync(suite, join(folder, 'test'), { recursive: true });
   const library = join(folder, 'test', 'mosq_test.py');
   const text = readFileSync(library, 'utf8');
-  writeFileSync(library, text.replace('for i in range(0, 20):', 'for i in range(0, 200):'));
+  writeFileSync(library, text.replace('for i in range(0, 20):', 'for i in range(0, 600):'));
   mkdirSync(join(folder, 'src'));
   writeFileSync(join(folder, 'src', 'mosquitto'), shim(folder), { mode: 0o755 });
   return join(folder, 'test');
@@ -86,15 +86,30 @@ async function play(folder: string, { name, ports }: Script): Promise<string | u
   const child = spawn('python3', [`./${name}`, ...numbers.map(String)], {
     cwd: join(folder, 'broker'),
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own: a broker that it leaves behind ends with it.
+    detached: true,
   });
   let said = '';
   child.stdout.on('data', (text: Buffer) => (said += text.toString('latin1')));
   child.stderr.on('data', (text: Buffer) => (said += text.toString('latin1')));
+  const closed = once(child, 'close');
   const timer = setTimeout(() => child.kill('SIGKILL'), SCRIPT_MS_MAX);
-  const [code] = (await once(child, 'close')) as [number | null];
+  const [code] = (await once(child, 'exit')) as [number | null];
   clearTimeout(timer);
+  endGroup(child.pid!);
+  await closed;
   if (code === 0) return undefined;
   return code === null ? `${said}\nended after ${SCRIPT_MS_MAX / 1000} s` : said;
+}
+
+/** Ends what is left of a script's group of processes. */
+function endGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch (error) {
+    // Nothing was left.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 const folder = prepare(values.suite);
