@@ -112,7 +112,7 @@ export function outputBytesFor(packetBytesMax: number): number {
 
 export const DEFAULT_LIMITS: ServerLimits = {
   // An engine may spend something for each connection that could come (ring: lanes of 19,000).
-  connectionsMax: 50_000,
+  connectionsMax: 250_000,
   acceptedMax: Number.POSITIVE_INFINITY,
   usersMax: 500_000,
   strangersRatioMax: 0.5,

@@ -21,6 +21,7 @@ import { parseSpike } from '#loadgen/rate-plan.ts';
 import { parseSlowReaders } from '#loadgen/slow-readers.ts';
 import { parseReturn, parseStorm } from '#loadgen/storm.ts';
 import { PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MIN } from '#loadgen/user-packets.ts';
+import { DEFAULT_SETTINGS } from '#reference-server/worker/worker-control.ts';
 
 const HOUR_MS = 3_600_000;
 const GIB = 1024 ** 3;
@@ -129,7 +130,11 @@ function readServer(section: Section, base: LadderServer | undefined): LadderSer
         : server.orAuto('engine', (key) => server.word(key, ENGINES)),
     flush: server.word('flush', ['turn', 'immediate'], base?.flush ?? 'turn'),
     arming: server.word('arming', ['poll', 'recv'], base?.arming ?? 'poll'),
-    gatherUs: server.count('gather', { min: 0, max: GATHER_US_MAX }, base?.gatherUs ?? 0),
+    gatherUs: server.count(
+      'gather',
+      { min: 0, max: GATHER_US_MAX },
+      base?.gatherUs ?? DEFAULT_SETTINGS.gatherUs,
+    ),
   };
 }
 
