@@ -29,7 +29,7 @@ const size = isSmall
   ? { users: 500, netUsers: 500, ratePerS: 300, seconds: 1, messages: 200 }
   : { users: 100_000, netUsers: 18_000, ratePerS: 5000, seconds: 20, messages: 40_000 };
 const frozen = isSmall
-  ? { ratePerS: 200, connections: 10, seconds: 4, frozenS: 1 }
+  ? { ratePerS: 200, connections: 10, seconds: 7, frozenS: 1 }
   : { ratePerS: 1000, connections: 50, seconds: 15, frozenS: 5 };
 
 interface EngineFigures {
