@@ -46,9 +46,9 @@ test('what lacks little is tried', () => {
 });
 
 test('a step without room is sized down to a round number, if that is still a step up', () => {
-  assert.equal(sizeDown(2_765_432, 2_400_000), 2_700_000);
+  assert.equal(sizeDown(2_765_432, 2_400_000), 2_730_000);
   assert.equal(sizeDown(2_765_432, 2_650_000), undefined);
-  assert.equal(sizeDown(47_111, 0), 46_000);
+  assert.equal(sizeDown(47_111, 0), 46_600);
   assert.equal(sizeDown(900, 0), undefined);
   assert.equal(sizeDown(0, 0), undefined);
 });

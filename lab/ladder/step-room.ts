@@ -66,7 +66,7 @@ export function foresee(
 /** Users to take instead, a round number; undefined when that is no step up from `before`. */
 export function sizeDown(usersMax: number, before: number): number | undefined {
   const fit = usersMax * FIT_RATIO;
-  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, fit))) - 1);
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, fit))) - 2);
   const users = Math.floor(fit / unit) * unit;
   return users < USERS_MIN || users < before * GROWTH_MIN ? undefined : users;
 }
