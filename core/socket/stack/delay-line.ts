@@ -23,6 +23,7 @@ import {
 } from '#core/socket/stack/network-classes.ts';
 import { PACKET_BYTES_MAX, VNET_BYTES } from '#core/socket/stack/packet.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
+import { PacketSlots } from '#core/socket/stack/packet-slots.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
 
@@ -34,11 +35,9 @@ export const ROUND_TRIP_MS_MAX = 8000;
 /** What may wait for a link, in time: large buffers, as phones' networks have them, ms. */
 export const QUEUE_MS_MAX = 2000;
 const ORDER_CELLS_MAX = 2 ** 19;
-const SMALL_BYTES = 192;
 const SMALL_SLOTS = 131_072;
 const LARGE_BYTES = 1536;
 const LARGE_SLOTS = 32_768;
-const SLOTS = SMALL_SLOTS + LARGE_SLOTS;
 const OUT = 0;
 const IN = 1;
 /** Where the addresses of an IPv4 packet stand, and the ports of its segment (packet.ts). */
@@ -54,11 +53,12 @@ export class DelayLine implements PacketLink {
   readonly #passes: readonly boolean[];
   readonly #counters: Float64Array;
   readonly #startUs: number;
-  readonly #memory = new Uint8Array(SMALL_SLOTS * SMALL_BYTES + LARGE_SLOTS * LARGE_BYTES);
-  readonly #length = new Uint16Array(SLOTS);
-  readonly #isOut = new Uint8Array(SLOTS);
-  /** Next packet of the same step (or free slot), plus one. */
-  readonly #next = new Int32Array(SLOTS);
+  readonly #slots = new PacketSlots(SMALL_SLOTS, LARGE_SLOTS, LARGE_BYTES);
+  readonly #memory = this.#slots.memory;
+  readonly #length = new Uint16Array(this.#slots.count);
+  readonly #isOut = new Uint8Array(this.#slots.count);
+  /** Next packet of the same step, plus one. */
+  readonly #next = this.#slots.next;
   readonly #first = new Int32Array(WHEEL_SLOTS);
   readonly #last = new Int32Array(WHEEL_SLOTS);
   readonly #cellMask: number;
@@ -69,10 +69,6 @@ export class DelayLine implements PacketLink {
   readonly #keepers: readonly [ByteCopier, ByteCopier] = [new ByteCopier(), new ByteCopier()];
   readonly #givers: readonly [ByteCopier, ByteCopier] = [new ByteCopier(), new ByteCopier()];
   #received: Uint8Array = this.#own;
-  #freeSmall = 0;
-  #freshSmall = 0;
-  #freeLarge = 0;
-  #freshLarge = SMALL_SLOTS;
   #step = 0;
   #nowMs = 0;
   /** Packets that came and are due, as a list. */
@@ -137,7 +133,7 @@ export class DelayLine implements PacketLink {
     const length = this.#length[slot]!;
     this.#received = this.#own;
     this.#give(slot, IN, this.#own);
-    this.#free(slot);
+    this.#slots.free(slot);
     return length;
   }
 
@@ -178,12 +174,12 @@ export class DelayLine implements PacketLink {
     }
     const cell = conn & this.#cellMask;
     const linkMs = this.#linkMs(direction, one, cell, length - VNET_BYTES);
-    const slot = linkMs < 0 ? -1 : this.#take(length);
+    const slot = linkMs < 0 ? -1 : this.#slots.take(length);
     if (slot < 0) {
       this.#counters[COUNT.queueRefused]!++;
       return;
     }
-    this.#keepers[direction].copy(this.#memory, this.#address(slot), bytes, 0, length);
+    this.#keepers[direction].copy(this.#memory, this.#slots.address(slot), bytes, 0, length);
     this.#length[slot] = length;
     this.#isOut[slot] = direction === OUT ? 1 : 0;
     this.#next[slot] = 0;
@@ -241,7 +237,7 @@ export class DelayLine implements PacketLink {
       if (this.#isOut[slot] === 1) {
         this.#give(slot, OUT, this.#link.out);
         if (!this.#link.send(this.#length[slot]!)) this.#counters[COUNT.linkRefused]!++;
-        this.#free(slot);
+        this.#slots.free(slot);
       } else {
         this.#next[slot] = 0;
         if (this.#readyFirst === 0) this.#readyFirst = slot + 1;
@@ -251,43 +247,9 @@ export class DelayLine implements PacketLink {
     }
   }
 
-  /** A slot for so many bytes, or -1. */
-  #take(length: number): number {
-    if (length <= SMALL_BYTES) {
-      if (this.#freeSmall !== 0) {
-        const slot = this.#freeSmall - 1;
-        this.#freeSmall = this.#next[slot]!;
-        return slot;
-      }
-      if (this.#freshSmall < SMALL_SLOTS) return this.#freshSmall++;
-    }
-    if (this.#freeLarge !== 0) {
-      const slot = this.#freeLarge - 1;
-      this.#freeLarge = this.#next[slot]!;
-      return slot;
-    }
-    return this.#freshLarge < SLOTS ? this.#freshLarge++ : -1;
-  }
-
   #give(slot: number, direction: 0 | 1, target: Uint8Array): void {
-    const start = this.#address(slot);
+    const start = this.#slots.address(slot);
     this.#givers[direction].copy(target, 0, this.#memory, start, start + this.#length[slot]!);
-  }
-
-  #free(slot: number): void {
-    if (slot < SMALL_SLOTS) {
-      this.#next[slot] = this.#freeSmall;
-      this.#freeSmall = slot + 1;
-    } else {
-      this.#next[slot] = this.#freeLarge;
-      this.#freeLarge = slot + 1;
-    }
-  }
-
-  #address(slot: number): number {
-    return slot < SMALL_SLOTS
-      ? slot * SMALL_BYTES
-      : SMALL_SLOTS * SMALL_BYTES + (slot - SMALL_SLOTS) * LARGE_BYTES;
   }
 
   /** Uniform in [0, 1): xorshift (Marsaglia 2003). */

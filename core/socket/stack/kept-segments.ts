@@ -9,34 +9,30 @@
 
 import { ByteCopier } from '#core/byte-copier.ts';
 import { SEGMENT_BYTES_MAX, type Segment, TCP_FLAG } from '#core/socket/stack/packet.ts';
+import { PacketSlots } from '#core/socket/stack/packet-slots.ts';
 import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import type { TcpOptions } from '#core/socket/stack/tcp-options.ts';
 import { FLAG, type TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 /** Most segments of one connection: more than a window of full ones. */
 export const KEPT_SEGMENTS_MAX = 64;
-const SMALL_BYTES = 192;
 const SMALL_SLOTS = 32_768;
 const LARGE_SLOTS = 16_384;
-const SLOTS = SMALL_SLOTS + LARGE_SLOTS;
 const NONE = -1;
 
 export class KeptSegments {
-  readonly memory = new Uint8Array(SMALL_SLOTS * SMALL_BYTES + LARGE_SLOTS * SEGMENT_BYTES_MAX);
+  readonly #slots = new PacketSlots(SMALL_SLOTS, LARGE_SLOTS, SEGMENT_BYTES_MAX);
+  readonly memory = this.#slots.memory;
   /** By slot: where its bytes begin in the sequence, where they lie in `memory`, how many they are; then FIN. */
-  readonly sequence = new Uint32Array(SLOTS);
-  readonly start = new Uint32Array(SLOTS);
-  readonly length = new Uint16Array(SLOTS);
-  readonly hasFin = new Uint8Array(SLOTS);
+  readonly sequence = new Uint32Array(this.#slots.count);
+  readonly start = new Uint32Array(this.#slots.count);
+  readonly length = new Uint16Array(this.#slots.count);
+  readonly hasFin = new Uint8Array(this.#slots.count);
   readonly #table: TcpTable;
-  /** Next of the same connection, or of the free ones, plus one. */
-  readonly #next = new Int32Array(SLOTS);
+  /** Next of the same connection, plus one. */
+  readonly #next = this.#slots.next;
   readonly #firsts = new Map<number, number>();
   readonly #copier = new ByteCopier();
-  #freeSmall = 0;
-  #freshSmall = 0;
-  #freeLarge = 0;
-  #freshLarge = SMALL_SLOTS;
 
   constructor(table: TcpTable) {
     this.#table = table;
@@ -81,10 +77,10 @@ export class KeptSegments {
     }
     if (start > end || (start === end && !hasFin)) return true;
     for (let node = after; node !== NONE; node = this.#next[node]! - 1) count++;
-    const slot = count >= KEPT_SEGMENTS_MAX ? NONE : this.#take(end - start);
+    const slot = count >= KEPT_SEGMENTS_MAX ? NONE : this.#slots.take(end - start);
     if (slot === NONE) return false;
     this.sequence[slot] = sequence;
-    this.start[slot] = this.#address(slot);
+    this.start[slot] = this.#slots.address(slot);
     this.length[slot] = end - start;
     this.hasFin[slot] = hasFin ? 1 : 0;
     this.#copier.copy(this.memory, this.start[slot]!, bytes, start, end);
@@ -123,7 +119,7 @@ export class KeptSegments {
   removeFirst(conn: number): void {
     const slot = this.#first(conn);
     const next = this.#next[slot]! - 1;
-    this.#free(slot);
+    this.#slots.free(slot);
     if (next !== NONE) this.#firsts.set(conn, next);
     else this.#over(conn);
   }
@@ -193,37 +189,5 @@ export class KeptSegments {
 
   #blockEnd(slot: number): number {
     return sequenceAdd(this.#end(slot), this.hasFin[slot]!);
-  }
-
-  #take(length: number): number {
-    if (length <= SMALL_BYTES) {
-      if (this.#freeSmall !== 0) {
-        const slot = this.#freeSmall - 1;
-        this.#freeSmall = this.#next[slot]!;
-        return slot;
-      }
-      if (this.#freshSmall < SMALL_SLOTS) return this.#freshSmall++;
-    }
-    if (this.#freeLarge !== 0) {
-      const slot = this.#freeLarge - 1;
-      this.#freeLarge = this.#next[slot]!;
-      return slot;
-    }
-    return this.#freshLarge < SLOTS ? this.#freshLarge++ : NONE;
-  }
-
-  #free(slot: number): void {
-    if (slot < SMALL_SLOTS) {
-      this.#next[slot] = this.#freeSmall;
-      this.#freeSmall = slot + 1;
-    } else {
-      this.#next[slot] = this.#freeLarge;
-      this.#freeLarge = slot + 1;
-    }
-  }
-
-  #address(slot: number): number {
-    if (slot < SMALL_SLOTS) return slot * SMALL_BYTES;
-    return SMALL_SLOTS * SMALL_BYTES + (slot - SMALL_SLOTS) * SEGMENT_BYTES_MAX;
   }
 }
