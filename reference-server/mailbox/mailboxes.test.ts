@@ -236,3 +236,30 @@ test('a message larger than the byte window goes alone', () => {
   assert.ok(boxes.accept(0, MAILBOX_PACKET_ID_MIN));
   assert.ok(boxes.take(0, false) >= 0);
 });
+
+test('however many mailboxes are cleared in one turn, a slice of their messages is freed in it', () => {
+  const [users, each, slice] = [8, 3000, 4096];
+  const all = users * each;
+  const boxes = new Mailboxes({
+    ...LIMITS,
+    ...{ users, messagesMax: all, mailboxMessagesMax: each, bytesMax: 8 << 20 },
+    mailboxBytesMax: 1 << 20,
+  });
+  const payload = new Uint8Array([7]);
+  for (let user = 0; user < users; user++) {
+    boxes.open(user);
+    for (let i = 0; i < each; i++) {
+      boxes.put(user, payload, 0, 1, { worker: 0, row: -1, generation: 0, packetId: 1 });
+    }
+  }
+  assert.equal(boxes.messages, all);
+  for (let user = 0; user < users; user++) assert.equal(boxes.clear(user), each);
+  assert.equal(boxes.messages, all - slice);
+  assert.equal(boxes.endTurn(), true);
+  assert.equal(boxes.messages, all - slice, 'the slice of this turn was used');
+  for (let left = all - 2 * slice; boxes.messages > 0; left -= slice) {
+    assert.equal(boxes.endTurn(), left > 0);
+    assert.equal(boxes.messages, Math.max(0, left));
+  }
+  assert.equal(boxes.arena.usedBytes, 0);
+});

@@ -53,7 +53,7 @@ const ACCEPTED_PROPERTIES_MAX = 1024;
 const MESSAGE_BYTES = 47;
 const NOBODY: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
 
-/** Messages that are freed at once: half a millisecond. */
+/** Messages of cleared mailboxes that are freed in one turn: half a millisecond. */
 const REAP_SLICE = 4096;
 
 export class Mailboxes {
@@ -93,6 +93,8 @@ export class Mailboxes {
   #madeRoom = 0;
   /** First node of those that were removed and are still to be freed. */
   #doomed = NONE;
+  /** Of them, how many may still be freed in this turn. */
+  #reapLeft = REAP_SLICE;
 
   /** `readWall` writes ms of the clock of all threads, so that another one can tell ages; once a turn at most. */
   constructor(limits: MailboxLimits, readWall: (into: Float64Array) => void = standStill) {
@@ -314,7 +316,8 @@ export class Mailboxes {
   /** A turn is over: the clock is read anew when needed. True when removed messages are still to be freed. */
   endTurn(): boolean {
     this.#nowMs[0] = 0;
-    if (this.#doomed !== NONE) this.#reap();
+    this.#reap();
+    this.#reapLeft = REAP_SLICE;
     return this.#doomed !== NONE;
   }
 
@@ -558,9 +561,9 @@ export class Mailboxes {
     this.#free(oldest);
   }
 
-  /** Frees messages of mailboxes that were cleared, a slice of them. */
+  /** Frees messages of mailboxes that were cleared: a slice a turn, however many mailboxes were cleared in it. */
   #reap(): void {
-    for (let left = REAP_SLICE; left > 0 && this.#doomed !== NONE; left--) {
+    for (; this.#reapLeft > 0 && this.#doomed !== NONE; this.#reapLeft--) {
       const node = this.#doomed;
       this.#doomed = this.nodes.next[node]!;
       this.#free(node);
