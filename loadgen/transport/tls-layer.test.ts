@@ -137,6 +137,36 @@ suite('TLS over engine stack', { skip }, () => {
     assert.equal(client.closeReason, CLOSE_REASON.orderly);
   });
 
+  test('closed while a record waits for room: it arrives, and the goodbye behind it', async (t) => {
+    let got = 0;
+    const ends: (string | null)[] = [];
+    let socket: tls.TLSSocket | undefined;
+    const { port, ca } = await tlsServer(t, (accepted) => {
+      socket = accepted;
+      accepted.on('error', (error) => ends.push(error.message));
+      accepted.on('end', () => {
+        ends.push(null);
+        accepted.end();
+      });
+    });
+    const client = new Client(t, ca);
+    const conn = await client.open(port);
+    const record = pattern(30_000);
+    let sent = 0;
+    // The server does not read yet: one that is refused stands behind one that waits.
+    while (client.layer.send(conn, record, 0, record.length)) sent += record.length;
+    client.layer.close(conn);
+    client.layer.close(conn);
+    while (socket === undefined) await new Promise<void>((resolve) => setImmediate(resolve));
+    socket.on('data', (bytes: Buffer) => {
+      got += bytes.length;
+    });
+    await client.until(() => client.closeReason !== undefined);
+    await client.until(() => ends.length > 0 || client.closeReason === CLOSE_REASON.aborted);
+    assert.deepEqual([got, ends], [sent, [null]]);
+    assert.equal(client.closeReason, CLOSE_REASON.orderly);
+  });
+
   test('who pauses gets nothing, and the server is held up; resumed, all of it', async (t) => {
     const sent = pattern(8 * MIB);
     const sockets: tls.TLSSocket[] = [];

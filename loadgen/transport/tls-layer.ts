@@ -117,7 +117,7 @@ export class TlsLayer extends Layer {
       if (!this.lower.send(conn, record, 0, record.length)) return;
       this.#waiting.delete(conn);
       if (end !== 'none') {
-        this.#end(conn, end);
+        this.#sayGoodbye(conn, end);
         return;
       }
     }
@@ -203,26 +203,26 @@ export class TlsLayer extends Layer {
     return stage === STAGE.open || stage === STAGE.half;
   }
 
-  /** Says goodbye (close_notify) behind what was sent, and ends our side, or all of it. */
+  /** Ends our side, or all of it, behind what was sent. */
   #end(conn: Conn, how: 'endOutput' | 'close'): void {
+    // It ends already, perhaps behind a record that waits.
+    if (this.#stage[conn] === STAGE.over) return;
     if (!this.#isReading(conn)) {
       this.abort(conn);
       return;
     }
-    const wasOpen = this.#stage[conn] === STAGE.open;
-    const isOver = how === 'close' && this.#isReading(conn);
-    if (wasOpen || isOver) this.#stage[conn] = isOver ? STAGE.over : STAGE.half;
+    this.#stage[conn] = how === 'close' ? STAGE.over : STAGE.half;
     const waiting = this.#waiting.get(conn);
-    if (waiting !== undefined) {
-      waiting.end = how;
-      return;
-    }
-    if (this.#handles[conn] !== 0) {
-      this.#openssl.shutdown(this.#handle(conn));
-      const count = this.#openssl.takeOutput();
-      // Without room there is no goodbye, and the connection ends all the same.
-      if (count > 0) this.lower.send(conn, this.#openssl.cipher, 0, count);
-    }
+    if (waiting === undefined) this.#sayGoodbye(conn, how);
+    else waiting.end = how;
+  }
+
+  /** close_notify, and FIN behind it. */
+  #sayGoodbye(conn: Conn, how: 'endOutput' | 'close'): void {
+    this.#openssl.shutdown(this.#handle(conn));
+    const count = this.#openssl.takeOutput();
+    // Without room there is no goodbye, and the connection ends all the same.
+    if (count > 0) this.lower.send(conn, this.#openssl.cipher, 0, count);
     if (how === 'close') this.lower.close(conn);
     else this.lower.endOutput(conn);
   }
