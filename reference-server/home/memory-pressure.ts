@@ -15,6 +15,7 @@ export class MemoryPressure {
   wasPressed = false;
   readonly #budgetBytes: number;
   readonly #used: () => number;
+  #isOver = false;
   readonly #stats: WorkerStats;
 
   /** `budgetBytes` 0 = no budget; `used`: bytes of messages that wait. */
@@ -25,13 +26,14 @@ export class MemoryPressure {
   }
 
   refuses(): boolean {
-    this.wasPressed = this.isHostShort || this.#isOverBudget();
+    this.wasPressed = this.#isOverBudget() || this.isHostShort;
     if (this.wasPressed) this.#stats[STAT.memoryRefused]!++;
     return this.wasPressed;
   }
 
   #isOverBudget(): boolean {
     if (this.#budgetBytes === 0) return false;
-    return this.#used() >= this.#budgetBytes * (this.wasPressed ? LOW : HIGH);
+    this.#isOver = this.#used() >= this.#budgetBytes * (this.#isOver ? LOW : HIGH);
+    return this.#isOver;
   }
 }
