@@ -7,6 +7,7 @@
 //
 // Memory: 31 MB of addresses, real as slots are first used; one entry of a Map for each such connection.
 
+import { assert } from '#core/assert.ts';
 import { ByteCopier } from '#core/byte-copier.ts';
 import { SEGMENT_BYTES_MAX, type Segment, TCP_FLAG } from '#core/socket/stack/packet.ts';
 import { PacketSlots } from '#core/socket/stack/packet-slots.ts';
@@ -118,6 +119,7 @@ export class KeptSegments {
   /** Frees the first slot. */
   removeFirst(conn: number): void {
     const slot = this.#first(conn);
+    assert(slot !== NONE, 'a connection that frees a kept segment has one');
     const next = this.#next[slot]! - 1;
     this.#slots.free(slot);
     if (next !== NONE) this.#firsts.set(conn, next);

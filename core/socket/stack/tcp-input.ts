@@ -390,7 +390,9 @@ export class TcpInput {
       if ((flags & FLAG.closing) === 0) handler.onData(conn, link.received, start, end);
     }
     if (hasKept) this.#closeGap(conn);
-    if ((segment.flags & TCP_FLAG.fin) === 0) return;
+    // The handler has ended it within its last bytes: what is kept now would stay for ever.
+    const isGone = (table.flags[conn]! & FLAG.gone) !== 0;
+    if (isGone || (segment.flags & TCP_FLAG.fin) === 0) return;
     if ((table.flags[conn]! & FLAG.paused) === 0) this.#fin(conn);
     // The handler has paused within its last bytes.
     else if (!kept.keep(conn, segment, link.received, table.expected[conn]!)) {
@@ -411,7 +413,7 @@ export class TcpInput {
       table.flags[conn]! |= flags & FLAG.paused ? FLAG.heldOff : 0;
     }
     if (isKept && known >= 0) this.#closeGap(conn);
-    this.#output.sendGapAck(conn, from);
+    if ((table.flags[conn]! & FLAG.gone) === 0) this.#output.sendGapAck(conn, from);
   }
 
   /** Takes what follows without a gap now, and gives it to the handler. */
@@ -460,7 +462,8 @@ export class TcpInput {
   #fin(conn: Conn): void {
     const { table, handler } = this.#parts;
     const flags = table.flags[conn]!;
-    if ((flags & FLAG.gone) !== 0) return;
+    // One that was kept behind a gap may come again with what was missing.
+    if ((flags & (FLAG.gone | FLAG.peerEnded)) !== 0) return;
     table.expected[conn] = sequenceAdd(table.expected[conn]!, 1);
     table.flags[conn] = flags | FLAG.peerEnded;
     this.#ackSoon(conn);

@@ -179,8 +179,14 @@ export class ModelPeer {
   }
 
   /** Any segment at all. */
-  forge(one: ModelConnection, sequence: number, flags: number, acknowledged: number): void {
-    this.#segment(one, sequence, flags, Buffer.alloc(0), acknowledged);
+  forge(
+    one: ModelConnection,
+    sequence: number,
+    flags: number,
+    acknowledged: number,
+    bytes = Buffer.alloc(0),
+  ): void {
+    this.#segment(one, sequence, flags, bytes, acknowledged);
   }
 
   #agree(one: ModelConnection, { options }: Segment): void {

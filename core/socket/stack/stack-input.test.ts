@@ -1,0 +1,86 @@
+// What arrives in an order that no well-behaved network makes, and handlers that end a connection within its bytes.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CLOSE_REASON } from '#core/socket/reactor.ts';
+import { TCP_FLAG } from '#core/socket/stack/packet.ts';
+import type { ModelConnection } from '#core/socket/stack/test/model-peer.ts';
+import { Simulation } from '#core/socket/stack/test/simulation.ts';
+import { pattern } from '#core/socket/test/subject.ts';
+
+const FIN_ACK = TCP_FLAG.fin | TCP_FLAG.ack;
+const STREAM = Buffer.from(pattern(4000, 3));
+
+const theOne = (sim: Simulation): ModelConnection => [...sim.peer.connections.values()].at(-1)!;
+
+/** The peer sends bytes [start, end) of the stream, whatever came before them. */
+function piece(sim: Simulation, start: number, end: number, flags: number = TCP_FLAG.ack): void {
+  const one = theOne(sim);
+  one.output = STREAM.subarray(0, Math.max(end, one.output.length));
+  one.sent = one.output.length;
+  const acknowledged = (one.theirFirst + 1) >>> 0;
+  const sequence = (one.first + 1 + start) >>> 0;
+  sim.peer.forge(one, sequence, flags, acknowledged, STREAM.subarray(start, end));
+}
+
+for (const arrival of ['with FIN', 'with FIN, filling a gap', 'filling a gap'] as const) {
+  test(`a handler that pauses and aborts within bytes ${arrival}: nothing of them stays behind`, () => {
+    const sim: Simulation = new Simulation({
+      offer: { sack: true },
+      reactor: { capacity: 1 },
+      handler: {
+        onData: (conn) => {
+          sim.stack.life.pauseReceive(conn);
+          sim.stack.life.release(conn, CLOSE_REASON.aborted, 0);
+        },
+      },
+    });
+    for (let round = 0; round < 3; round++) {
+      const told = sim.open();
+      if (arrival !== 'with FIN') piece(sim, 100, 200);
+      sim.pass(2);
+      const before = sim.count('pureAcks');
+      piece(sim, 0, 100, arrival === 'filling a gap' ? TCP_FLAG.ack : FIN_ACK);
+      sim.pass(3);
+      assert.equal(told.closeReason, CLOSE_REASON.aborted);
+      assert.equal(sim.count('pureAcks'), before, 'the reset was the last word');
+      sim.assertEmpty();
+    }
+  });
+}
+
+test('a handler that aborts within kept bytes has said the last word with its reset', () => {
+  const sim: Simulation = new Simulation({
+    offer: { sack: true },
+    handler: {
+      onData: (conn) => sim.stack.life.release(conn, CLOSE_REASON.aborted, 0),
+    },
+  });
+  const { conn } = sim.open();
+  sim.stack.life.pauseReceive(conn);
+  piece(sim, 0, 100);
+  sim.pass(2);
+  sim.stack.life.resumeReceive(conn);
+  const before = sim.count('pureAcks');
+  // Taken in before those who resumed get theirs: it is kept behind them.
+  piece(sim, 100, 200);
+  sim.pass(2);
+  assert.equal(sim.count('pureAcks'), before);
+  sim.assertEmpty();
+});
+
+test('a FIN that was kept behind a gap and comes again with what was missing is taken once', () => {
+  const sim = new Simulation({ offer: { sack: true } });
+  sim.peer.endsAfter = false;
+  const told = sim.open();
+  piece(sim, 0, 100);
+  sim.pass(2);
+  piece(sim, 150, 200, FIN_ACK);
+  sim.pass(2);
+  piece(sim, 100, 200, FIN_ACK);
+  sim.pass(50);
+  assert.equal(told.hasEnded, true);
+  assert.ok(Buffer.concat(told.chunks).equals(STREAM.subarray(0, 200)));
+  const one = theOne(sim);
+  assert.equal(sim.stack.table.expected[told.conn], (one.first + 1 + 200 + 1) >>> 0);
+});
