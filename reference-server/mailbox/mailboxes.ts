@@ -42,7 +42,6 @@ import type { SlabArena } from '#reference-server/memory/slab-arena.ts';
 import { SlowReceivers } from '#reference-server/statistics/slow-receivers.ts';
 
 const NONE = -1;
-
 /** Lowest packet id of a delivery. */
 export const MAILBOX_PACKET_ID_MIN = 0x8000;
 /** Parked messages that are kept; older ones make room. */
@@ -52,7 +51,6 @@ const ACCEPTED_PROPERTIES_MAX = 1024;
 /** Of a node and a body; a little too much where many share one. */
 const MESSAGE_BYTES = 47;
 const NOBODY: SenderReference = { worker: 0, row: NONE, generation: 0, packetId: 0 };
-
 /** Messages of cleared mailboxes that are freed in one turn: half a millisecond. */
 const REAP_SLICE = 4096;
 
