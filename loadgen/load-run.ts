@@ -20,6 +20,7 @@ import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { LoadSettings, type Turn, type TurnName } from '#loadgen/load-settings.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { logoutMs } from '#loadgen/logout-time.ts';
 import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { isChanging, plannedMessages } from '#loadgen/rate-plan.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
@@ -38,10 +39,6 @@ const STALL_MS = 10_000;
 const LOST_MS = 5000;
 /** The steady phase starts this far ahead, so that every worker knows before. */
 const AHEAD_US = 20_000;
-/** A reactor that cannot close its connections in this time is ended with its thread. */
-const LOGOUT_MS = 10_000;
-/** Every user may take so long on top: a server beside other work takes 40,000 a second. */
-const GOODBYES_PER_S_MIN = 10_000;
 /** When nothing arrives for so long during the drain, nothing more will. */
 const DRAIN_QUIET_MS = 3000;
 /** A run that was stopped drains no longer than this. */
@@ -329,8 +326,7 @@ export class LoadRun implements LoadDriver {
     this.#crew.setPhase(PHASE.logout);
     const { options, signal } = this.#parts;
     // Who stopped the run wants it over; users who are cut off then are the server's to notice.
-    const eachMs = signal.aborted ? 0 : 1000 / GOODBYES_PER_S_MIN;
-    await this.#crew.ended(LOGOUT_MS + options.connections * eachMs);
+    await this.#crew.ended(logoutMs(signal.aborted ? 0 : options.connections));
   }
 
   /** The counts; throws when a worker broke. */

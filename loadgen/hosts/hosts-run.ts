@@ -28,6 +28,7 @@ import type { HostsReport, LoadDriver, PhaseName } from '#loadgen/load-driver.ts
 import { knobsOf } from '#loadgen/load-knobs.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import type { LoadEnd, LoadResult } from '#loadgen/load-summary.ts';
+import { logoutMs } from '#loadgen/logout-time.ts';
 import { arrivalPlan } from '#loadgen/people.ts';
 import { isChanging, plannedMessages } from '#loadgen/rate-plan.ts';
 import { StormWatch } from '#loadgen/storm-watch.ts';
@@ -48,6 +49,7 @@ const SECOND_TIMEOUT_MS = 900;
 const AHEAD_US_MIN = 200_000;
 /** Agents find out themselves that a ramp has stalled; this is for those that say nothing at all. */
 const RAMP_TIMEOUT_MS = 600_000;
+/** For what is told when an agent is done, on top of what it may take itself. */
 const END_TIMEOUT_MS = 30_000;
 /** What agents count of now, and not since the start. */
 const GAUGES = ['loggedIn', 'ready', 'held', 'givenUp'] as const;
@@ -445,10 +447,19 @@ export class HostsRun implements LoadDriver {
 
   /** Until all have told their end, or it takes too long. */
   async #settle(): Promise<void> {
-    const endUs = this.#nowUs() + END_TIMEOUT_MS * 1000;
+    const users = this.#planned().map(({ segment }) => segment.count);
+    // Who is stopped does not wait for each of its users.
+    const longestMs = logoutMs(this.#goesOn() ? Math.max(0, ...users) : 0);
+    const endUs = this.#nowUs() + (longestMs + END_TIMEOUT_MS) * 1000;
     // Who has no plan has nothing to tell.
-    const isOver = (): boolean => this.#planned().length === 0;
-    while (!isOver() && this.#nowUs() < endUs) await this.#pause();
+    while (this.#planned().length > 0 && this.#nowUs() < endUs) await this.#pause();
+    const silent = this.#planned().map(({ id }) => id);
+    if (silent.length === 0) return;
+    const what = `${silent.join(', ')} did not tell the end: what came after the last second is not counted`;
+    this.#parts.talk(`wsar load: ${what}\n`);
+    if (!this.#goesOn()) return;
+    const hint = 'see what these agents are doing, and whether the bus reaches them';
+    this.failure = new WsarError('WSAR_ERR_INVALID_RUN', what, hint);
   }
 
   /** Until the condition holds, the run is stopped or fails, or the time is over. */
