@@ -84,3 +84,31 @@ test('a FIN that was kept behind a gap and comes again with what was missing is 
   const one = theOne(sim);
   assert.equal(sim.stack.table.expected[told.conn], (one.first + 1 + 200 + 1) >>> 0);
 });
+
+for (const lateSegments of [0, 1]) {
+  test(`what came twice tells nothing of what followed, unless that was acknowledged too: ${lateSegments} late`, () => {
+    const bytes = 1460;
+    const sim = new Simulation({ delayMs: 5, offer: { sack: true } });
+    sim.peer.echoes = false;
+    const told = sim.open();
+    const one = theOne(sim);
+    sim.stack.life.send(told.conn, STREAM, 0, 1);
+    sim.until(() => sim.stack.outputBytes === 0);
+    // All is lost but the first, of which only the acknowledgement is.
+    sim.lossRatio = 1;
+    const sent = pattern(10 * bytes);
+    sim.stack.life.send(told.conn, sent, 0, sent.length);
+    sim.until(() => sim.count('timeouts') === 1);
+    sim.lossRatio = 0;
+    const count = (1 + lateSegments) * bytes;
+    one.received = Buffer.concat([one.received, sent.subarray(0, count)]);
+    one.twice = [1, 1 + bytes];
+    sim.peer.acknowledge(one);
+    sim.pass(10);
+    const again = sim.count('retransmits');
+    if (lateSegments > 0) assert.equal(again, 1, 'the others are on their way');
+    else assert.ok(again > 1, 'the others are sent again at once');
+    sim.until(() => one.received.length === 1 + sent.length, 5);
+    if (lateSegments === 0) assert.equal(sim.count('timeouts'), 1);
+  });
+}

@@ -339,8 +339,10 @@ export class TcpInput {
       const end = options.sacks[2 * block + 1]!;
       if (sequenceDistance(end, acknowledged) <= 0) {
         counters[COUNT.duplicateReports]!++;
-        // It was late and not lost: what is still missing is on its way too (RFC 3708).
-        if (flights.recovery[flight] !== RECOVERY.fast)
+        // It was late and not lost, and so is what followed, when more is acknowledged than was sent again (RFC 5682);
+        // else perhaps only the acknowledgement of it was lost.
+        const isLate = sequenceDistance(acknowledged, first) > flights.sent[flight]!;
+        if (isLate && flights.recovery[flight] !== RECOVERY.fast)
           flights.sent[flight] = flights.sentMax[flight]!;
       }
       const isBeyond = sequenceDistance(start, acknowledged) > 0;

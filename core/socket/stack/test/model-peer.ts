@@ -54,6 +54,8 @@ export class ModelConnection {
   theirTimestamp = 0;
   /** Offset of what came last behind a gap. */
   latest = -1;
+  /** Offsets that the next acknowledgement says came twice (RFC 2883). */
+  twice: [number, number] | undefined;
 
   constructor(segment: Segment, first: number) {
     this.address = segment.sourceAddress;
@@ -356,8 +358,13 @@ export class ModelPeer {
       one.latest >= start && one.latest < end;
     blocks.sort((a, b) => Number(isLatest(b)) - Number(isLatest(a)));
     const base = one.theirFirst + 1;
+    if (one.twice !== undefined) {
+      const [start, end] = one.twice;
+      options.addSack((base + start) >>> 0, (base + end) >>> 0);
+      one.twice = undefined;
+    }
     const most = SACK_BLOCKS_MAX - (one.hasTimestamps ? 1 : 0);
-    for (const [start, end] of blocks.slice(0, most)) {
+    for (const [start, end] of blocks.slice(0, most - options.sackCount)) {
       options.addSack((base + start) >>> 0, (base + end) >>> 0);
     }
     return options;
