@@ -58,7 +58,7 @@ export function confAccess(conf: MosquittoConf): Access {
     listeners: hasOwnRules(conf) ? listeners.map((one) => listenerRules(one, conf, globalAcl)) : [],
     login: isOpen ? undefined : login,
   };
-  const listenerAclFiles = rules.listeners.map((_, at) => own[at] ?? aclFile);
+  const listenerAclFiles = rules.listeners.map((_, at) => (conf.isPerListener ? own[at] : aclFile));
   return { rules, aclFile, listenerAclFiles, passwords, purpose: undefined };
 }
 

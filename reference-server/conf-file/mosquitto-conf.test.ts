@@ -139,6 +139,7 @@ describe('mosquitto.conf', { concurrency: true }, () => {
   const refusals: [string, RegExp][] = [
     ['listener 1\nmount_point a/+/b', /line 2: mount_point a\/\+\/b/],
     ['listener 1\nmount_point m/x', /mount_point m\/x/],
+    ['listener 1\nmount_point m', /mount_point m means something else/],
     ['listener 1\nmount_point $SYS', /mount_point \$SYS/],
     ['psk_file x', /line 1: psk_file is not offered/],
     ['acl_file', /acl_file has no value/],

@@ -270,11 +270,11 @@ class Reader {
 
   /** A part of topic names that means nothing else here. */
   #mountPoint(value: string): string {
-    const isOwn = /^(\$|[mrgp]\/)/.test(value);
+    const isOwn = /^(\$|[mrgp](\/|$))/.test(value);
     const isPart = !/[+#]/.test(value) && Buffer.byteLength(value) <= MOUNT_POINT_BYTES_MAX;
     if (isOwn || !isPart) {
       this.#refuse(
-        `mount_point ${value}`,
+        `mount_point ${value} means something else here`,
         `write at most ${MOUNT_POINT_BYTES_MAX} bytes without + and #, not $, m/, r/, g/ or p/ first`,
       );
     }
