@@ -6,6 +6,7 @@ import { type EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import mqtt from 'mqtt';
 import type { IDisconnectPacket } from 'mqtt-packet';
+import { Departures } from '#reference-server/edge/departures.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
@@ -134,4 +135,18 @@ test('npm mqtt hears both at a running server, by its knobs', async (t) => {
     [packet.cmd, packet.reasonCode, packet.properties?.serverReference],
     ['connack', 0x9c, 'c.example:1884'],
   );
+});
+
+test('few users in a large table leave as fast as they are told to', () => {
+  const departures = new Departures();
+  departures.set({ ...DEFAULT_SETTINGS, drain: 'move', drainPerS: 10 }, 0, 1);
+  const online = new Set(Array.from({ length: 10 }, (_, i) => 9000 * i + 8999));
+  const of = {
+    capacity: 100_000,
+    isOnline: (conn: number) => online.has(conn),
+    end: (conn: number) => void online.delete(conn),
+  };
+  let nowUs = 1e6;
+  for (const endUs = nowUs + 2.5e6; nowUs < endUs; ) nowUs += departures.onTurn(nowUs, of);
+  assert.deepEqual([...online], []);
 });

@@ -86,15 +86,16 @@ export class Departures {
     credit[0] = Math.min(burst, this.#lastUs === 0 ? 0 : credit[0]! + sinceUs * this.#perUs);
     this.#lastUs = nowUs;
     const { capacity } = of;
-    let ends = Math.min(ENDS_PER_TURN, Math.floor(credit[0]!));
-    credit[0]! -= ends;
-    for (let looks = Math.min(LOOKS_PER_TURN, capacity); looks > 0 && ends > 0; looks--) {
+    const endsMax = Math.min(ENDS_PER_TURN, Math.floor(credit[0]!));
+    let ends = 0;
+    for (let looks = Math.min(LOOKS_PER_TURN, capacity); looks > 0 && ends < endsMax; looks--) {
       const conn = this.#cursor;
       this.#cursor = conn + 1 === capacity ? 0 : conn + 1;
       if (!of.isOnline(conn)) continue;
       of.end(conn, this.#cause);
-      ends--;
+      ends++;
     }
+    credit[0]! -= ends;
     return PERIOD_US;
   }
 }
