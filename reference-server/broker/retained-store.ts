@@ -75,9 +75,12 @@ export class RetainedStore {
     for (const topic of topics.sort()) this.#offer(topic, this.#entries.get(topic)!, nowMs, found);
   }
 
-  /** All of them, while they may change. */
+  /** Those of now that are still there when their turn comes, each once, however fast they change. */
   *messages(): Generator<Message> {
-    for (const { message } of this.#entries.values()) if (message !== undefined) yield message;
+    for (const topic of [...this.#entries.keys()]) {
+      const message = this.#entries.get(topic)?.message;
+      if (message !== undefined) yield message;
+    }
   }
 
   #offer(topic: string, entry: Entry, nowMs: number, found: (message: Message) => void): void {
