@@ -26,7 +26,7 @@ export type Collect = (options: { type: 'minor' | 'major' }) => void;
 export class IdleCollector {
   readonly #stats: WorkerStats;
   readonly #reactorStats: Float64Array;
-  readonly #collect: Collect;
+  #collect: Collect | undefined;
   /** Wished intervals, 0 = never, and when each is due, us. */
   #minorUs = 0;
   #fullUs = 0;
@@ -38,7 +38,8 @@ export class IdleCollector {
   /** The same at the last collection: a worker that nobody spoke to since has made no garbage worth one. */
   #collectedAt = -1;
 
-  constructor(stats: WorkerStats, reactorStats: Float64Array, collect: Collect = exposedCollect()) {
+  /** Without `collect` it is V8's own, made when it is needed first: it costs a context. */
+  constructor(stats: WorkerStats, reactorStats: Float64Array, collect?: Collect) {
     this.#stats = stats;
     this.#reactorStats = reactorStats;
     this.#collect = collect;
@@ -74,6 +75,7 @@ export class IdleCollector {
 
   #collectNow(nowUs: number): void {
     const isFull = this.#fullUs > 0 && nowUs >= this.#nextFullUs;
+    this.#collect ??= exposedCollect();
     this.#collect({ type: isFull ? 'major' : 'minor' });
     this.#stats[STAT.collectionsIdle]!++;
     this.#nextMinorUs = nowUs + this.#minorUs;
