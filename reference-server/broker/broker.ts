@@ -139,12 +139,15 @@ export class Broker {
     level: number,
     isPersistent: boolean,
   ): Session | undefined {
-    let session = this.#sessions.get(row);
-    if (session !== undefined) return session;
-    if (this.#sessions.size >= this.#options.limits.sessionsMax) return undefined;
-    session = new Session(row, generation);
-    session.level = level;
-    session.expiryMs = isPersistent ? NEVER : 0;
+    const known = this.#sessions.get(row);
+    const isFull = this.#sessions.size >= this.#options.limits.sessionsMax;
+    if (known !== undefined || isFull) return known;
+    return this.restoreSession(row, generation, level, isPersistent);
+  }
+
+  /** One that was here before the server: beyond this worker's share too, as the hash spreads users anew. */
+  restoreSession(row: number, generation: number, level: number, isPersistent: boolean): Session {
+    const session = new Session(row, generation, level, isPersistent);
     this.#sessions.set(row, session);
     return session;
   }
@@ -244,21 +247,17 @@ export class Broker {
     }
     if (session.expiryMs > 0) session.endsMs = nowMs + session.expiryMs;
     else if (session.willDueMs < NEVER) session.endsMs = session.willDueMs;
-    this.#arm(session);
+    this.arm(session);
     this.queues.rewind(session);
     this.subscriptions.tellGroups(session);
   }
 
   /** The wills that outwait their sessions do not outwait the server; see Dialect. */
   sayLastWills(): void {
+    if (!this.#options.limits.dialect.willOutwaitsSession) return;
     for (const { row, generation } of [...this.#sessions.values()]) {
       if (this.lingers(row)) this.#options.host.forget(row, generation);
     }
-  }
-
-  /** A session that was filled from a snapshot waits for its time. */
-  restored(session: Session): void {
-    this.#arm(session);
   }
 
   /** The user logs in again, with a clean start or without: what that means for its will; see Dialect. */
@@ -530,11 +529,11 @@ export class Broker {
   #due(session: Session, nowMs: number): void {
     if (session.willDueMs <= nowMs) this.#publishWill(session);
     if (session.endsMs <= nowMs) this.#options.host.forget(session.row, session.generation);
-    else this.#arm(session);
+    else this.arm(session);
   }
 
   /** Sees that the session is looked at when it next has something due. */
-  #arm(session: Session): void {
+  arm(session: Session): void {
     const dueMs = Math.min(session.willDueMs, session.endsMs);
     if (dueMs >= session.timerMs) return;
     session.timerMs = dueMs;

@@ -67,9 +67,9 @@ export interface Will {
 export class Session {
   readonly row: number;
   readonly generation: number;
-  level = 4;
+  level: number;
   /** ms that the session outlives its connection; NEVER = it does not end. */
-  expiryMs = NEVER;
+  expiryMs: number;
   receiveMaximum = 0xffff;
   packetBytesMax = NEVER;
   /** Aliases that the client takes from us, and those given so far on this connection. */
@@ -104,9 +104,11 @@ export class Session {
   /** The id that was given last. */
   lastPacketId = 0;
 
-  constructor(row: number, generation: number) {
+  constructor(row: number, generation: number, level: number, isPersistent: boolean) {
     this.row = row;
     this.generation = generation;
+    this.level = level;
+    this.expiryMs = isPersistent ? NEVER : 0;
   }
 
   /** Messages that wait or are in flight. */

@@ -455,10 +455,13 @@ export class Home implements SessionHost {
     this.#exchange.publish(home, -1, 0, sender, qos, hash, bytes, 0, uidEnd, uidEnd, bodyEnd);
   }
 
-  /** Makes a user of a snapshot known, who is away; returns its row, -1 = no room, or it is known already. */
+  knows(uid: Uint8Array): boolean {
+    return this.users.find(uid, 0, uid.length, this.users.hashOf(uid, 0, uid.length)) >= 0;
+  }
+
+  /** Makes a user of a snapshot known, who is away; returns its row, -1 = no room. */
   restoreUser(uid: Uint8Array, flags: number, mailboxPacketId: number): number {
     const hash = this.users.hashOf(uid, 0, uid.length);
-    if (this.users.find(uid, 0, uid.length, hash) >= 0) return -1;
     const row = this.#addUser(uid, 0, uid.length, hash, flags);
     if (row < 0) return row;
     this.mailboxes.lastPacketId[row] = mailboxPacketId;

@@ -66,6 +66,21 @@ test('a table that has seen many short-lived clients has no gaps and no leftover
   assert.equal(find(table, 'client-100'), -1);
 });
 
+test('a copy of all generations means nobody who comes later, on whatever row', () => {
+  const table = new UserTable(8, SEED);
+  for (const name of ['ann', 'bob', 'cid']) add(table, name);
+  const stays = find(table, 'ann');
+  const free = find(table, 'cid');
+  table.remove(free);
+  const copy = table.generations();
+  const left = find(table, 'bob');
+  table.remove(left);
+  const came = [add(table, 'dan'), add(table, 'eve')];
+  assert.deepEqual([...came].sort(), [free, left].sort(), 'both rows are taken again');
+  assert.equal(table.generation(stays), copy[stays]);
+  for (const row of came) assert.notEqual(table.generation(row), copy[row]);
+});
+
 test('telephone numbers spread evenly over workers and cells', () => {
   for (const workers of [2, 3, 8]) {
     const counts = new Array<number>(workers).fill(0);

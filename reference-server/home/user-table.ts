@@ -127,9 +127,14 @@ export class UserTable {
     return this.#generation[row]!;
   }
 
-  /** The generations of all rows that were ever in use: a copy. */
+  /**
+   * The generations of all rows that were ever in use: a copy, in which a free row has the one before its own, as its
+   * next user takes the row with the generation that it has now.
+   */
   generations(): Uint32Array {
-    return this.#generation.slice(0, this.rowsTouched);
+    const generations = this.#generation.slice(0, this.rowsTouched);
+    for (let row = 0; row < generations.length; row++) if (!this.isUsed(row)) generations[row]!--;
+    return generations;
   }
 
   /** Whether a reference that was taken earlier still means the same user. */

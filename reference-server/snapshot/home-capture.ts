@@ -16,7 +16,10 @@ import type {
   SnapshotRecord,
 } from '#reference-server/snapshot/snapshot-record.ts';
 
-/** A slice ends with the user at which it has so many bytes, or has looked at so many rows: about a millisecond. */
+/**
+ * A slice ends with the user at which it has so many bytes, or has looked at so many rows: about a millisecond, and
+ * longer by what one user may have at most (`--mailbox`, queue.session).
+ */
 const SLICE_BYTES = 256 * 1024;
 const SLICE_ROWS = 4096;
 const NOBODY = { worker: 0, row: -1, generation: 0, packetId: 0 };

@@ -13,7 +13,8 @@ import { Message } from '#reference-server/broker/message.ts';
 import { NEVER, type Session } from '#reference-server/broker/session.ts';
 import type { Home } from '#reference-server/home/home.ts';
 import { homeOf } from '#reference-server/home/uid-hash.ts';
-import { BODY, type SenderReference } from '#reference-server/mailbox/bodies.ts';
+import { BODY, type SenderReference, sinceMs } from '#reference-server/mailbox/bodies.ts';
+import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
 import { NODE } from '#reference-server/mailbox/nodes.ts';
 import { readSnapshot } from '#reference-server/snapshot/snapshot-file.ts';
 import type {
@@ -127,17 +128,17 @@ export class HomeRestore {
     const { uid, flags, session } = record;
     if (this.#homeOf(uid) !== this.#self) return;
     const { broker } = this.#home;
+    if (this.#home.knows(uid)) throw new DamagedBytes('a user is there twice');
     this.#row = this.#home.restoreUser(uid, flags, record.mailboxPacketId);
-    if (this.#row >= 0 && session !== undefined) {
-      this.#session = broker.obtain(this.#row, 0, session.level, true);
-    }
-    if (this.#row < 0 || (session !== undefined && this.#session === undefined)) {
+    if (this.#row < 0) {
       throw new WsarError(
         'WSAR_ERR_LIMIT',
-        'the snapshot has more users or sessions than this server may know',
+        'the snapshot has more users than this server may know',
         'raise --users to what it was when the snapshot was written',
       );
     }
+    if (session !== undefined)
+      this.#session = broker.restoreSession(this.#row, 0, session.level, true);
     if (session !== undefined) this.#fill(this.#session!, session);
   }
 
@@ -156,7 +157,7 @@ export class HomeRestore {
       session.will = { message: this.#message(will.message), expiryMs, delayMs };
       session.willDueMs = this.#mono(will.dueWallMs);
     }
-    broker.restored(session);
+    broker.arm(session);
   }
 
   #takeSessionPart(session: Session, record: Of<'subscription' | 'delivery' | 'received'>): void {
@@ -212,12 +213,18 @@ export class HomeRestore {
       this.dropped++;
       return;
     }
-    const { nodes, bodies } = mailboxes;
+    const { boxes, nodes, bodies } = mailboxes;
     bodies.storedMs[nodes.body[node]!] = record.storedMs;
     bodies.senderPacketId[nodes.body[node]!] = record.sender.packetId;
     nodes.packetId[node] = record.packetId;
     nodes.left[node] = record.left;
     if (record.packetId > 0) nodes.flags[node]! |= NODE.dup;
+    const box = boxes.of(this.#row);
+    if (boxes.head[box] !== node) return;
+    // It has waited since it was stored, not since this start.
+    const nowMs = this.#nowMs + this.#wallOffsetMs;
+    const ageMs = sinceMs(nowMs, record.storedMs);
+    boxes.flow[box * FLOW_WORDS + FLOW.oldestS] = (nowMs - ageMs) / 1000;
   }
 
   /** A message to a group: each of its copies has a body of its own now. */
