@@ -38,6 +38,7 @@ export async function serve(
   asJson: boolean,
 ): Promise<void> {
   const closers: Closer[] = [];
+  let failure: unknown;
   try {
     const bus = await openBus(closers);
     const server = await startServer(context, options, closers);
@@ -86,9 +87,19 @@ export async function serve(
     });
     closers.push(stopTicker);
     await Promise.race([ended(context.signal), parentLost(), busLost(bus), server.failed]);
-  } finally {
-    for (const close of closers.reverse()) await close();
+  } catch (error) {
+    failure = error;
   }
+  for (const close of closers.reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      // Whatever else is open is closed all the same; what went wrong first is told last, with its exit code.
+      if (failure !== undefined) context.talk(`wsar serve: ${(error as Error).message}\n`);
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
 }
 
 /** Whether anybody may read $SYS. */
@@ -141,10 +152,13 @@ async function startServer(
   const startUs = systemClock.monoUs();
   const server = await Server.start(options);
   closers.push(async () => {
-    const saved = await server.stop();
-    if (saved !== undefined) context.talk(`wsar serve: ${savedText(saved)}\n`);
-    const values = new ServerRows(server, startUs).values();
-    context.talk(totals(values, (systemClock.monoUs() - startUs) / 1e6));
+    try {
+      const saved = await server.stop();
+      if (saved !== undefined) context.talk(`wsar serve: ${savedText(saved)}\n`);
+    } finally {
+      const values = new ServerRows(server, startUs).values();
+      context.talk(totals(values, (systemClock.monoUs() - startUs) / 1e6));
+    }
   });
   const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
   const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;

@@ -274,19 +274,12 @@ export class Server {
     await this.#snapshots?.idle();
     this.#control.stop();
     this.#wakeAll();
-    const exits = this.#crew.map(({ exited }) => exited);
     try {
       // One that died has been reported by `failed`; what the others have is no whole snapshot.
-      return await Promise.race([
-        this.#snapshots?.saveLast(),
-        ...exits.map(async (exited) => {
-          await exited;
-          return undefined;
-        }),
-      ]);
+      return await this.#snapshots?.saveLast();
     } finally {
+      await Promise.allSettled(this.#crew.map(({ exited }) => exited));
       for (const { news } of this.#crew) news.close();
-      await Promise.allSettled(exits);
     }
   }
 

@@ -3,6 +3,7 @@
 
 import { accessSync, constants } from 'node:fs';
 import { dirname } from 'node:path';
+import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { readSnapshot, SnapshotWriter } from '#reference-server/snapshot/snapshot-file.ts';
@@ -81,7 +82,8 @@ export class SnapshotDesk {
     const { news } = this.#options;
     try {
       await Promise.all(news.map((desk) => desk.hear('stopped')));
-      for (let quiet = 0, round = 0; quiet < 2 && round < ROUNDS_MAX; round++) {
+      let quiet = 0;
+      for (let round = 0; quiet < 2 && round < ROUNDS_MAX; round++) {
         const answers = await Promise.all(
           news.map((desk) => {
             desk.tell({ kind: 'settle' });
@@ -90,6 +92,7 @@ export class SnapshotDesk {
         );
         quiet = answers.every(({ isQuiet }) => isQuiet) ? quiet + 1 : 0;
       }
+      assert(quiet === 2, 'frames between workers come to an end');
       return await this.save();
     } finally {
       for (const desk of news) desk.tell({ kind: 'end' });
@@ -114,6 +117,8 @@ export class SnapshotDesk {
       }
       await writer.finish();
     } catch (error) {
+      for (const desk of news) desk.tell({ kind: 'release' });
+      wakeAll();
       await writer.abandon();
       throw error;
     }

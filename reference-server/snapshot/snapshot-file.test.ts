@@ -1,7 +1,7 @@
 // The file of a snapshot: whole or refused. Every byte changed, every length cut, foreign files, a full disk.
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
@@ -125,4 +125,22 @@ test('larger than allowed, or nowhere to write: the older file stays', async (t)
   mkdirSync(`${file}.new`);
   await assert.rejects(write(file, RECORDS), { code: 'WSAR_ERR_SYSTEM' });
   assert.deepEqual(readFileSync(file), whole);
+});
+
+test('a folder in its place is a file that cannot be read', (t) => {
+  const folder = temporaryFolder(t);
+  assert.throws(() => readSnapshot(folder), {
+    code: 'WSAR_ERR_FILE',
+    message: /cannot be read: EISDIR/,
+  });
+});
+
+test('given up where the file beside it cannot be removed: what went wrong first is told', async (t) => {
+  const file = await written(t);
+  const writer = await SnapshotWriter.create(file, SAVED_MS, 100);
+  unlinkSync(`${file}.new`);
+  mkdirSync(join(`${file}.new`, 'full'), { recursive: true });
+  await assert.rejects(writer.add(new Uint8Array(101), 1), { code: 'WSAR_ERR_LIMIT' });
+  await writer.abandon();
+  assert.equal(existsSync(`${file}.new`), true);
 });

@@ -58,7 +58,12 @@ export class SnapshotWriter {
   ): Promise<SnapshotWriter> {
     const handle = await told(file, open(freshName(file), 'w', 0o600));
     const writer = new SnapshotWriter(file, handle, bytesMax);
-    await writer.#write(encodeFrame(HEADER, headerOf(savedWallMs)));
+    try {
+      await writer.#write(encodeFrame(HEADER, headerOf(savedWallMs)));
+    } catch (error) {
+      await writer.abandon();
+      throw error;
+    }
     return writer;
   }
 
@@ -77,8 +82,11 @@ export class SnapshotWriter {
     await told(this.#file, this.#handle.close());
     await told(this.#file, rename(freshName(this.#file), this.#file));
     const folder = await told(this.#file, open(dirname(this.#file), 'r'));
-    await told(this.#file, folder.sync());
-    await folder.close();
+    try {
+      await told(this.#file, folder.sync());
+    } finally {
+      await folder.close();
+    }
   }
 
   /** Gives up: the older file stays. */
@@ -86,7 +94,9 @@ export class SnapshotWriter {
     await this.#handle.close().catch(() => {
       // It may be closed already; what counts is that the name is gone.
     });
-    await rm(freshName(this.#file), { force: true });
+    await rm(freshName(this.#file), { force: true }).catch(() => {
+      // What went wrong before is told; the next snapshot writes over it.
+    });
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -121,8 +131,10 @@ export function readSnapshot(
   try {
     return readFrames(file, fd, take);
   } catch (error) {
-    if (!(error instanceof DamagedBytes)) throw error;
-    throw refusal(file, `is damaged: ${error.message}`);
+    if (error instanceof DamagedBytes) throw refusal(file, `is damaged: ${error.message}`);
+    // A folder, a disk that fails.
+    if (isReadFault(error)) throw refusal(file, `cannot be read: ${error.message}`);
+    throw error;
   } finally {
     closeSync(fd);
   }
@@ -184,6 +196,10 @@ function readHeader(file: string, type: number, payload: Buffer): SnapshotHeader
     throw refusal(file, `has version ${version}, and this server reads version ${VERSION}`);
   }
   return { savedWallMs: reader.double() };
+}
+
+function isReadFault(error: unknown): error is NodeJS.ErrnoException {
+  return (error as NodeJS.ErrnoException).syscall === 'read';
 }
 
 /** The name that a file has while it is written. */

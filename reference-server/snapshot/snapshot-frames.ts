@@ -31,7 +31,7 @@ export class SnapshotFrames {
     else if (kind === 'retained' || kind === 'delivery' || kind === 'mail') this.#messages++;
   }
 
-  /** What was added since the last call. */
+  /** What was added since the last call, in memory of its own, to be handed over. */
   take(): SnapshotChunk {
     const frames = new Uint8Array(this.bytes);
     let at = 0;

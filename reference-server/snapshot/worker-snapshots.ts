@@ -32,7 +32,13 @@ export class WorkerSnapshots {
     if (isFirst) this.#capture = new HomeCapture(home, clock, self, self === 0);
     const chunk = this.#capture?.slice();
     if (chunk === undefined) this.#capture = undefined;
-    this.#tell({ kind: 'captured', chunk });
+    const frames = chunk === undefined ? [] : [chunk.frames.buffer];
+    this.#options.port.postMessage({ kind: 'captured', chunk } satisfies FromNews, frames);
+  }
+
+  /** The snapshot was given up: what it held of messages is let go. */
+  release(): void {
+    this.#capture = undefined;
   }
 
   /** After the reactor: does what the main thread asks until it says that it has everything. */
@@ -45,6 +51,7 @@ export class WorkerSnapshots {
       const [news] = (await once(port, 'message')) as [News];
       if (news.kind === 'end') return;
       if (news.kind === 'capture') this.capture(news.isFirst);
+      else if (news.kind === 'release') this.release();
       else if (news.kind === 'settle') {
         const frames = exchange.drain();
         home.settle();

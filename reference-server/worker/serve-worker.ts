@@ -159,6 +159,7 @@ function hear(
     for (const [at, rules] of access.listeners.entries()) rules.acl = news.listenerAcls[at];
   } else if (news.kind === 'reference') edge.departures.reference = news.reference;
   else if (news.kind === 'capture') snapshots.capture(news.isFirst);
+  else if (news.kind === 'release') snapshots.release();
   else if (news.kind === 'system')
     for (const [topic, text] of news.topics) home.broker.publishSystem(topic, text);
 }

@@ -4,6 +4,7 @@
 
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
+import { WsarError } from '#core/errors.ts';
 import type { AclRules } from '#reference-server/access/acl.ts';
 import type { SnapshotChunk } from '#reference-server/snapshot/snapshot-frames.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
@@ -17,6 +18,8 @@ export type News =
   | { kind: 'acl'; acl: AclRules | undefined; listenerAcls: (AclRules | undefined)[] }
   /** The first records of a snapshot are wanted, or those that follow. */
   | { kind: 'capture'; isFirst: boolean }
+  /** No more of them: the snapshot was given up. */
+  | { kind: 'release' }
   /** After the reactor has ended: take in what other workers have sent. */
   | { kind: 'settle' }
   /** After that: the worker may go. */
@@ -36,6 +39,8 @@ export class NewsDesk {
   readonly #stats: WorkerStats;
   readonly #answers: FromNews[] = [];
   #isHeard: (() => void) | undefined;
+  /** By us, or because the worker has ended. */
+  #isClosed = false;
   #told = 0;
 
   constructor(stats: WorkerStats) {
@@ -43,6 +48,10 @@ export class NewsDesk {
     this.#port = port1;
     this.#port.on('message', (answer: FromNews) => {
       this.#answers.push(answer);
+      this.#isHeard?.();
+    });
+    this.#port.on('close', () => {
+      this.#isClosed = true;
       this.#isHeard?.();
     });
     this.#port.unref();
@@ -61,9 +70,10 @@ export class NewsDesk {
     this.#port.postMessage(news);
   }
 
-  /** The worker's next answer, which is of this kind. It never comes from one that has died. */
+  /** The worker's next answer, which is of this kind. Throws WSAR_ERR_SYSTEM when it has ended without one. */
   async hear<K extends FromNews['kind']>(kind: K): Promise<Extract<FromNews, { kind: K }>> {
     while (this.#answers.length === 0) {
+      if (this.#isClosed) throw workerEnded();
       await new Promise<void>((resolve) => {
         this.#isHeard = resolve;
       });
@@ -76,6 +86,14 @@ export class NewsDesk {
   close(): void {
     this.#port.close();
   }
+}
+
+function workerEnded(): WsarError {
+  return new WsarError(
+    'WSAR_ERR_SYSTEM',
+    'a worker ended before it had handed over what a snapshot needs of it',
+    'the older snapshot stays; what the worker said before it ended tells why',
+  );
 }
 
 /** The worker's end: calls `read` for each piece that came. */
