@@ -170,6 +170,8 @@ export class Population implements ReactorHandler {
   }
 
   leave(user: number): void {
+    // Who was cut off meanwhile has nothing to leave.
+    if (this.#parts.users.state[user] !== USER.ready) return;
     // From his goodbye on he is away by plan, and not missing.
     if (this.#parts.sessions !== undefined) this.#desk.mayRest(user);
     this.#leave(user, this.#parts.users.conn[user]!);
@@ -436,7 +438,10 @@ export class Population implements ReactorHandler {
     const until = Math.min(users.count, this.#leaver + some);
     for (; this.#leaver < until; this.#leaver++) {
       const conn = users.conn[this.#leaver]!;
-      if (conn >= 0 && users.state[this.#leaver] !== USER.gone) this.#leave(this.#leaver, conn);
+      const state = users.state[this.#leaver]!;
+      // A session that just ends is a goodbye already.
+      const isOnHisWay = state === USER.leaving || state === USER.gone;
+      if (conn >= 0 && !isOnHisWay) this.#leave(this.#leaver, conn);
     }
     // Without room the end of a goodbye wakes us.
     if (this.#leaver < users.count) return some > 0 ? 0 : Number.POSITIVE_INFINITY;
@@ -451,14 +456,17 @@ export class Population implements ReactorHandler {
     // Who leaves reads on: the server's FIN is behind all that waits.
     slow.forget(user);
     reactor.resumeReceive(conn);
-    if (state === USER.ready && this.#parts.announces) this.#announce(user, conn, false);
-    if (state === USER.ready && reactor.send(conn, packets.disconnect, 0, 2)) {
+    if (state === USER.ready) {
+      if (this.#parts.announces) this.#announce(user, conn, false);
       users.state[user] = USER.leaving;
       this.#goodbyes.said();
-      reactor.setDeadline(conn, GOODBYE_TIMEOUT_MS);
+      // Whose connection takes nothing more goes without a word: his session is over all the same.
+      if (reactor.send(conn, packets.disconnect, 0, 2))
+        reactor.setDeadline(conn, GOODBYE_TIMEOUT_MS);
+      else reactor.abort(conn);
       return;
     }
-    // Not logged in yet, or his connection takes nothing more: there is nothing to say goodbye to.
+    // Not logged in yet: there is nothing to say goodbye to.
     users.state[user] = USER.gone;
     board[BOARD.left]!++;
     reactor.abort(conn);
