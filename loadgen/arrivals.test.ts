@@ -6,12 +6,15 @@ import {
   ArrivalCursor,
   type ArrivalPlan,
   conversationOf,
+  groupOf,
   receiverOf,
   senderOf,
   unitGap,
 } from '#loadgen/arrivals.ts';
+import { CountryMap, regionsOf } from '#loadgen/country-map.ts';
 import { GroupMap } from '#loadgen/group-map.ts';
 import { CHANGES_MAX, PlanChanges } from '#loadgen/plan-changes.ts';
+import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 import { distance, distanceMax } from '#loadgen/test/distribution.ts';
 
 const START_US = 1_000_000;
@@ -131,6 +134,44 @@ test('a message to a group takes a number for each delivery, in any order of ask
     cursor.advance();
   }
   assert.ok(toGroups > 500 && toGroups < 700);
+});
+
+test('a cursor draws each message once, and says what the plan says; also when the plan is turned at it', () => {
+  const users = 20_000;
+  const countries = whatsapp.countries!;
+  const plan: ArrivalPlan = {
+    ...{ seed: 3, process: 'poisson', users },
+    conversations: { answerRatio: 6 / 7, answerGap: 300 },
+    groups: new GroupMap({ share: 0.3, sizes: [2, 5, 9] }, regionsOf(countries, users), 3),
+    countries: new CountryMap(countries, users, 60_000),
+  };
+  let draws = 0;
+  const conversations = {
+    get answerRatio() {
+      draws++;
+      return plan.conversations!.answerRatio;
+    },
+    answerGap: 300,
+  };
+  const changes = scheduleOf([START_US, 1000]);
+  const cursor = new ArrivalCursor({ ...plan, conversations }, changes);
+  for (let i = 0; i < 20_000; i++) {
+    const dueUs = cursor.dueUs();
+    if (i % 5000 === 4999) {
+      // Drawn already, and an hour later it is another country's.
+      assert.ok(cursor.sender >= 0);
+      changes.rate.append(dueUs - 1, 0);
+      changes.rate.append(dueUs + 2_500_000, 1000);
+      assert.notEqual(cursor.dueUs(), dueUs);
+    }
+    const { index, step, copies, sender, group } = cursor;
+    assert.equal(sender, senderOf(plan, index, step));
+    assert.equal(group, groupOf(plan, index, step));
+    assert.equal(cursor.receiver(0), receiverOf(plan, index, 0, sender));
+    assert.equal(copies, 1);
+    cursor.advance();
+  }
+  assert.equal(draws, 20_000);
 });
 
 test('one user alone has nobody to write to', () => {

@@ -14,7 +14,8 @@
 // When the rate turns in the middle of a gap, what is left of the gap is stretched or shrunk, so the
 // process has the right rate from the very instant of the turn.
 //
-// Cost: about 60 ns a message, no allocation.
+// Cost: 0.12 us of a shared core for a message, 0.7 us with conversations, groups and countries, where a chain of
+// about six draws leads back to the first message: the cursor follows it once. No allocation.
 
 import type { CountryMap } from '#loadgen/country-map.ts';
 import type { GroupMap } from '#loadgen/group-map.ts';
@@ -94,16 +95,29 @@ export function conversationOf({ seed, conversations }: ArrivalPlan, index: numb
 
 /** The group that message `index` goes to, -1 = one user; `step` of the day. */
 export function groupOf(plan: ArrivalPlan, index: number, step = NO_STEP): number {
-  if (plan.groups === undefined) return -1;
-  const first = Math.floor(conversationOf(plan, index) / 2);
-  return plan.groups.groupOfMessage(first, countryOf(plan, first, step));
+  return plan.groups === undefined ? -1 : groupIn(plan, conversationOf(plan, index), step);
 }
 
 /** Who sends message `index`. */
 export function senderOf(plan: ArrivalPlan, index: number, step = NO_STEP): number {
-  const group = groupOf(plan, index, step);
-  if (group >= 0) return plan.groups!.writerOf(index, group);
   const conversation = conversationOf(plan, index);
+  return senderIn(plan, index, step, conversation, groupIn(plan, conversation, step));
+}
+
+function groupIn(plan: ArrivalPlan, conversation: number, step: number): number {
+  if (plan.groups === undefined) return -1;
+  const first = Math.floor(conversation / 2);
+  return plan.groups.groupOfMessage(first, countryOf(plan, first, step));
+}
+
+function senderIn(
+  plan: ArrivalPlan,
+  index: number,
+  step: number,
+  conversation: number,
+  group: number,
+): number {
+  if (group >= 0) return plan.groups!.writerOf(index, group);
   const first = Math.floor(conversation / 2);
   const writer = firstWriterOf(plan, first, step);
   return conversation % 2 === 0 ? writer : otherThan(plan, first, writer);
@@ -133,7 +147,10 @@ export function receiverOf(
 ): number {
   if (plan.users < 2) return -1;
   if (copy > 0) return otherThan(plan, index + copy, sender);
-  const conversation = conversationOf(plan, index);
+  return receiverIn(plan, conversationOf(plan, index), sender);
+}
+
+function receiverIn(plan: ArrivalPlan, conversation: number, sender: number): number {
   const first = Math.floor(conversation / 2);
   return conversation % 2 === 0
     ? otherThan(plan, first, sender)
@@ -156,6 +173,9 @@ interface Place {
   remaining: number;
 }
 
+/** What is drawn of a message when it is asked for first. */
+const NOT_DRAWN = -2;
+
 export class ArrivalCursor {
   /** Index of the next message; one with several receivers takes as many numbers. */
   index = 0;
@@ -171,6 +191,12 @@ export class ArrivalCursor {
   #known = -1;
   #dueUs = Number.POSITIVE_INFINITY;
   #fanOut = -1;
+  /** Of message `index`; a conversation is the chain of draws that costs most. */
+  #conversation = NOT_DRAWN;
+  /** Likewise; as long as `#known` holds, since an hour has its countries. */
+  #group = NOT_DRAWN;
+  #sender = NOT_DRAWN;
+  #copies = NOT_DRAWN;
 
   constructor(plan: ArrivalPlan, changes: PlanChanges) {
     this.#plan = plan;
@@ -181,9 +207,12 @@ export class ArrivalCursor {
 
   /** When message `index` is due, us of the host clock; Infinity while the rate is 0. */
   dueUs(): number {
-    const known = this.#changes.rate.count + this.#changes.spike.count;
+    const { rate, spike, fanOut } = this.#changes;
+    const known = rate.count + spike.count + fanOut.count;
     if (known !== this.#known) {
       this.#find();
+      // Behind advance() nothing has been drawn yet.
+      if (this.#known !== -1) this.#forget();
       this.#known = known;
     }
     return this.#dueUs;
@@ -210,26 +239,55 @@ export class ArrivalCursor {
 
   /** The group that message `index` goes to, -1 = one user. */
   get group(): number {
-    return groupOf(this.#plan, this.index, this.step);
+    if (this.#plan.groups === undefined) return -1;
+    const { step } = this;
+    if (this.#group === NOT_DRAWN) this.#group = groupIn(this.#plan, this.#drawn(), step);
+    return this.#group;
+  }
+
+  /** Who sends message `index`. */
+  get sender(): number {
+    const { step, group } = this;
+    if (this.#sender === NOT_DRAWN) {
+      this.#sender = senderIn(this.#plan, this.index, step, this.#drawn(), group);
+    }
+    return this.#sender;
+  }
+
+  /** Who shall receive it, as `receiverOf`. */
+  receiver(copy: number): number {
+    const plan = this.#plan;
+    if (copy > 0 || plan.users < 2) return receiverOf(plan, this.index, copy, this.sender);
+    return receiverIn(plan, this.#drawn(), this.sender);
+  }
+
+  #drawn(): number {
+    if (this.#conversation === NOT_DRAWN) {
+      this.#conversation = conversationOf(this.#plan, this.index);
+    }
+    return this.#conversation;
   }
 
   /** Receivers of message `index` when it goes to no group. */
   get copies(): number {
-    if (this.#plan.groups !== undefined && this.group >= 0) return 1;
-    const { fanOut } = this.#changes;
     const dueUs = this.dueUs();
+    if (this.#copies === NOT_DRAWN) this.#copies = this.group >= 0 ? 1 : this.#fanOutAt(dueUs);
+    return this.#copies;
+  }
+
+  #fanOutAt(dueUs: number): number {
+    const { fanOut } = this.#changes;
     while (this.#fanOut + 1 < fanOut.count && fanOut.startUs(this.#fanOut + 1) <= dueUs) {
       this.#fanOut++;
     }
     return this.#fanOut === -1 ? 1 : fanOut.value(this.#fanOut);
   }
 
-  /** Goes to the next message; the one at `dueUs()` is taken. */
+  /** Goes to the next message; the one at `dueUs()` is taken, as it was when it was last asked for. */
   advance(): void {
-    const copies = this.copies;
-    const { groups } = this.#plan;
-    const group = groups === undefined ? -1 : this.group;
-    if (group >= 0) this.#groupCopies += groups!.sizeOf(group) - 2;
+    const copies = this.#copies === NOT_DRAWN ? this.copies : this.#copies;
+    const group = this.#group === NOT_DRAWN ? this.group : this.#group;
+    if (group >= 0) this.#groupCopies += this.#plan.groups!.sizeOf(group) - 2;
     const { rate, spike, perUs } = this.#next;
     this.index += copies;
     const from = this.#from;
@@ -239,6 +297,14 @@ export class ArrivalCursor {
     from.perUs = perUs;
     from.remaining = unitGap(this.#plan, this.index);
     this.#known = -1;
+    this.#conversation = NOT_DRAWN;
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#group = NOT_DRAWN;
+    this.#sender = NOT_DRAWN;
+    this.#copies = NOT_DRAWN;
   }
 
   /** Walks from the last message over the changes that come before the next one is due. */

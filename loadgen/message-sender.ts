@@ -123,34 +123,37 @@ export class MessageSender implements MessageSource {
 
   /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */
   turn(nowUs: number): number {
-    const { control, users, plan, board, hints } = this.#parts;
+    const { control, hints } = this.#parts;
     if (this.#held > 0 && nowUs - this.#retriedUs >= HELD_RETRY_US) this.#retryHeld(nowUs);
     const { endUs } = control;
     const untilUs = Math.min(nowUs, endUs);
     for (let step = 0; step < STEPS_PER_TURN; ) {
       const dueUs = this.#cursor.dueUs();
       if (dueUs > untilUs) return this.#waitUs(nowUs, dueUs, endUs);
-      const { index, copies, flight, step: hour, ratePerS } = this.#cursor;
-      this.#cursor.advance();
-      step++;
+      const { index, step: hour, ratePerS } = this.#cursor;
       if (hints) this.#hint(index + Math.floor(HINT_AHEAD_S * ratePerS), hour);
-      const writer = senderOf(plan, index, hour);
-      const sender = writer - users.first;
-      if (sender < 0 || sender >= users.count) continue;
-      step += copies;
-      board[BOARD.planned]! += copies;
-      const group = groupOf(plan, index, hour);
-      if (group >= 0) {
-        step += plan.groups!.sizeOf(group);
-        this.#dispatch(flight, sender, GROUP_BASE - group, dueUs, false);
-        continue;
-      }
-      for (let copy = 0; copy < copies; copy++) {
-        const receiver = receiverOf(plan, index, copy, writer);
-        this.#dispatch(flight + copy, sender, receiver, dueUs, false);
-      }
+      step += 1 + this.#write(dueUs);
+      this.#cursor.advance();
     }
     return 0;
+  }
+
+  /** The message at the cursor, when its writer is here; how many steps of a turn that was. */
+  #write(dueUs: number): number {
+    const { users, plan, board } = this.#parts;
+    const cursor = this.#cursor;
+    const sender = cursor.sender - users.first;
+    if (sender < 0 || sender >= users.count) return 0;
+    const { copies, flight, group } = cursor;
+    board[BOARD.planned]! += copies;
+    if (group >= 0) {
+      this.#dispatch(flight, sender, GROUP_BASE - group, dueUs, false);
+      return copies + plan.groups!.sizeOf(group);
+    }
+    for (let copy = 0; copy < copies; copy++) {
+      this.#dispatch(flight + copy, sender, cursor.receiver(copy), dueUs, false);
+    }
+    return copies;
   }
 
   /** Who writes message `index` to one user, and is here, is seen typing. */
@@ -170,17 +173,19 @@ export class MessageSender implements MessageSource {
 
   /** The run is over: what was due and did not get its turn counts as planned and not sent. */
   abandon(): void {
-    const { control, users, plan, board } = this.#parts;
+    const { control, users, board } = this.#parts;
     // A run that ended in the ramp had no plan yet.
     if (control.endUs === Number.POSITIVE_INFINITY) return;
+    const cursor = this.#cursor;
     for (let step = 0; step < ABANDONED_MAX; step++) {
-      if (this.#cursor.dueUs() > control.endUs) return;
-      const { index, copies, step: hour } = this.#cursor;
-      this.#cursor.advance();
-      const sender = senderOf(plan, index, hour) - users.first;
-      if (sender < 0 || sender >= users.count) continue;
-      board[BOARD.planned]! += copies;
-      board[BOARD.errors]! += copies;
+      if (cursor.dueUs() > control.endUs) return;
+      const sender = cursor.sender - users.first;
+      if (sender >= 0 && sender < users.count) {
+        const { copies } = cursor;
+        board[BOARD.planned]! += copies;
+        board[BOARD.errors]! += copies;
+      }
+      cursor.advance();
     }
   }
 

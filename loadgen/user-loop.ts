@@ -13,7 +13,7 @@
 // Cost: 33 bytes a user; no allocation after the start.
 
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
-import { ArrivalCursor, senderOf } from '#loadgen/arrivals.ts';
+import { ArrivalCursor } from '#loadgen/arrivals.ts';
 import type { ArrivalWaiter } from '#loadgen/message-receiver.ts';
 import type { MessageSenderParts, MessageSource } from '#loadgen/message-sender.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
@@ -131,9 +131,9 @@ export class UserLoop implements MessageSource, ArrivalWaiter {
       const dueUs = this.#cursor.dueUs();
       if (dueUs > control.endUs) return Number.POSITIVE_INFINITY;
       if (dueUs > nowUs) return dueUs - nowUs;
-      const { index } = this.#cursor;
+      const { index, sender } = this.#cursor;
       this.#cursor.advance();
-      const planned = senderOf(plan, index) - users.first;
+      const planned = sender - users.first;
       if (planned < 0 || planned >= users.count) continue;
       const user = this.#awayUser(planned);
       if (user === NOTHING) {
