@@ -307,6 +307,15 @@ export class ArrivalCursor {
     this.#copies = NOT_DRAWN;
   }
 
+  /** Leaves out what is due before `untilUs`, so many messages at the most; false while there are more. */
+  skip(untilUs: number, countMax: number): boolean {
+    for (let count = 0; this.dueUs() < untilUs; count++) {
+      if (count === countMax) return false;
+      this.advance();
+    }
+    return true;
+  }
+
   /** Walks from the last message over the changes that come before the next one is due. */
   #find(): void {
     const { rate, spike } = this.#changes;

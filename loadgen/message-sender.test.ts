@@ -8,7 +8,7 @@ import type { Reactor } from '#core/socket/reactor.ts';
 import { FlightTable } from '#loadgen/flight-table.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
-import { HELD_MAX, MessageSender } from '#loadgen/message-sender.ts';
+import { HELD_MAX, MessageSender, SKIPS_PER_TURN } from '#loadgen/message-sender.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { MessageHeader, UserPackets } from '#loadgen/user-packets.ts';
@@ -148,11 +148,23 @@ test('what is held back is bounded; more is an error that is counted', () => {
 test('what never got its turn counts as planned and not sent', () => {
   const { run, sender, board } = setUp(10, 1000, 3);
   run(1);
-  sender.abandon();
+  assert.equal(sender.abandon(), true);
   assert.deepEqual(
     [board[BOARD.planned], board[BOARD.sent], board[BOARD.errors]],
     [3000, 1000, 2000],
   );
+});
+
+test('millions that never got their turn are counted, and left out, a part each turn', () => {
+  for (const act of ['abandon', 'skip'] as const) {
+    const { sender, board } = setUp(10, 100_000, 1);
+    let turns = 1;
+    while (!(act === 'skip' ? sender.skip(1e6 + 1) : sender.abandon())) turns++;
+    assert.equal(turns, Math.ceil(100_000 / SKIPS_PER_TURN));
+    sender.turn(1e6);
+    const counted = act === 'skip' ? 0 : 100_000;
+    assert.deepEqual([board[BOARD.planned], board[BOARD.errors]], [counted, counted]);
+  }
 });
 
 test('users who are away are replaced by the next; when nobody is there it is an error', () => {

@@ -80,7 +80,10 @@ export class Population implements ReactorHandler {
   readonly #goodbyes = new Goodbyes();
   /** In the logout phase: the next user to leave. */
   #leaver = 0;
+  /** Who joins late leaves out what was due before he came to the plan. */
   #mustSkip: boolean;
+  #skipUntilUs = Number.NaN;
+  #isAbandoned = false;
   /** The next user whose session begins with the steady phase. */
   #sessionUser = 0;
   /** The next storm, and the next user to be looked at in it. */
@@ -200,27 +203,33 @@ export class Population implements ReactorHandler {
   }
 
   #phaseTurn(nowUs: number): number {
-    const { control, sender } = this.#parts;
-    switch (control.phase) {
+    switch (this.#parts.control.phase) {
       case PHASE.ramp:
         return Math.min(this.#turnedUs(), this.#desk.turn(nowUs));
       case PHASE.steady:
-        if (this.#mustSkip) {
-          this.#mustSkip = false;
-          sender.skip(nowUs);
-        }
         return Math.min(
           this.#stormUs(nowUs),
           this.#turnedUs(),
           this.#sessionsUs(nowUs),
           this.#desk.turn(nowUs),
-          sender.turn(nowUs),
+          this.#sendDue(nowUs),
         );
       case PHASE.drain:
-        return sender.turn(nowUs);
+        return this.#sendDue(nowUs);
       default:
-        return this.#leaveSome();
+        return this.#leaveSome(nowUs);
     }
+  }
+
+  #sendDue(nowUs: number): number {
+    return this.#hasSkipped(nowUs) ? this.#parts.sender.turn(nowUs) : 0;
+  }
+
+  #hasSkipped(nowUs: number): boolean {
+    if (!this.#mustSkip) return true;
+    if (Number.isNaN(this.#skipUntilUs)) this.#skipUntilUs = nowUs;
+    this.#mustSkip = !this.#parts.sender.skip(this.#skipUntilUs);
+    return !this.#mustSkip;
   }
 
   /** One packet of the server; false when the connection shall not be read any more. */
@@ -431,9 +440,9 @@ export class Population implements ReactorHandler {
   }
 
   /** Lets some users say goodbye; stops the reactor when nobody is left. */
-  #leaveSome(): number {
+  #leaveSome(nowUs: number): number {
     const { users, reactor, sender } = this.#parts;
-    if (this.#leaver === 0) sender.abandon();
+    this.#isAbandoned ||= this.#hasSkipped(nowUs) && sender.abandon();
     const some = Math.min(GOODBYES_PER_TURN, this.#goodbyes.room);
     const until = Math.min(users.count, this.#leaver + some);
     for (; this.#leaver < until; this.#leaver++) {
@@ -444,7 +453,9 @@ export class Population implements ReactorHandler {
       if (conn >= 0 && !isOnHisWay) this.#leave(this.#leaver, conn);
     }
     // Without room the end of a goodbye wakes us.
-    if (this.#leaver < users.count) return some > 0 ? 0 : Number.POSITIVE_INFINITY;
+    const hasMore = !this.#isAbandoned || (this.#leaver < users.count && some > 0);
+    if (hasMore) return 0;
+    if (this.#leaver < users.count) return Number.POSITIVE_INFINITY;
     if (reactor.connections === 0) reactor.stop();
     return Number.POSITIVE_INFINITY;
   }
