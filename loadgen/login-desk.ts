@@ -22,7 +22,7 @@ import { type ReturnPolicy, returnDelayMs } from '#loadgen/storm.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import { blockOf } from '#loadgen/user-blocks.ts';
 import type { UserPackets } from '#loadgen/user-packets.ts';
-import { TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
+import { PRESENT, TurnQueue, USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
 /** A server that has not answered CONNECT and SUBSCRIBE by then will not. */
@@ -52,7 +52,7 @@ export interface LoginParts {
   clock: Clock;
   reactor: ClientReactor;
   users: UserTable;
-  /** 1 for each user of the whole population who is ready; shared by all workers. */
+  /** One of PRESENT for each user of the whole population; shared by all workers. */
   present: Uint8Array;
   route: LoginRoute;
   packets: UserPackets;
@@ -198,7 +198,7 @@ export class LoginDesk {
     users.sinceMs[user] = users.ms(nowUs);
     this.#sourcesTaken = 0;
     board[BOARD.ready]!++;
-    present[users.first + user] = 1;
+    present[users.first + user] = PRESENT.yes;
     return true;
   }
 

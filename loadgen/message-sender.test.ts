@@ -5,14 +5,15 @@ import test from 'node:test';
 import type { Clock } from '#core/clock/clock.ts';
 import { VirtualClock } from '#core/clock/clock.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
-import { FlightTable } from '#loadgen/flight-table.ts';
+import { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
+import { GroupMap } from '#loadgen/group-map.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
 import { HELD_MAX, MessageSender, SKIPS_PER_TURN } from '#loadgen/message-sender.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { MessageHeader, UserPackets } from '#loadgen/user-packets.ts';
-import { USER, UserTable } from '#loadgen/user-table.ts';
+import { PRESENT, USER, UserTable } from '#loadgen/user-table.ts';
 import { BOARD, createBoard } from '#loadgen/worker-board.ts';
 
 const RUN = 99;
@@ -22,10 +23,11 @@ interface Sent {
   intendedUs: number;
   sentUs: number;
   index: number;
+  sender: number;
 }
 
 /** A sender of `users` ready users at a constant rate, and what its reactor was given. */
-function setUp(users: number, ratePerS: number, endS: number) {
+function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap) {
   const clock = new VirtualClock();
   const sent: Sent[] = [];
   const state = { takes: true };
@@ -34,8 +36,8 @@ function setUp(users: number, ratePerS: number, endS: number) {
     send(_conn: number, bytes: Uint8Array, _start: number, end: number): boolean {
       if (!state.takes) return false;
       assert.ok(header.read(bytes, end - 64, end));
-      const { intendedUs, sentUs, index } = header;
-      sent.push({ atUs: clock.monoUs(), intendedUs, sentUs, index });
+      const { intendedUs, sentUs, index, sender } = header;
+      sent.push({ atUs: clock.monoUs(), intendedUs, sentUs, index, sender });
       return true;
     },
   } as unknown as Reactor;
@@ -47,12 +49,13 @@ function setUp(users: number, ratePerS: number, endS: number) {
   const control = new RunControl();
   control.endUs = endS * 1e6;
   const board = createBoard();
+  const present = new Uint8Array(users).fill(PRESENT.yes);
   const timings = createTimings();
   const sender = new MessageSender({
     clock: clock as Clock,
     reactor,
     users: table,
-    present: new Uint8Array(users).fill(1),
+    present,
     packets: new UserPackets({
       level: 4,
       keepAliveS: 60,
@@ -62,7 +65,7 @@ function setUp(users: number, ratePerS: number, endS: number) {
       run: RUN,
       uidOffset: 0,
     }),
-    plan: { seed: 1, process: 'constant', users },
+    plan: { seed: 1, process: 'constant', users, groups },
     schedule,
     live: new LiveSettings({
       slowPercent: 0,
@@ -74,6 +77,7 @@ function setUp(users: number, ratePerS: number, endS: number) {
     }),
     control,
     flights: new FlightTable(65_536),
+    groupFlights: groups && new GroupFlights(65_536),
     timings,
     board,
   });
@@ -86,7 +90,7 @@ function setUp(users: number, ratePerS: number, endS: number) {
     }
     sender.turn(clock.monoUs());
   };
-  return { clock, sent, state, table, board, timings, run, sender };
+  return { clock, sent, state, table, board, timings, run, sender, present };
 }
 
 test('every message leaves at its planned instant', () => {
@@ -177,6 +181,22 @@ test('users who are away are replaced by the next; when nobody is there it is an
   table.state.fill(USER.waiting);
   run(2);
   assert.deepEqual([sent.length, board[BOARD.errors]], [100, 100]);
+});
+
+test('whom a server refused his group gets nothing of it, and writes nothing to it, and all else', () => {
+  const members = 4;
+  const groups = new GroupMap({ share: 1, sizes: [members] }, [{ first: 0, count: members }], 1);
+  const { run, board, sent, present } = setUp(members, 100, 3, groups);
+  run(1);
+  assert.deepEqual([board[BOARD.groupSent], board[BOARD.groupExpected]], [100, 300]);
+  present[1] = PRESENT.outsideGroup;
+  sent.length = 0;
+  run(2);
+  assert.deepEqual([board[BOARD.groupSent], board[BOARD.groupExpected]], [200, 500]);
+  assert.ok(sent.every(({ sender }) => sender !== 1));
+  present.fill(PRESENT.outsideGroup);
+  run(3);
+  assert.deepEqual([board[BOARD.groupSent], board[BOARD.sent], board[BOARD.errors]], [200, 300, 0]);
 });
 
 test('a user without any acknowledgement stops before his packet ids run out', () => {

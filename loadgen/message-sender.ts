@@ -31,7 +31,7 @@ import type { RunControl } from '#loadgen/run-control.ts';
 import { draw, drawBelow, LANE } from '#loadgen/seeded-draw.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import { MEDIA_BYTES, PAYLOAD_BYTES_MIN, type UserPackets } from '#loadgen/user-packets.ts';
-import { USER, type UserTable } from '#loadgen/user-table.ts';
+import { PRESENT, USER, type UserTable } from '#loadgen/user-table.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
 /** Messages held back at a time; more are given up and counted as errors. */
@@ -62,7 +62,7 @@ export interface MessageSenderParts {
   clock: Clock;
   reactor: ClientReactor;
   users: UserTable;
-  /** 1 for each user of the whole population who is ready; shared by all workers. */
+  /** One of PRESENT for each user of the whole population; shared by all workers. */
   present: Uint8Array;
   packets: UserPackets;
   plan: ArrivalPlan;
@@ -170,7 +170,7 @@ export class MessageSender implements MessageSource {
     if (user < 0 || user >= users.count || users.state[user] !== USER.ready) return;
     if (groupOf(plan, index, hour) >= 0) return;
     const receiver = receiverOf(plan, index, 0, writer);
-    if (receiver < 0 || this.#parts.present[receiver] !== 1) return;
+    if (receiver < 0 || this.#parts.present[receiver] === PRESENT.no) return;
     packets.writeHint(receiver);
     if (reactor.send(users.conn[user]!, packets.hint, 0, packets.hint.length)) {
       board[BOARD.hintsSent]!++;
@@ -283,7 +283,7 @@ export class MessageSender implements MessageSource {
     let expected = 0;
     for (let copy = 0; copy < size - 1; copy++) {
       const member = groups.memberOf(group, (rank + 1 + copy) % size);
-      const isThere = present[member]!;
+      const isThere = present[member] === PRESENT.yes ? 1 : 0;
       this.#wasThere[copy] = isThere;
       expected += isThere;
     }
@@ -364,13 +364,20 @@ export class MessageSender implements MessageSource {
   /** The planned writer to a group, or the next member who is here and ready; -1 when there is none. */
   #presentMember(planned: number, group: number): number {
     const { users, plan } = this.#parts;
-    if (users.state[planned] === USER.ready) return planned;
+    if (this.#mayWriteToGroup(planned)) return planned;
     const groups = plan.groups!;
     for (let rank = 0; rank < groups.sizeOf(group); rank++) {
       const user = groups.memberOf(group, rank) - users.first;
-      if (user >= 0 && user < users.count && users.state[user] === USER.ready) return user;
+      if (user >= 0 && user < users.count && this.#mayWriteToGroup(user)) return user;
     }
     return -1;
+  }
+
+  /** Whom a server does not have in a group it may refuse to write there, too. */
+  #mayWriteToGroup(user: number): boolean {
+    const { users, present } = this.#parts;
+    const isRefused = present[users.first + user] === PRESENT.outsideGroup;
+    return users.state[user] === USER.ready && !isRefused;
   }
 
   /**
@@ -381,7 +388,7 @@ export class MessageSender implements MessageSource {
     if (planned < 0) return -1;
     for (let i = 0; i < Math.min(present.length, PROBES_MAX); i++) {
       const user = (planned + i) % present.length;
-      if (present[user] === 1 && user !== sender) return user;
+      if (present[user] !== PRESENT.no && user !== sender) return user;
     }
     return -1;
   }

@@ -15,8 +15,8 @@ import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
 import { USUAL_RETURN } from '#loadgen/storm.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
-import { UserPackets } from '#loadgen/user-packets.ts';
-import { USER, UserTable } from '#loadgen/user-table.ts';
+import { type Ties, UserPackets } from '#loadgen/user-packets.ts';
+import { PRESENT, USER, UserTable } from '#loadgen/user-table.ts';
 import { BOARD, createBoard } from '#loadgen/worker-board.ts';
 
 const DURATION_MS = 60_000;
@@ -72,7 +72,7 @@ class FakeReactor {
 }
 
 /** `count` users of whom each is in, or away. */
-function setUp(count: number, hasSessions = false) {
+function setUp(count: number, hasSessions = false, ties?: Ties, codes = [1, 0]) {
   const clock = new VirtualClock();
   const reactor = new FakeReactor(count + 1);
   const users = new UserTable(0, count, reactor.capacity, 0);
@@ -86,10 +86,11 @@ function setUp(count: number, hasSessions = false) {
     ...{ slowPercent: 0, slowBytesPerS: 1024, pingS: 60, payloadBytes: 64 },
     ...{ mediaPercent: 0, downBlock: 0 },
   });
-  const packets = new UserPackets({
+  const options = {
     ...{ level: 4, keepAliveS: 60, isCleanSession: true, receipts: true },
     ...{ payloadBytes: 64, run: 1, uidOffset: 0 },
-  });
+  };
+  const packets = new UserPackets(options, ties);
   const sender: MessageSource = {
     ...{ turn: () => Number.POSITIVE_INFINITY, skip: () => {}, abandon: () => {}, ready: () => {} },
   };
@@ -112,7 +113,7 @@ function setUp(count: number, hasSessions = false) {
     reactor.over(conn);
     population.onClose(conn, reason, 0);
   };
-  const suback = Uint8Array.of(0x90, 4, 0, 1, 1, 0);
+  const suback = Uint8Array.of(0x90, 2 + codes.length, 0, 1, ...codes);
   /** Turns until everybody is in. */
   const logIn = (): void => {
     for (let turns = 0; turns <= count; turns++) {
@@ -128,7 +129,7 @@ function setUp(count: number, hasSessions = false) {
     }
     assert.fail('not everybody is in');
   };
-  return { clock, reactor, users, control, board, population, close, logIn };
+  return { clock, reactor, users, control, board, present, population, close, logIn };
 }
 
 test('a user whose connection takes no goodbye goes without it, and comes again like any other', () => {
@@ -163,4 +164,17 @@ test('who is saying goodbye when the run ends is not told to again, and counts o
   population.onTurn();
   assert.deepEqual([reactor.isStopped, board[BOARD.left], board[BOARD.ready]], [true, 4, 0]);
   assert.ok(users.state.every((state) => state === USER.gone));
+});
+
+test('who was refused his group is there for himself alone', () => {
+  const ties = { groupOf: (user: number) => (user < 2 ? 0 : -1), contactOf: () => 0 };
+  const { board, present, logIn, close, users } = setUp(3, false, ties, [1, 0, 0x80]);
+  logIn();
+  const { outsideGroup, yes, no } = PRESENT;
+  assert.deepEqual(
+    [[...present], board[BOARD.groupRefused]],
+    [[outsideGroup, outsideGroup, yes], 2],
+  );
+  close(users.conn[0]!);
+  assert.equal(present[0], no);
 });

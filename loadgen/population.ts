@@ -31,7 +31,7 @@ import type { SessionClock } from '#loadgen/session-clock.ts';
 import type { SlowReaders } from '#loadgen/slow-readers.ts';
 import { isCutOff, type Storm } from '#loadgen/storm.ts';
 import { blockOf } from '#loadgen/user-blocks.ts';
-import { USER } from '#loadgen/user-table.ts';
+import { PRESENT, USER } from '#loadgen/user-table.ts';
 import { BOARD } from '#loadgen/worker-board.ts';
 
 /** Connections beyond one a user: those that are just being closed while their user tries again. */
@@ -147,7 +147,7 @@ export class Population implements ReactorHandler {
     const user = users.unbind(conn);
     this.#parts.slow.forget(user);
     sessions?.forget(user);
-    present[users.first + user] = 0;
+    present[users.first + user] = PRESENT.no;
     if (users.state[user] === USER.cutOff) this.#desk.cutOff(user);
     else if (users.state[user] === USER.leaving) {
       if (reason !== CLOSE_REASON.aborted) this.#goodbyes.answered();
@@ -283,10 +283,12 @@ export class Population implements ReactorHandler {
 
   /** A server may refuse a membership (its bounds are its own), and take the rest. */
   #lookAtGroup(bytes: Uint8Array, user: number): void {
-    const { users, packets, board } = this.#parts;
+    const { users, packets, board, present } = this.#parts;
     const filter = packets.groupFilterOf(users.first + user);
     if (filter < 0) return;
-    if (bytes[this.#suback.codesStart + filter]! >= SUBACK_FAILURE) board[BOARD.groupRefused]!++;
+    if (bytes[this.#suback.codesStart + filter]! < SUBACK_FAILURE) return;
+    board[BOARD.groupRefused]!++;
+    present[users.first + user] = PRESENT.outsideGroup;
   }
 
   #announce(user: number, conn: Conn, isOnline: boolean): void {
@@ -391,7 +393,7 @@ export class Population implements ReactorHandler {
       (user) => this.leave(user),
       // Nobody writes to him any more; what is on its way still finds him.
       (user) => {
-        present[users.first + user] = 0;
+        present[users.first + user] = PRESENT.no;
       },
     );
   }

@@ -27,6 +27,15 @@ export const USER = {
   away: 9,
 } as const;
 
+/** A byte for each user of the whole population, which all workers of a process read. */
+export const PRESENT = {
+  no: 0,
+  /** Ready: he gets messages. */
+  yes: 1,
+  /** Ready, and the server refused him his group: what goes there does not reach him. */
+  outsideGroup: 2,
+} as const;
+
 export class UserTable {
   readonly first: number;
   readonly count: number;

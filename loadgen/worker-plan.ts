@@ -17,6 +17,7 @@ import type { StackPart, StackPlan } from '#loadgen/stack-plan.ts';
 import type { ReturnPolicy, Storm } from '#loadgen/storm.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import type { UserModel } from '#loadgen/user-model.ts';
+import { PRESENT } from '#loadgen/user-table.ts';
 import type { WirePlan } from '#loadgen/wire-plan.ts';
 import { type Board, createBoard } from '#loadgen/worker-board.ts';
 
@@ -68,7 +69,7 @@ export interface WorkerPlan {
   isPart: boolean;
   /** The plan has begun without this worker: it leaves out what was due before. */
   joinsLate: boolean;
-  /** One byte a user of the whole population: 1 = ready. */
+  /** One byte a user of the whole population: see PRESENT. */
   present: Uint8Array<SharedArrayBuffer>;
 }
 
@@ -103,7 +104,8 @@ export function planWorkers(
   const { first, total } = options.segment ?? { first: 0, total: connections };
   const present = new Uint8Array(new SharedArrayBuffer(total));
   // Users of other hosts are there as far as we know.
-  if (options.segment !== undefined) present.fill(1).fill(0, first, first + connections);
+  if (options.segment !== undefined)
+    present.fill(PRESENT.yes).fill(PRESENT.no, first, first + connections);
   const { people, ratePlan, seed, process, ratePerS } = options;
   const plan: PlanParts = {
     ...{ seed, process, users: total, trace: options.trace?.gaps },
