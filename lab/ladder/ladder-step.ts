@@ -2,7 +2,6 @@
 // free memory all the time and ends the step before the kernel has to choose whom to kill; if it has to, it takes
 // server or generator.
 
-import { spawn } from 'node:child_process';
 import { WsarError } from '#core/errors.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import type {
@@ -12,8 +11,10 @@ import type {
   LadderStep,
 } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
+import { untilAllAway } from '#lab/ladder/away-crowd.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
+import { freezeServer } from '#lab/ladder/freeze-server.ts';
 import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
 import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
 import { awayLoad, ladderLoad, ladderPorts, ladderServer } from '#lab/ladder/ladder-parts.ts';
@@ -44,9 +45,6 @@ const SETTLE_TIMEOUT_MS = 60_000;
 const FREE_AGAIN_RATIO = 0.95;
 /** Users who are registered at a time: 2 GB while they are here. */
 const AWAY_CROWD = 500_000;
-
-/** Users who said goodbye and are still here then will not go: the count of the logins tells so. */
-const AWAY_TIMEOUT_MS = 15_000;
 /** When the generator has all in, the server's count follows with its next rows or not at all. */
 const AGREE_MS = 15_000;
 
@@ -93,6 +91,8 @@ class Step {
   #freeBytesMin = Number.POSITIVE_INFINITY;
   #missedBefore: number;
   #frozenAtMs: number | undefined;
+  /** Why what was to be done to it was not done; '' when it was. */
+  #undone = '';
 
   constructor(context: StepContext, planned: SizedStep, onText: (text: string) => void) {
     this.#context = context;
@@ -168,29 +168,25 @@ class Step {
   /** Lets those who are away log in and out, in crowds that fit. */
   async #registerAway(server: Part, target: string): Promise<LadderStep['away']> {
     const { state, engine } = this.#context;
+    const { supervisor, signal, clock } = state;
     const users = Math.round(this.#users * this.#planned.clients.awayRatio);
     if (users === 0) return null;
     const before = readResidentBytes(server.pid);
-    for (let done = 0; done < users && !this.#isMemoryShort(); done += AWAY_CROWD) {
+    const isOver = (): boolean => server.exit !== undefined || this.#isMemoryShort();
+    for (let done = 0; done < users && !isOver(); done += AWAY_CROWD) {
       this.#onText(`${numberText(done)} of ${numberText(users)} away`);
       const crowd = { first: this.#users + done, count: Math.min(AWAY_CROWD, users - done) };
       const options = awayLoad(state, engine, target, crowd);
-      const load = await state.supervisor.start(options, { mayFail: true });
+      const load = await supervisor.start(options, { mayFail: true });
       offerToKernel(load.pid);
-      await untilCut(load.exited, state.signal);
-      await this.#untilAllAway();
+      await untilCut(load.exited, signal);
+      const seen = { recorder: state.recorder!, supervisor, clock, signal };
+      // The server closes the last connections of a crowd after their owner is gone.
+      await untilAllAway(seen, this.#nowMs(), isOver);
     }
     const after = readResidentBytes(server.pid);
     const isKnown = before !== null && after !== null;
     return { users, serverBytesPerUser: isKnown ? (after - before) / users : null };
-  }
-
-  /** The server closes the last connections of a crowd after their owner is gone. */
-  async #untilAllAway(): Promise<void> {
-    const { clock, signal } = this.#state;
-    const done = (): boolean =>
-      this.#counts().server === 0 || this.#isMemoryShort() || this.#isPartGone();
-    await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs: AWAY_TIMEOUT_MS, signal });
   }
 
   /** Wall time of the row in which everybody was in; null when that was not reached. */
@@ -260,19 +256,13 @@ class Step {
     const { freeze } = this.#planned.clients.disturbance;
     const steadyMs = this.#steadyMs();
     if (freeze === '' || this.#frozenAtMs !== undefined || steadyMs === undefined) return;
-    const { atMs, forMs, of } = parseFreeze(freeze);
-    if (this.#nowMs() < steadyMs + atMs) return;
+    const wanted = parseFreeze(freeze);
+    if (this.#nowMs() < steadyMs + wanted.atMs) return;
     const { supervisor, bus, environment, signal } = this.#state;
     this.#frozenAtMs = this.#nowMs();
-    if (of === 'worker') {
-      const control = { bus: bus!, lab: environment.lab, signal };
-      await turn(control, 'server', 'inject.freeze', forMs);
-      return;
-    }
-    // Who wakes it is a process of its own, should we end.
+    const control = { bus: bus!, lab: environment.lab, signal };
     const { pid } = supervisor.part('server')!;
-    const script = `kill -STOP ${pid}; sleep ${forMs / 1000}; kill -CONT ${pid}`;
-    spawn('/bin/sh', ['-c', script], { stdio: 'ignore', detached: true }).on('error', () => {});
+    this.#undone = (await freezeServer(control, pid, wanted)) ?? '';
   }
 
   #recovery(rows: StepRows): Held['recovery'] {
@@ -346,6 +336,7 @@ class Step {
     }
     const isStillIn = counts.generator === this.#users && counts.server === this.#users;
     if (!isStillIn) return { outcome: 'failed', sentence: `users were lost: ${told}` };
+    if (this.#undone !== '') return { outcome: 'failed', sentence: this.#undone };
     return { outcome: 'held', sentence: '' };
   }
 
