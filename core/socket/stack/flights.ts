@@ -14,6 +14,8 @@ const INITIAL_WINDOW_SEGMENTS = 10;
 /** More is never in flight, however far a peer opens its window: it would wait in a queue on the way. */
 export const FLIGHT_BYTES_MAX = 2 ** 20;
 export const NO_FLIGHT = -1;
+const ROUND_TRIP_BITS = 16;
+const ROUND_TRIP_MASK = 0xffff;
 /**
  * What a flight does about a loss: nothing is missing, the gaps are filled while acknowledgements come (RFC 6582,
  * RFC 6675), or all of it is sent again after a timeout; the last only with a peer that acknowledges selectively.
@@ -46,6 +48,9 @@ export class Flights {
   /** A segment whose round trip is being measured: its end, when it left (us); 0 = none. */
   readonly timedEnd: Uint32Array;
   readonly timedUs: Float64Array;
+  /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */
+  readonly roundTrip: Uint16Array;
+  readonly roundTripVariation: Uint16Array;
   /** Flights that are borrowed, and the most that ever were. */
   used = 0;
   usedMax = 0;
@@ -72,23 +77,34 @@ export class Flights {
     this.sacked = new SackScoreboard(capacity);
     this.timedEnd = new Uint32Array(capacity);
     this.timedUs = new Float64Array(capacity);
+    this.roundTrip = new Uint16Array(capacity);
+    this.roundTripVariation = new Uint16Array(capacity);
   }
 
   /** The flight of a connection, or NO_FLIGHT. */
   of(conn: number): number {
-    return this.#table.flight[conn]! - 1;
+    const word = this.#table.flight[conn]!;
+    return word < 0 ? ~word : NO_FLIGHT;
+  }
+
+  /** Smoothed round trip of a connection, 1/8 ms; 0 = not measured. */
+  roundTripOf(conn: number): number {
+    const word = this.#table.flight[conn]!;
+    return word < 0 ? this.roundTrip[~word]! : word & ROUND_TRIP_MASK;
   }
 
   /** The flight of a connection, borrowed now if it has none. */
   borrow(conn: number): number {
-    const has = this.#table.flight[conn]! - 1;
-    if (has !== NO_FLIGHT) return has;
+    const remembered = this.#table.flight[conn]!;
+    if (remembered < 0) return ~remembered;
     let flight = this.#free - 1;
     if (flight === NO_FLIGHT) flight = this.usedMax;
     else this.#free = this.conn[flight]!;
     this.used++;
     if (this.used > this.usedMax) this.usedMax = this.used;
-    this.#table.flight[conn] = flight + 1;
+    this.#table.flight[conn] = ~flight;
+    this.roundTrip[flight] = remembered & ROUND_TRIP_MASK;
+    this.roundTripVariation[flight] = (remembered >>> ROUND_TRIP_BITS) << 1;
     this.conn[flight] = conn;
     this.firstChunk[flight] = 0;
     this.bytes[flight] = 0;
@@ -110,10 +126,15 @@ export class Flights {
     this.sacked.release(flight);
   }
 
-  /** Gives the flight of a connection back; its queue is empty and its timer is clear. */
+  /**
+   * Gives the flight of a connection back; its queue is empty and its timer is clear. The connection remembers its
+   * round trip, and the variation without its last bit, since nobody waits less than 200 ms.
+   */
   giveBack(flight: number): void {
     this.sacked.release(flight);
-    this.#table.flight[this.conn[flight]!] = 0;
+    const variation = this.roundTripVariation[flight]! >>> 1;
+    const remembered = (variation << ROUND_TRIP_BITS) | this.roundTrip[flight]!;
+    this.#table.flight[this.conn[flight]!] = remembered;
     this.conn[flight] = this.#free;
     this.#free = flight + 1;
     this.used--;

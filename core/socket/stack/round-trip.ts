@@ -1,10 +1,11 @@
 // Round-trip times and the retransmission timeout (RFC 6298). Kept in 16 bits each, in units of 1/8 ms, so
-// that an idle connection remembers its network in four bytes; longer than 8.19 s counts as that.
+// that an idle connection remembers its network in the word of its flight; longer than 8.19 s counts as that.
 
+import type { Flights } from '#core/socket/stack/flights.ts';
 import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 const US_PER_UNIT = 125;
-const UNITS_PER_MS = 8;
+export const UNITS_PER_MS = 8;
 const UNITS_MAX = 65_535;
 /** Before the first measurement, ms. */
 const TIMEOUT_MS_INITIAL = 1000;
@@ -16,28 +17,34 @@ const SPREAD_MS_MIN = 200;
 const TIMEOUT_MS_MAX = 60_000;
 
 /** Takes one measurement in. */
-export function measured(table: TcpTable, conn: number, roundTripUs: number): void {
-  const { roundTrip, roundTripVariation } = table;
+export function measured(
+  table: TcpTable,
+  flights: Flights,
+  flight: number,
+  roundTripUs: number,
+): void {
+  const { roundTrip, roundTripVariation } = flights;
   const now = Math.max(1, Math.min(UNITS_MAX, Math.round(roundTripUs / US_PER_UNIT)));
-  const smooth = roundTrip[conn]!;
-  table.endBackoff(conn);
+  const smooth = roundTrip[flight]!;
+  table.endBackoff(flights.conn[flight]!);
   if (smooth === 0) {
-    roundTrip[conn] = now;
-    roundTripVariation[conn] = now >>> 1;
+    roundTrip[flight] = now;
+    roundTripVariation[flight] = now >>> 1;
     return;
   }
   const apart = Math.abs(smooth - now);
-  roundTripVariation[conn] = Math.round((3 * roundTripVariation[conn]! + apart) / 4);
-  roundTrip[conn] = Math.max(1, Math.round((7 * smooth + now) / 8));
+  roundTripVariation[flight] = Math.round((3 * roundTripVariation[flight]! + apart) / 4);
+  roundTrip[flight] = Math.max(1, Math.round((7 * smooth + now) / 8));
 }
 
-/** How long to wait for an acknowledgement after `retries` timeouts in a row, and those before them, ms. */
-export function timeoutMs(table: TcpTable, conn: number, retries: number): number {
-  const smooth = table.roundTrip[conn]!;
+/** How long to wait for an acknowledgement after the timeouts of a flight, and those before it, ms. */
+export function timeoutMs(table: TcpTable, flights: Flights, flight: number): number {
+  const smooth = flights.roundTrip[flight]!;
+  const doublings = Math.max(flights.retries[flight]!, table.backoffs(flights.conn[flight]!));
   const first =
     smooth === 0
       ? TIMEOUT_MS_INITIAL
       : smooth / UNITS_PER_MS +
-        Math.max(SPREAD_MS_MIN, (4 * table.roundTripVariation[conn]!) / UNITS_PER_MS);
-  return Math.min(TIMEOUT_MS_MAX, first * 2 ** Math.max(retries, table.backoffs(conn)));
+        Math.max(SPREAD_MS_MIN, (4 * flights.roundTripVariation[flight]!) / UNITS_PER_MS);
+  return Math.min(TIMEOUT_MS_MAX, first * 2 ** doublings);
 }

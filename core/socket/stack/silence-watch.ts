@@ -2,7 +2,6 @@
 // 4.2.3.6). No timer for each: all of them are looked at once a second, a sixteenth at a time, so that no turn has
 // much of it (a million in 2 ms). 3 bytes a connection, and only where it is wanted.
 
-import { NO_FLIGHT } from '#core/socket/stack/flights.ts';
 import type { TcpKeepAlive } from '#core/socket/stack/tcp-knobs.ts';
 import { FLAG, type TcpTable } from '#core/socket/stack/tcp-table.ts';
 
@@ -55,7 +54,7 @@ export class SilenceWatch {
     for (let conn = Math.ceil((end * part) / SLICES_PER_S); conn < until; conn++) {
       if ((flags[conn]! & (FLAG.open | FLAG.gone)) !== FLAG.open) continue;
       // What is under way has a timer of its own.
-      if (flight[conn]! - 1 !== NO_FLIGHT) continue;
+      if (flight[conn]! < 0) continue;
       const silentS = (this.#nowS - this.#heardS[conn]!) & SECONDS_MASK;
       const asked = this.#asked[conn]!;
       if (silentS < idleS + asked * intervalS) continue;

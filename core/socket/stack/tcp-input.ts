@@ -138,7 +138,8 @@ export class TcpInput {
     const { table, flights, timers, stats, handler, now, silence } = this.#parts;
     const flight = flights.of(conn);
     table.unacknowledged[conn] = segment.acknowledged;
-    if (flights.timedUs[flight] !== 0) measured(table, conn, now.us - flights.timedUs[flight]!);
+    if (flights.timedUs[flight] !== 0)
+      measured(table, flights, flight, now.us - flights.timedUs[flight]!);
     timers.clear(flight);
     flights.begin(flight);
     silence?.heard(conn);
@@ -269,7 +270,7 @@ export class TcpInput {
     flights.retries[flight] = 0;
     flights.duplicateAcks[flight] = 0;
     if (flights.sentMax[flight] === 0) timers.clear(flight);
-    else timers.set(flight, now.us / 1000, timeoutMs(table, conn, 0));
+    else timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
     const recovery = flights.recovery[flight]!;
     const isRecovered = sequenceDistance(acknowledged, flights.recoverUntil[flight]!) >= 0;
     if (recovery !== RECOVERY.fast) flights.grow(flight, count);
@@ -292,16 +293,16 @@ export class TcpInput {
       if (sequenceDistance(acknowledged, timedEnd[flight]!) < 0) return;
       // In a recovery it may have waited over there for what was missing before it.
       if (flights.recovery[flight] === RECOVERY.none)
-        measured(table, conn, now.us - timedUs[flight]!);
+        measured(table, flights, flight, now.us - timedUs[flight]!);
       timedUs[flight] = 0;
     } else if ((table.flags[conn]! & FLAG.timestamps) !== 0 && options.hasTimestamp) {
       const ms = sequenceDistance(this.#output.timestamp(now.us), options.timestampEcho);
-      if (ms >= 0 && ms < ECHO_MS_MAX) measured(table, conn, ms * 1000);
+      if (ms >= 0 && ms < ECHO_MS_MAX) measured(table, flights, flight, ms * 1000);
     }
   }
 
   /** The timed segment has arrived, though the ones before it have not. */
-  #measureBehindGap(conn: Conn, flight: number, start: number, end: number): void {
+  #measureBehindGap(flight: number, start: number, end: number): void {
     const { table, flights, now } = this.#parts;
     const { timedUs, timedEnd } = flights;
     const isIt =
@@ -309,7 +310,7 @@ export class TcpInput {
       sequenceDistance(timedEnd[flight]!, start) > 0 &&
       sequenceDistance(timedEnd[flight]!, end) <= 0;
     if (!isIt) return;
-    measured(table, conn, now.us - timedUs[flight]!);
+    measured(table, flights, flight, now.us - timedUs[flight]!);
     timedUs[flight] = 0;
   }
 
@@ -349,7 +350,7 @@ export class TcpInput {
       const isSent = sequenceDistance(end, first) <= flights.sentMax[flight]!;
       if (!isBeyond || !isSent || sequenceDistance(end, start) <= 0) continue;
       if (flights.sacked.add(flight, start, end)) isNews = true;
-      this.#measureBehindGap(conn, flight, start, end);
+      this.#measureBehindGap(flight, start, end);
     }
     return isNews;
   }

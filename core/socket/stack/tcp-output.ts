@@ -72,7 +72,7 @@ export class TcpOutput {
     const isStamped = isAnswer ? (flags & FLAG.timestamps) !== 0 : tcp.timestamps;
     if (isStamped) this.#stamp(isAnswer ? table.peerTimestamp[conn]! : 0);
     this.#send(0);
-    timers.set(flight, now.us / US_PER_MS, timeoutMs(table, conn, flights.retries[flight]!));
+    timers.set(flight, now.us / US_PER_MS, timeoutMs(table, flights, flight));
   }
 
   /** Acknowledges what came, without data. */
@@ -161,7 +161,7 @@ export class TcpOutput {
       hasSent = true;
     }
     if (!timers.isArmed(flight) && (sentMax[flight]! > 0 || bytes[flight]! > 0)) {
-      timers.set(flight, now.us / 1000, timeoutMs(table, conn, flights.retries[flight]!));
+      timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
     }
     return hasSent;
   }
@@ -177,7 +177,7 @@ export class TcpOutput {
       flights.sentMax[flight]! > flights.bytes[flight]! && count === flights.bytes[flight];
     this.sendAgain(conn, flight, 0, count, withFin);
     if (gap < Number.POSITIVE_INFINITY) flights.filled[flight] = count;
-    timers.set(flight, now.us / 1000, timeoutMs(table, conn, flights.retries[flight]!));
+    timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
   }
 
   /** One byte beyond a closed window, so that its opening cannot be missed (RFC 9293, 3.8.6.1). */
@@ -188,7 +188,7 @@ export class TcpOutput {
     this.sendAgain(conn, flight, 0, 1, false);
     flights.sent[flight] = 0;
     flights.sentMax[flight] = Math.max(1, flights.sentMax[flight]!);
-    timers.set(flight, now.us / 1000, timeoutMs(table, conn, flights.retries[flight]!));
+    timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
   }
 
   /** Sends `count` bytes from where sending stands, and moves on. */

@@ -10,6 +10,7 @@ import { IntQueue } from '#core/socket/stack/int-queue.ts';
 import { KeptSegments } from '#core/socket/stack/kept-segments.ts';
 import { NetworkClasses, type NetworkMix } from '#core/socket/stack/network-classes.ts';
 import type { PacketLink } from '#core/socket/stack/packet-link.ts';
+import { UNITS_PER_MS } from '#core/socket/stack/round-trip.ts';
 import { SendQueue } from '#core/socket/stack/send-queue.ts';
 import { SilenceWatch } from '#core/socket/stack/silence-watch.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
@@ -97,6 +98,11 @@ export class TcpStack {
     const { flights } = this.#parts;
     const flight = flights.of(conn);
     return flight === NO_FLIGHT ? 0 : flights.sentMax[flight]!;
+  }
+
+  /** Smoothed round trip of a connection, ms; 0 = not measured. */
+  roundTripMs(conn: Conn): number {
+    return this.#parts.flights.roundTripOf(conn) / UNITS_PER_MS;
   }
 
   /** Connections of which something is kept. */

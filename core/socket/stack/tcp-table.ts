@@ -1,4 +1,4 @@
-// What the stack knows of each connection, open or idle: 38 bytes in typed arrays, and no more while
+// What the stack knows of each connection, open or idle: 34 bytes in typed arrays, and no more while
 // nothing is under way. What a connection needs while bytes are on their way is a flight (flights.ts).
 //
 // A packet finds its connection through a hash of its addresses: one chain for each connection of the
@@ -74,12 +74,12 @@ export class TcpTable {
   readonly remote: Uint16Array;
   /** What the peer is ready to take from `unacknowledged` on, as it says it: not shifted. */
   readonly peerWindow: Uint16Array;
-  /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */
-  readonly roundTrip: Uint16Array;
-  readonly roundTripVariation: Uint16Array;
   /** Latest timestamp of the peer, which is echoed to it; empty without the option. */
   readonly peerTimestamp: Uint32Array;
-  /** Its flight, plus one; 0 = nothing is under way. */
+  /**
+   * Below 0: the number of its flight, inverted. Else nothing is under way, and this is what it remembers of its
+   * round trips (Flights.giveBack); 0 = none was measured.
+   */
   readonly flight: Int32Array;
   readonly remoteAddress: number[] = [];
   readonly remotePort: number[] = [];
@@ -105,8 +105,6 @@ export class TcpTable {
     this.localPort = new Uint16Array(capacity);
     this.remote = new Uint16Array(capacity);
     this.peerWindow = new Uint16Array(capacity);
-    this.roundTrip = new Uint16Array(capacity);
-    this.roundTripVariation = new Uint16Array(capacity);
     this.flight = new Int32Array(capacity);
     this.#chain = new Int32Array(capacity);
     this.#next = new Int32Array(capacity);
@@ -116,8 +114,8 @@ export class TcpTable {
   /** Bytes that one connection of the capacity costs here. */
   get bytesPerConnection(): number {
     const columns = [this.flags, this.unacknowledged, this.expected, this.localAddress];
-    const more = [this.localPort, this.remote, this.peerWindow, this.roundTrip];
-    const rest = [this.roundTripVariation, this.flight, this.#chain, this.#next];
+    const more = [this.localPort, this.remote, this.peerWindow];
+    const rest = [this.flight, this.#chain, this.#next];
     const all = [...columns, ...more, ...rest, this.peerTimestamp].filter(
       ({ length }) => length > 0,
     );
@@ -194,8 +192,7 @@ export class TcpTable {
   /** Gives a number back that is no longer linked. */
   give(conn: number): void {
     this.flags[conn]! &= LIST_FLAGS;
-    this.roundTrip[conn] = 0;
-    this.roundTripVariation[conn] = 0;
+    this.flight[conn] = 0;
     this.#next[conn] = this.#free;
     this.#free = conn + 1;
     this.used--;
