@@ -92,7 +92,12 @@ function setUp(count: number, hasSessions = false, ties?: Ties, codes = [1, 0]) 
   };
   const packets = new UserPackets(options, ties);
   const sender: MessageSource = {
-    ...{ turn: () => Number.POSITIVE_INFINITY, skip: () => {}, abandon: () => {}, ready: () => {} },
+    ...{
+      turn: () => Number.POSITIVE_INFINITY,
+      skip: () => true,
+      abandon: () => true,
+      ready: () => {},
+    },
   };
   const below = reactor as unknown as ClientReactor;
   const sessions = hasSessions
