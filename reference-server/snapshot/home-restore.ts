@@ -2,9 +2,11 @@
 // workers and the hash are those of this server. Nobody is online. What has expired meanwhile is taken all the same
 // and goes the way that it always goes: sessions and wills at their next tick, messages when their turn comes.
 //
-// Two passes over the file. In a new table rows are given in the order of the file, so the first pass tells which
-// row every sender has at which home: receipts for mail from before go on reaching it. Memory of the map: 12 bytes
-// a row of the older server, for the time of the restore.
+// One pass over the file: mail comes before its sender may have, so it is put with the row that its sender had, and
+// when all is read with the one that it has now. In a new table rows are given in the order of the file, so every
+// worker knows which row a sender has at another home: receipts for mail from before go on reaching it. Memory of
+// the map: 9 bytes a row of the older server, for the time of the restore. Records are views of what is read, so
+// what is kept of them is copied: nothing here keeps a buffer of the file alive.
 
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
@@ -13,7 +15,12 @@ import { Message } from '#reference-server/broker/message.ts';
 import { NEVER, type Session } from '#reference-server/broker/session.ts';
 import type { Home } from '#reference-server/home/home.ts';
 import { homeOf } from '#reference-server/home/uid-hash.ts';
-import { BODY, type SenderReference, sinceMs } from '#reference-server/mailbox/bodies.ts';
+import {
+  BODY,
+  type Bodies,
+  type SenderReference,
+  sinceMs,
+} from '#reference-server/mailbox/bodies.ts';
 import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
 import { NODE } from '#reference-server/mailbox/nodes.ts';
 import { readSnapshot } from '#reference-server/snapshot/snapshot-file.ts';
@@ -62,37 +69,15 @@ export class HomeRestore {
 
   /** Takes what `file` has, if there is one. Throws WSAR_ERR_FILE, WSAR_ERR_LIMIT. */
   restore(file: string): this {
-    if (readSnapshot(file, (record) => this.note(record)) === undefined) return this;
     readSnapshot(file, (record) => this.take(record));
+    this.finish();
     return this;
   }
 
-  /** The first pass: who has which row now. */
-  note(record: SnapshotRecord): void {
-    if (record.kind === 'part') {
-      const { worker, rows } = record;
-      this.#part = worker;
-      this.#rows[worker] = {
-        generation: new Uint32Array(rows),
-        home: new Uint8Array(rows),
-        row: new Int32Array(rows),
-      };
-    } else if (record.kind === 'user') {
-      const home = this.#homeOf(record.uid);
-      const { row } = record;
-      const rows = this.#rows[this.#part];
-      if (rows === undefined || row >= rows.row.length) throw new DamagedBytes('a user of no part');
-      rows.generation[row] = record.generation;
-      rows.home[row] = home + 1;
-      rows.row[row] = this.#counts[home]!++;
-    }
-  }
-
-  /** The second pass. */
   take(record: SnapshotRecord): void {
     switch (record.kind) {
       case 'part':
-        this.#messages = [];
+        this.#takePart(record);
         break;
       case 'message':
         this.#messages.push(this.#message(record.message));
@@ -101,11 +86,44 @@ export class HomeRestore {
         this.#takeRetained(record);
         break;
       case 'user':
+        this.#note(record);
         this.#takeUser(record);
         break;
       default:
-        if (this.#row >= 0) this.#takePart(record);
+        if (this.#row >= 0) this.#takeOfUser(record);
     }
+  }
+
+  /** When all was taken. */
+  finish(): void {
+    const { users, mailboxes } = this.#home;
+    const { boxes, nodes, bodies } = mailboxes;
+    for (let row = 0; row < users.count; row++) {
+      const box = boxes.of(row);
+      let node = box < 0 ? -1 : boxes.head[box]!;
+      for (; node >= 0; node = nodes.next[node]!) this.#findSender(bodies, nodes.body[node]!);
+    }
+  }
+
+  #takePart({ worker, rows }: Of<'part'>): void {
+    this.#messages = [];
+    this.#row = -1;
+    this.#part = worker;
+    this.#rows[worker] = {
+      generation: new Uint32Array(rows),
+      home: new Uint8Array(rows),
+      row: new Int32Array(rows),
+    };
+  }
+
+  /** Which row a user has now, of this home or another. */
+  #note({ uid, row, generation }: Of<'user'>): void {
+    const home = this.#homeOf(uid);
+    const rows = this.#rows[this.#part];
+    if (rows === undefined || row >= rows.row.length) throw new DamagedBytes('a user of no part');
+    rows.generation[row] = generation;
+    rows.home[row] = home + 1;
+    rows.row[row] = this.#counts[home]!++;
   }
 
   #takeRetained({ message, source }: Of<'retained'>): void {
@@ -116,7 +134,7 @@ export class HomeRestore {
   }
 
   /** Something of the user that is read. */
-  #takePart(record: Of<'subscription' | 'member' | 'delivery' | 'received' | 'mail'>): void {
+  #takeOfUser(record: Of<'subscription' | 'member' | 'delivery' | 'received' | 'mail'>): void {
     if (record.kind === 'member') this.#takeMember(record);
     else if (record.kind === 'mail') this.#takeMail(record);
     else if (this.#session !== undefined) this.#takeSessionPart(this.#session, record);
@@ -248,23 +266,30 @@ export class HomeRestore {
     return node;
   }
 
-  /** Who hears that a mail from before was accepted: its sender, if it is still known. */
+  /** Until `finish`: who sent it as the older server knew it. */
   #setSender({ body, sender: { worker, row, generation, packetId } }: Of<'mail'>): void {
     const sender = this.#sender;
-    sender.row = -1;
-    sender.worker = sender.generation = 0;
+    sender.worker = worker;
+    sender.row = body === BODY.mail ? row : -1;
+    sender.generation = generation;
     sender.packetId = packetId;
-    if (body !== BODY.mail || row < 0) return;
-    const rows = this.#rows[worker];
-    const home = rows?.home[row] ?? 0;
-    if (home === 0 || rows!.generation[row] !== generation) return;
-    sender.worker = home - 1;
-    sender.row = rows!.row[row]!;
+  }
+
+  /** Who hears that a mail from before was accepted: its sender, if it is still known. */
+  #findSender({ senderWorker, senderRow, senderGeneration }: Bodies, body: number): void {
+    const row = senderRow[body]!;
+    const rows = this.#rows[senderWorker[body]!];
+    const home = row < 0 ? 0 : (rows?.home[row] ?? 0);
+    const isKnown = home > 0 && rows!.generation[row] === senderGeneration[body];
+    senderWorker[body] = isKnown ? home - 1 : 0;
+    senderRow[body] = isKnown ? rows!.row[row]! : -1;
+    senderGeneration[body] = 0;
   }
 
   #message(saved: SavedMessage): Message {
     const { topic, properties, payload, qos, retain, expiresWallMs } = saved;
-    return new Message(topic, properties, payload, qos, retain, this.#mono(expiresWallMs));
+    const expiresMs = this.#mono(expiresWallMs);
+    return new Message(own(topic), own(properties), own(payload), qos, retain, expiresMs);
   }
 
   #homeOf(uid: Uint8Array): number {
@@ -275,4 +300,9 @@ export class HomeRestore {
   #mono(wallMs: number): number {
     return wallMs - this.#wallOffsetMs;
   }
+}
+
+/** A copy in memory of its own: a Buffer's may be a part of a larger one that it keeps. */
+function own(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }

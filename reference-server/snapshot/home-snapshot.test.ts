@@ -48,8 +48,8 @@ function restarted(all: SimulatedCluster, workers: number, access: AccessRules):
   next.clock.advance(all.clock.monoUs() / 1000);
   next.workers.forEach(({ home }, self) => {
     const restore = new HomeRestore(home, next.clock, self, workers);
-    for (const record of records) restore.note(record);
     for (const record of records) restore.take(record);
+    restore.finish();
     assert.equal(restore.dropped, 0);
   });
   for (let i = 0; i < 4; i++) next.turn();

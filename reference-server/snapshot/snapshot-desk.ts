@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
-import { readSnapshot, SnapshotWriter } from '#reference-server/snapshot/snapshot-file.ts';
+import { readSnapshotHeader, SnapshotWriter } from '#reference-server/snapshot/snapshot-file.ts';
 import type { NewsDesk } from '#reference-server/worker/worker-news.ts';
 
 /** As mosquitto's autosave_interval. */
@@ -39,9 +39,12 @@ export interface SnapshotDeskOptions {
 /** Rounds of `settle`: frames beget frames, but only so many. */
 const ROUNDS_MAX = 10_000;
 
-/** Finds out before anything starts what would be found out too late. Throws WSAR_ERR_FILE, WSAR_ERR_SYSTEM. */
+/**
+ * Finds out before anything starts what would be found out too late, and what can be without reading all of it: each
+ * worker does that once, and a damaged file stops the start there. Throws WSAR_ERR_FILE, WSAR_ERR_SYSTEM.
+ */
 export function checkSnapshotFile(file: string): void {
-  readSnapshot(file);
+  readSnapshotHeader(file);
   try {
     accessSync(dirname(file), constants.W_OK);
   } catch (error) {

@@ -29,6 +29,8 @@ const HEADER = 1;
 const END = 2;
 /** Read at a time: at least one frame. */
 const CHUNK_BYTES = 2 * (FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX);
+/** More than the frame of a header has. */
+const HEADER_BYTES_MAX = 64;
 /** A server that has more to say says so, and keeps the file that it has. */
 export const SNAPSHOT_BYTES_MAX = 64 * 1024 ** 3;
 
@@ -114,13 +116,29 @@ export class SnapshotWriter {
 
 /**
  * Reads a file record by record and returns its header; undefined where there is no such file. `take` may be left
- * out: then the file is only checked. Throws WSAR_ERR_FILE with what is wrong; what `take` was given before came
- * from frames that are whole.
+ * out: then the file is only checked. The bytes of a record are views that hold until `take` returns. Throws
+ * WSAR_ERR_FILE with what is wrong; what `take` was given before came from frames that are whole.
  */
 export function readSnapshot(
   file: string,
   take: (record: SnapshotRecord) => void = () => {},
 ): SnapshotHeader | undefined {
+  return withFile(file, (fd) => readFrames(file, fd, take));
+}
+
+/** What a file says of itself, without what is in it; undefined where there is none. Throws WSAR_ERR_FILE. */
+export function readSnapshotHeader(file: string): SnapshotHeader | undefined {
+  return withFile(file, (fd) => {
+    const start = Buffer.alloc(HEADER_BYTES_MAX);
+    const read = readSync(fd, start, 0, start.length, 0);
+    if (read === 0) throw refusal(file, 'is empty');
+    const [first] = decodeFrames(start.subarray(0, read)).frames;
+    if (first === undefined) throw refusal(file, 'is no snapshot of this server');
+    return readHeader(file, first.type, first.payload);
+  });
+}
+
+function withFile<T>(file: string, read: (fd: number) => T): T | undefined {
   let fd: number;
   try {
     fd = openSync(file, 'r');
@@ -129,7 +147,7 @@ export function readSnapshot(
     throw refusal(file, `cannot be read: ${(error as Error).message}`);
   }
   try {
-    return readFrames(file, fd, take);
+    return read(fd);
   } catch (error) {
     if (error instanceof DamagedBytes) throw refusal(file, `is damaged: ${error.message}`);
     // A folder, a disk that fails.
@@ -164,8 +182,7 @@ function readFrames(
         isWhole = true;
       } else {
         records++;
-        // A copy: the chunk is read into again.
-        take(decodeRecord(type, Buffer.from(payload)));
+        take(decodeRecord(type, payload));
       }
     }
     if (header === undefined) throw refusal(file, 'is no snapshot of this server');
