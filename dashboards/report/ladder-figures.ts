@@ -96,8 +96,8 @@ function memory(steps: readonly LadderStep[]): FigureTable {
     title: 'Memory',
     note:
       "B/user: growth of the resident memory of server and clients while all logged in, of the kernel's slabs, and " +
-      'fall of MemFree, which is everything together. Away: users who are registered and not here, and what one ' +
-      'of them costs the server. Sockets left over: after the step, beyond those before it.',
+      'fall of the free memory, which is everything together. Away: users who are registered and not here, and what ' +
+      'one of them costs the server. Sockets left over: after the step, beyond those before it.',
     columns: [
       ...['users', 'clients', 'server B/user', 'away at server B', 'client B/user'],
       ...['kernel B/user', 'all B/user'],
@@ -213,7 +213,7 @@ export function restoredFacts({ restored }: LadderRecord): [string, string][] {
         ? "the host's own"
         : `${restored.namespace}, ${restored.isNamespaceGone ? 'gone' : 'a process is left in it'}`,
     ],
-    ['MemFree', `${gib(freeBytes[0])} before, ${gib(freeBytes[1])} after`],
+    ['free memory', `${gib(freeBytes[0])} before, ${gib(freeBytes[1])} after`],
   ];
 }
 

@@ -83,7 +83,7 @@ export interface LadderStep {
   away: { users: number; serverBytesPerUser: number | null } | null;
   /** Of which the largest, largest first; empty where /proc/slabinfo is not ours to read. */
   slabs: SlabGrowth[];
-  /** Fall of MemFree for one user: everything together. */
+  /** Fall of the free memory for one user: everything together. */
   freeBytesPerUser: number | null;
   holdS: number;
   sentPerS: number | null;
@@ -100,7 +100,7 @@ export interface LadderStep {
   disturbance: LadderDisturbance | null;
   /** Of the collector, in this step. */
   missedTicks: number;
-  /** Least MemFree that was seen. */
+  /** Least free memory that was seen. */
   freeBytesMin: number | null;
   serverRssBytes: number | null;
   loadRssBytes: number | null;

@@ -112,7 +112,7 @@ export class Climb {
     const { stop } = this.#ladder;
     let foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
     if (foresight.lackBytes > 0) {
-      // Clean pages of files are no use to a ladder, and MemFree does not count them.
+      // Clean pages of files are no use to a ladder, and those used lately do not count as free.
       if (dropFileCache()) {
         foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
       }

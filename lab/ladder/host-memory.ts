@@ -1,16 +1,20 @@
-// What connections cost this host, from /proc: MemFree (MemAvailable counts the kernel's own objects of
-// connections as reclaimable and overstates by gigabytes), the slabs, and the resident memory of processes.
+// What connections cost this host: what is free (core/host/free-memory.ts says what that is), the slabs, and the
+// resident memory of processes.
 
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { readFreeBytes } from '#core/host/free-memory.ts';
 
 export interface HostMemory {
   freeBytes: number | null;
   slabBytes: number | null;
 }
 
-export function readHostMemory(): HostMemory {
-  const text = readText('/proc/meminfo');
-  return { freeBytes: kibibytes(text, 'MemFree'), slabBytes: kibibytes(text, 'Slab') };
+export function readHostMemory(procFolder = '/proc', cgroupFolder = '/sys/fs/cgroup'): HostMemory {
+  return {
+    freeBytes: readFreeBytes(procFolder, cgroupFolder) ?? null,
+    slabBytes: kibibytes(readText(join(procFolder, 'meminfo')), 'Slab'),
+  };
 }
 
 /** Resident memory of a process, bytes; null when it is gone. */

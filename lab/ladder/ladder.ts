@@ -85,7 +85,7 @@ export interface Ladder {
 }
 
 export interface LadderStop {
-  /** The step ends at once with less free memory (MemFree). */
+  /** The step ends at once with less free memory (core/host/free-memory.ts). */
   freeBytesMin: number;
   /** Of the hold; the phase ends after a step that breaks one of these. */
   latencyP99MsMax: number;

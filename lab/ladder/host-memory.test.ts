@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { readFreeBytes } from '#core/host/free-memory.ts';
+import { readHostMemory } from '#lab/ladder/host-memory.ts';
+import { temporaryFolder } from '#test/command.ts';
+
+test('a ladder has as much free memory as server and generator: within its control group', (t) => {
+  const [proc, groups] = [temporaryFolder(t), temporaryFolder(t)];
+  assert.deepEqual(readHostMemory(proc, groups), { freeBytes: null, slabBytes: null });
+  const host = ['MemFree: 3000 kB', 'MemAvailable: 8000 kB', 'Inactive(file): 500 kB'];
+  writeFileSync(join(proc, 'meminfo'), [...host, 'Slab: 7 kB', ''].join('\n'));
+  assert.deepEqual(readHostMemory(proc, groups), { freeBytes: 3500 * 1024, slabBytes: 7 * 1024 });
+  mkdirSync(join(proc, 'self'));
+  writeFileSync(join(proc, 'self/cgroup'), '0::/box\n');
+  mkdirSync(join(groups, 'box'));
+  writeFileSync(join(groups, 'box/memory.max'), '1000000\n');
+  writeFileSync(join(groups, 'box/memory.current'), '900000\n');
+  assert.equal(readHostMemory(proc, groups).freeBytes, 100_000);
+  assert.equal(readHostMemory(proc, groups).freeBytes, readFreeBytes(proc, groups));
+});
