@@ -30,6 +30,16 @@ test('turns come in order, and round the end of the queue', () => {
   assert.throws(() => queue.push(3, 0), /one turn at a time/);
 });
 
+test('those who wait from the start have the first turns, in order, and cost no memory', () => {
+  const queue = new TurnQueue(3, 2);
+  assert.deepEqual([queue.size, queue.readyMs, queue.shift()], [2, 0, 0]);
+  queue.push(2, 7);
+  queue.push(0, 9);
+  assert.throws(() => queue.push(3, 9), /one turn at a time/);
+  assert.deepEqual([queue.readyMs, queue.shift(), queue.readyMs], [0, 1, 7]);
+  assert.deepEqual([queue.shift(), queue.shift(), queue.size], [2, 0, 0]);
+});
+
 test('workers share the users exactly', () => {
   for (const [users, workers] of [
     [1, 1],

@@ -110,27 +110,33 @@ export class UserTable {
 }
 
 /**
- * Users in the order in which they get their turn, each at most once, with the time before which
- * it is not.
+ * Users in the order in which they get their turn, each at most once, with the time before which it is not. Those who
+ * wait from the start are a count; memory is real as far as others ever waited at the same time.
  */
 export class TurnQueue {
   readonly #users: Int32Array;
   readonly #readyMs: Uint32Array;
   #head = 0;
   #size = 0;
+  /** Of those who wait from the start: the first whose turn is still to come, and one past the last. */
+  #fresh = 0;
+  readonly #freshEnd: number;
 
-  constructor(capacity: number) {
+  /** Users 0 to `fresh` - 1 wait already, and may have their turn at once. */
+  constructor(capacity: number, fresh = 0) {
+    assert(fresh <= capacity, 'who waits has room to wait');
     this.#users = new Int32Array(capacity);
     this.#readyMs = new Uint32Array(capacity);
+    this.#freshEnd = fresh;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size + this.#freshEnd - this.#fresh;
   }
 
   /** Times must not fall, so that the first one is always the next. */
   push(user: number, readyMs: number): void {
-    assert(this.#size < this.#users.length, 'a user waits for one turn at a time');
+    assert(this.size < this.#users.length, 'a user waits for one turn at a time');
     const tail = (this.#head + this.#size) % this.#users.length;
     this.#users[tail] = user;
     this.#readyMs[tail] = readyMs;
@@ -139,14 +145,17 @@ export class TurnQueue {
 
   /** When the first may have his turn, ms; Infinity when nobody waits. */
   get readyMs(): number {
+    if (this.#fresh < this.#freshEnd) return 0;
     return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#readyMs[this.#head]!;
   }
 
   shift(): number {
-    assert(this.#size > 0, 'somebody waits');
+    assert(this.size > 0, 'somebody waits');
+    if (this.#fresh < this.#freshEnd) return this.#fresh++;
     const user = this.#users[this.#head]!;
     this.#head = (this.#head + 1) % this.#users.length;
     this.#size--;
+    if (this.#size === 0) this.#head = 0;
     return user;
   }
 }
