@@ -88,6 +88,15 @@ describe('wsar load on HTTP', { concurrency: 3 }, () => {
     assert.ok(latencyUs.p90 > serviceUs.p90);
   });
 
+  test('without a rate each connection asks again at once', async (t) => {
+    const url = await startServer(t, (_request, response) => response.end('x'));
+    const run = startLoad(t, url, '--duration', '1s');
+    assert.equal(await run.exit(), 0, run.stderr());
+    const { messages, latencyUs, serviceUs } = summaryOf(run);
+    assert.ok(messages.received > 10, `${messages.received} answers`);
+    assert.deepEqual(latencyUs, serviceUs, 'nothing was planned');
+  });
+
   test('errors are counted and can fail the run; a server of errors only is unreachable', async (t) => {
     let asked = 0;
     const flaky = await startServer(t, (_request, response) => {

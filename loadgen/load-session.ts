@@ -214,7 +214,9 @@ class LoadSession {
       onPhase: (phase: PhaseName, wallMs: number) => {
         this.#link.phase(phase, wallMs);
         if (phase === 'steady') media?.start();
-        if (phase === 'end') told = this.#askServer(target, run);
+        if (phase !== 'end') return;
+        told = this.#askServer(target, run);
+        void media?.stop();
       },
     };
     const run = this.#driver(parts, route);

@@ -8,6 +8,7 @@
 
 // @ts-expect-error the package has no types
 import autocannonUntyped from 'autocannon';
+import { assert } from '#core/assert.ts';
 import { formatIpv4 } from '#core/host/ipv4.ts';
 import type { Histogram } from '#core/metric/histogram.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
@@ -18,8 +19,6 @@ export interface Cannon {
     act: (client: unknown, status: number, bytes: number, ms: number) => void,
   ): void;
   on(event: 'reqError', act: (error: NodeJS.ErrnoException) => void): void;
-  on(event: 'done', act: (result: unknown) => void): void;
-  on(event: 'error', act: (error: Error) => void): void;
   stop(): void;
 }
 
@@ -32,6 +31,8 @@ export interface CannonRequest {
 
 /** A connection, before it sends. */
 export interface CannonClient {
+  /** Each request, from the first on, before it is written. */
+  on(event: 'request', act: () => void): void;
   setRequests(requests: CannonRequest[]): void;
 }
 
@@ -44,12 +45,16 @@ const CORRECTIONS_MAX = 10_000;
 
 const autocannon = autocannonUntyped as (
   options: Record<string, unknown>,
-  done: () => void,
+  done: (error: Error | null) => void,
 ) => Cannon;
 
-/** Starts connections to an HTTP target; `more` is what autocannon calls its options. */
+/**
+ * Starts connections to an HTTP target at `ratePerS` (whole requests; 0 = each asks again at once); `more` is what
+ * autocannon calls its options. Options that it refuses are a programmer's error.
+ */
 export function startCannon(
   target: ResolvedTarget,
+  ratePerS: number,
   more: Record<string, unknown>,
   done: () => void,
 ): Cannon {
@@ -58,12 +63,16 @@ export function startCannon(
     {
       url: `${scheme}://${formatIpv4(address)}:${port}${path || '/'}`,
       timeout: ANSWER_TIMEOUT_S,
-      ignoreCoordinatedOmission: true,
+      // Without a rate there is nothing to correct, and autocannon refuses to be told not to.
+      ...(ratePerS === 0 ? {} : { overallRate: ratePerS, ignoreCoordinatedOmission: true }),
       servername: host,
       headers: { host: `${host}:${port}` },
       ...more,
     },
-    done,
+    (error) => {
+      assert(error === null, `autocannon takes its options: ${error?.message}`);
+      done();
+    },
   );
 }
 

@@ -117,10 +117,10 @@ export class HttpRun implements LoadDriver {
     return new Promise((resolve) => {
       const cannon = startCannon(
         target,
+        Math.ceil(ratePerS),
         {
           connections,
           duration: options.durationMs / 1000,
-          ...(ratePerS === 0 ? {} : { overallRate: Math.ceil(ratePerS) }),
           ...(uploadBytes === 0 ? {} : { method: 'POST', body: Buffer.alloc(uploadBytes, 0x2e) }),
         },
         () => resolve(),

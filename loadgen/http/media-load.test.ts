@@ -1,12 +1,15 @@
 // Files beside messages: sizes are those of the model, and an HTTP server sees them at the rate of the messages.
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { MediaLoad } from '#loadgen/http/media-load.ts';
 import { MEDIA_SIZES, mediaFiles } from '#loadgen/http/media-sizes.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { scenario } from '#loadgen/scenario/whatsapp-2014.ts';
+import { parseTarget, resolveTarget } from '#loadgen/target.ts';
+import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { startWsar } from '#test/command.ts';
 
 test('kinds have their shares of the files, sizes their medians', () => {
@@ -27,16 +30,32 @@ test('kinds have their shares of the files, sizes their medians', () => {
   assert.ok(new Set(files.slice(0, 16).map(({ kind }) => kind)).size === 3);
 });
 
+/** An HTTP server of the test; its address. */
+async function startServer(t: TestContext, answer: RequestListener): Promise<string> {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/pictures`;
+}
+
+/** Calls `act` with the length of what a request brought, when it is whole. */
+function whole(request: IncomingMessage, act: (bytes: number) => void): void {
+  let bytes = 0;
+  request.on('data', (part: Buffer) => {
+    bytes += part.length;
+  });
+  request.on('end', () => act(bytes));
+}
+
 test('who sends a picture uploads it, who gets one downloads it', async (t) => {
   const broker = startWsar(t, ['serve', '--lab', '--port', '0']);
   const [, url] = await broker.line(/^ready (mqtt:\S+)$/m);
   const seen = { uploads: 0, uploadBytes: 0, downloads: 0, sizes: new Set<number>() };
-  const server = createServer((request, response) => {
-    let bytes = 0;
-    request.on('data', (part: Buffer) => {
-      bytes += part.length;
-    });
-    request.on('end', () => {
+  const mediaUrl = await startServer(t, (request, response) => {
+    whole(request, (bytes) => {
       if (request.method === 'POST') {
         seen.uploads++;
         seen.uploadBytes += bytes;
@@ -45,15 +64,9 @@ test('who sends a picture uploads it, who gets one downloads it', async (t) => {
       response.end('x'.repeat(500));
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
   const run = startWsar(t, [
     ...['load', '--target', url!, '--json', '--lateness-max', '60s', '--engine', 'net'],
-    ...['--media-target', `http://127.0.0.1:${port}/pictures`],
+    ...['--media-target', mediaUrl],
     // 200/s x 4.7 %: ten files a second, and 2.08 times as many fetched.
     ...['--connections', '40', '--rate', '200/s', '--duration', '4s'],
   ]);
@@ -69,6 +82,56 @@ test('who sends a picture uploads it, who gets one downloads it', async (t) => {
   assert.ok(uploads.bytes > 0 && uploads.bytes <= seen.uploadBytes);
   assert.ok(downloads.bytes >= 500 * downloads.answered);
   assert.ok(uploads.latencyUs.p50 > 0 && summary.valid);
+});
+
+test('a file whose upload broke off is not counted, and the next ones have their own sizes', async (t) => {
+  const answers = 20;
+  const counted = { uploads: 0, answered: 0, bytes: 0 };
+  let wakeUp = (): void => {};
+  const over = new Promise<void>((resolve) => {
+    wakeUp = resolve;
+  });
+  const url = await startServer(t, (request, response) => {
+    whole(request, (bytes) => {
+      if (request.method === 'GET') response.end();
+      else if (++counted.uploads % 3 === 0) request.socket.destroy();
+      else if (counted.answered < answers) {
+        counted.answered++;
+        counted.bytes += bytes;
+        response.end();
+      } else wakeUp();
+    });
+  });
+  const media = new MediaLoad({
+    ...{ target: await resolveTarget(parseTarget(url), false), kinds: scenario.media! },
+    ...{ uploadsPerS: 30, downloadsPerS: 1, durationMs: 60_000 },
+  });
+  media.start();
+  await over;
+  await media.stop();
+  const { uploads } = media.report();
+  assert.deepEqual([uploads.answered, uploads.bytes], [answers, counted.bytes]);
+});
+
+test('files end with the messages, and not with what is waited for behind them', async (t) => {
+  // Nothing arrives: three seconds pass before the load gives that up.
+  const broker = await startFakeBroker(t, { copies: 0 });
+  let lastMs = Number.NaN;
+  const url = await startServer(t, (request, response) => {
+    whole(request, () => {
+      lastMs = performance.now();
+      response.end();
+    });
+  });
+  const run = startWsar(t, [
+    ...['load', '--target', broker.url, '--json', '--lateness-max', '60s', '--engine', 'net'],
+    ...['--media-target', url, '--connections', '10', '--rate', '100/s', '--duration', '1s'],
+  ]);
+  await run.line(/"media":/);
+  const quietMs = performance.now() - lastMs;
+  // autocannon ends with its second.
+  assert.ok(quietMs > 1500, `the last was ${quietMs} ms before the end`);
+  await run.exit();
 });
 
 test('files without anything to say of them are refused in one sentence', async (t) => {

@@ -8,7 +8,7 @@
 // autocannon's rates are whole requests a second, one at least, and fixed: of a plan that changes it is the mean.
 // A connection has a list of the sizes (few connections), or one size (many), so that each is as likely.
 //
-// Memory: UPLOAD_CONNECTIONS_MAX bodies, 13 MB with the sizes of WhatsApp in 2014, twice.
+// Memory: MEDIA_SIZES bodies, 12 MB with the sizes of WhatsApp in 2014; with few connections LISTS_MAX times.
 
 import { createHistogram, type Histogram } from '#core/metric/histogram.ts';
 import {
@@ -82,7 +82,8 @@ export class MediaLoad {
     const block = Buffer.alloc(Math.max(...files.map(({ bytes }) => bytes)), 0x2e);
     const path = target.path || '/';
     const one = this.#uploads.connections === MEDIA_SIZES;
-    const sizes = new Map<unknown, { of: MediaFile[]; next: number }>();
+    /** Of each connection; `asked` are its requests, of which those that fail have a size, too. */
+    const sizes = new Map<unknown, { of: MediaFile[]; asked: number }>();
     let clients = 0;
     const setupClient = (client: CannonClient): void => {
       const first = clients++;
@@ -92,11 +93,15 @@ export class MediaLoad {
       client.setRequests(
         of.map(({ bytes }) => ({ method: 'POST', path, body: block.subarray(0, bytes) })),
       );
-      sizes.set(client, { of, next: 0 });
+      const known = { of, asked: 0 };
+      sizes.set(client, known);
+      client.on('request', () => {
+        known.asked++;
+      });
     };
     const sizeOf = (client: unknown): number => {
       const known = sizes.get(client);
-      return known === undefined ? 0 : known.of[known.next++ % known.of.length]!.bytes;
+      return known === undefined ? 0 : known.of[(known.asked - 1) % known.of.length]!.bytes;
     };
     this.#ended = Promise.all([
       this.#uploads.start(target, { duration, method: 'POST', setupClient }, sizeOf),
@@ -104,7 +109,7 @@ export class MediaLoad {
     ]);
   }
 
-  /** Resolves when both have ended. */
+  /** Resolves when both have ended. Again is nothing. */
   async stop(): Promise<void> {
     this.#uploads.stop();
     this.#downloads.stop();
@@ -143,7 +148,7 @@ class Flow {
     const { connections, ratePerS } = this;
     const intervalUs = (connections / ratePerS) * 1e6;
     return new Promise((resolve) => {
-      const cannon = startCannon(target, { connections, overallRate: ratePerS, ...more }, resolve);
+      const cannon = startCannon(target, ratePerS, { connections, ...more }, resolve);
       cannon.on('response', (client, status, bytes, ms) => {
         this.#answered++;
         this.#bytes += bytesOf(client, bytes);
