@@ -9,7 +9,7 @@ import { startMosquitto } from '#test/mosquitto.ts';
 
 const noMosquitto = needPrograms('mosquitto');
 
-async function load(t: TestContext, url: string, by: string): Promise<LoadSummary> {
+async function load(t: TestContext, url: string, by: string, told = /^/): Promise<LoadSummary> {
   const run = startWsar(t, [
     ...[
       'load',
@@ -26,6 +26,7 @@ async function load(t: TestContext, url: string, by: string): Promise<LoadSummar
     ...['--connections', '60', '--rate', '100/s', '--duration', '2s'],
   ]);
   assert.equal(await run.exit(), 0, run.stderr());
+  assert.match(run.stderr(), told);
   return JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
 }
 
@@ -63,5 +64,11 @@ describe('who makes receipts', { concurrency: 2 }, () => {
   test('the server, or nobody', async (t) => {
     assert.equal(marks(await load(t, await serve(t, 'server'), 'server')), 1);
     assert.equal(marks(await load(t, await serve(t, 'none'), 'server')), 0);
+  });
+
+  test('as the server does: it is asked, also where there are only messages', async (t) => {
+    const [makes, none] = [await serve(t, 'server'), await serve(t, 'none')];
+    assert.equal(marks(await load(t, makes, 'auto', /^target: makes second check marks$/m)), 1);
+    assert.equal(marks(await load(t, none, 'auto', /^target: makes no second check marks$/m)), 0);
   });
 });

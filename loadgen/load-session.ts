@@ -182,15 +182,16 @@ class LoadSession {
     }
   }
 
-  /** Leaves out of the people what the target cannot have. */
+  /** Leaves out of the people what the target cannot have; `--receipts auto` asks it without people, too. */
   async settle(target: ResolvedTarget, { sources }: LoadRoute): Promise<void> {
-    const { wire, firstUser: user, connections, people } = this.#options;
-    if (people === undefined) return;
+    const { wire, firstUser: user, connections, people, receiptsAsTold } = this.#options;
+    const isBroker = !wire.isHttp && wire.echo === undefined;
+    if (people === undefined && !(receiptsAsTold && isBroker)) return;
     const from = firstAddress(sources);
     // There are fewer groups than users.
     const plan = { target, wire, user, group: user + connections - 1, from };
     const manners = await probePeople(plan, this.#clock);
-    this.#context.talk(mannersText(manners));
+    this.#context.talk(mannersText(manners, people !== undefined));
     this.#options = settlePeople(this.#options, manners);
   }
 

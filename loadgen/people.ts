@@ -41,11 +41,12 @@ export function settlePeople<
   T extends { people: People | undefined; receipts: boolean; receiptsAsTold: boolean },
 >(options: T, manners: TargetManners): T {
   const { people } = options;
-  if (people === undefined) return options;
   const { takesGroups, takesPresence, tellsPresence, makesReceipts } = manners;
+  const receipts = options.receiptsAsTold ? makesReceipts : options.receipts;
+  if (people === undefined) return { ...options, receipts };
   return {
     ...options,
-    receipts: options.receiptsAsTold ? makesReceipts : options.receipts,
+    receipts,
     people: {
       ...people,
       groups: takesGroups ? people.groups : undefined,
@@ -55,16 +56,15 @@ export function settlePeople<
   };
 }
 
-/** What a target was found to make of people, for who reads along. */
-export function mannersText(manners: TargetManners): string {
+/** What a target was found to make of people, or of messages alone, for who reads along. */
+export function mannersText(manners: TargetManners, hasPeople: boolean): string {
   const { takesGroups, takesPresence, tellsPresence, makesReceipts } = manners;
+  const receipts = `${makesReceipts ? 'makes second check marks' : 'makes no second check marks'}\n`;
+  if (!hasPeople) return `target: ${receipts}`;
   const presence = !takesPresence
     ? 'no presence: p/ is refused'
     : `presence told by ${tellsPresence ? 'the server' : 'the users themselves'}`;
-  return (
-    `target: ${takesGroups ? 'takes groups' : 'no groups: g/ is refused'}, ${presence}, ` +
-    `${makesReceipts ? 'makes second check marks' : 'makes no second check marks'}\n`
-  );
+  return `target: ${takesGroups ? 'takes groups' : 'no groups: g/ is refused'}, ${presence}, ${receipts}`;
 }
 
 /** Countries that have users enough for groups of their own; none when one has not. */
