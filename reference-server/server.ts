@@ -25,6 +25,7 @@ import { createInterest } from '#reference-server/broker/peers.ts';
 import { type ServerLimits, workerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
 import { MemoryGuard } from '#reference-server/memory/memory-guard.ts';
+import { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
 import {
   checkSnapshotFile,
   type SavedSnapshot,
@@ -105,8 +106,8 @@ export class Server {
   readonly figures: WorkerFigures[];
   /** Of the whole server. */
   readonly limits: ServerLimits;
-  /** What was taken from a snapshot of a server before this one. */
-  readonly restored: Restored;
+  /** What became of snapshots, of this server and the one before it. */
+  readonly saves: SaveFigures;
   /** Rejects when a worker dies without being asked to. */
   readonly failed: Promise<never>;
   readonly #front: Front | undefined;
@@ -137,7 +138,8 @@ export class Server {
     this.#wakers = created.map(({ waker }) => waker);
     const sum = (of: keyof Restored): number =>
       created.reduce((total, { restored }) => total + restored[of], 0);
-    this.restored = { users: sum('users'), dropped: sum('dropped') };
+    const [users, messages, dropped] = [sum('users'), sum('messages'), sum('dropped')];
+    this.saves = new SaveFigures(systemClock, { users, messages, dropped });
     this.#snapshots =
       snapshot &&
       new SnapshotDesk({
@@ -145,6 +147,7 @@ export class Server {
         clock: systemClock,
         news: crew.map(({ news }) => news),
         wakeAll: () => this.#wakeAll(),
+        figures: this.saves,
       });
     this.#guard = new MemoryGuard({
       bounds: () => {

@@ -3,11 +3,19 @@
 
 import type { MetricDef } from '#core/metric/row.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
+import type { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
 import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
 import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
 
 /** A sum over workers of one figure of theirs, or of the reactor's. */
-type Source = { stat: number } | { reactor: number } | { special: SpecialMetric };
+type Source =
+  | { stat: number }
+  | { reactor: number }
+  | { snapshot: SnapshotFigure }
+  | { special: SpecialMetric };
+
+/** What snapshots came to; see snapshot/save-figures.ts. */
+export type SnapshotFigure = Exclude<keyof SaveFigures, 'restored' | 'note'>;
 
 /** Figures that are no plain sum. */
 export type SpecialMetric =
@@ -44,6 +52,7 @@ export interface ServerMetric extends MetricDef {
 
 const stat = (name: keyof typeof STAT): Source => ({ stat: STAT[name] });
 const reactor = (name: keyof typeof REACTOR_STAT): Source => ({ reactor: REACTOR_STAT[name] });
+const snapshot = (name: SnapshotFigure): Source => ({ snapshot: name });
 const special = (name: SpecialMetric): Source => ({ special: name });
 
 function counter(
@@ -300,6 +309,52 @@ export const SERVER_METRICS: readonly ServerMetric[] = [
     'slow messages of receivers that found no place in the list',
   ),
   gauge('alerts', 'alert', '{alert}', special('alerts'), 'alerts that are raised now'),
+  gauge(
+    'snapshot.age',
+    'snpage',
+    's',
+    snapshot('ageS'),
+    'since the last snapshot was begun that was written, or since the start',
+  ),
+  gauge('snapshot.duration', 'snpdur', 's', snapshot('durationS'), 'what it took; 0 = none yet'),
+  gauge('snapshot.bytes', 'snpbyt', 'By', snapshot('bytes'), 'size of it'),
+  gauge(
+    'snapshot.users',
+    'snpusr',
+    '{user}',
+    snapshot('users'),
+    'users with a session or mail in it',
+  ),
+  gauge('snapshot.messages', 'snpmsg', MESSAGE, snapshot('messages'), 'messages in it'),
+  counter('snapshot.saves', 'snaps', '{snapshot}', snapshot('saves'), 'snapshots written'),
+  counter(
+    'snapshot.failures',
+    'snpfail',
+    '{snapshot}',
+    snapshot('failures'),
+    'snapshots that could not be written: the older file stays',
+  ),
+  counter(
+    'snapshot.restored_users',
+    'rstusr',
+    '{user}',
+    snapshot('restoredUsers'),
+    'taken from a snapshot at the start',
+  ),
+  counter(
+    'snapshot.restored_messages',
+    'rstmsg',
+    MESSAGE,
+    snapshot('restoredMessages'),
+    'taken from it: in mailboxes, queues and retained',
+  ),
+  counter(
+    'snapshot.restore_refused',
+    'rstref',
+    '1',
+    snapshot('restoreRefused'),
+    'messages and subscriptions of it that found no room',
+  ),
   counter('throttled', 'thrtl', '1', stat('throttled'), 'times reading a client was put off'),
   counter('link.frames', 'link', '{frame}', stat('linkFrames'), 'frames between workers'),
   counter('link.refused', 'lnkref', MESSAGE, stat('linkRefused'), 'refused: a link was behind'),

@@ -79,7 +79,8 @@ export class ServerRows {
       if ('stat' in source) values[name] = this.#sum(({ stats }) => stats[source.stat]!);
       else if ('reactor' in source) {
         values[name] = this.#sum(({ reactorStats }) => reactorStats[source.reactor]!);
-      } else {
+      } else if ('snapshot' in source) values[name] = this.#server.saves[source.snapshot];
+      else {
         // What is not known, or will never be, is left out.
         const value = this.#special(source.special);
         if (Number.isFinite(value)) values[name] = value;

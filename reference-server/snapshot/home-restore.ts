@@ -55,6 +55,8 @@ export class HomeRestore {
   /** The user that is read, -1 = it belongs to another home. */
   #row = -1;
   #session: Session | undefined;
+  /** Messages that wait here, and retained ones, which worker 0 counts for all. */
+  messages = 0;
   /** What found no room here, because limits are lower than they were. */
   dropped = 0;
 
@@ -130,7 +132,8 @@ export class HomeRestore {
     const retained = this.#message(message);
     retained.source = source;
     // Older than whatever is retained from now on.
-    if (!this.#home.broker.retained.put(retained, 0)) this.dropped++;
+    const isKept = this.#home.broker.retained.put(retained, 0);
+    if (this.#self === 0) this.#count(isKept);
   }
 
   /** Something of the user that is read. */
@@ -198,7 +201,7 @@ export class HomeRestore {
     const { qos, retain, ids, packetId, state } = record;
     const group = record.group === '' ? undefined : subscriptions.group(record.group);
     const delivery = { message, qos, retain, ids, group, packetId, state };
-    if (!queues.restore(session, delivery)) this.dropped++;
+    this.#count(queues.restore(session, delivery));
   }
 
   #takeMember({ gid, qos, noLocal, id }: Of<'member'>): void {
@@ -227,10 +230,8 @@ export class HomeRestore {
             expiresS,
             record.body,
           );
-    if (node < 0) {
-      this.dropped++;
-      return;
-    }
+    this.#count(node >= 0);
+    if (node < 0) return;
     const { boxes, nodes, bodies } = mailboxes;
     bodies.storedMs[nodes.body[node]!] = record.storedMs;
     bodies.senderPacketId[nodes.body[node]!] = record.sender.packetId;
@@ -284,6 +285,11 @@ export class HomeRestore {
     senderWorker[body] = isKnown ? home - 1 : 0;
     senderRow[body] = isKnown ? rows!.row[row]! : -1;
     senderGeneration[body] = 0;
+  }
+
+  #count(isKept: boolean): void {
+    if (isKept) this.messages++;
+    else this.dropped++;
   }
 
   #message(saved: SavedMessage): Message {

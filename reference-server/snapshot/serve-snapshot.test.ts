@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { IClientOptions } from 'mqtt';
@@ -51,6 +51,17 @@ function listener(): {
       }
     },
   };
+}
+
+/** Makes a folder; false while a file has its name. */
+function isMade(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return false;
+  }
 }
 
 function mailServer(t: TestContext, file: string, workers: number): Promise<RunningServer> {
@@ -176,13 +187,55 @@ describe('a server with --snapshot', { concurrency: false }, () => {
     await end(second);
   });
 
-  test('--snapshot-interval writes it by itself', async (t) => {
-    const file = join(temporaryFolder(t), 'snapshot');
-    const args = ['--snapshot', file, '--snapshot-interval', '1', '--workers', '1'];
-    const server = await startServer(t, args);
-    while (!existsSync(file)) await server.values((value) => value('workers') >= 0, 'new');
+  test('--snapshot-interval writes it by itself, and rows, $SYS and OpenMetrics say so', async (t) => {
+    const folder = temporaryFolder(t);
+    const file = join(folder, 'snapshot');
+    const often = ['--snapshot', file, '--snapshot-interval', '1', '--workers', '1'];
+    const args = [...often, '--lab', '--sys-interval', '1', '--metrics-port', '0'];
+    const first = await startServer(t, args);
+    const one = await client(t, first, { ...KEPT, clientId: 'bob' });
+    await one.subscribeAsync('m/bob', { qos: 1 });
+    await one.endAsync();
+    const sender = await client(t, first, { clientId: 'eve' });
+    await sender.publishAsync('m/bob', 'waits', { qos: 1 });
+    const saved = await first.values((value) => value('snapshot.messages') === 1, 'new');
+    const of = (values: typeof saved, name: string): number =>
+      values[`wsar.server.snapshot.${name}`] ?? Number.NaN;
+    assert.ok(of(saved, 'saves') >= 1 && of(saved, 'age') < 60 && of(saved, 'duration') > 0);
+    assert.deepEqual([of(saved, 'users'), of(saved, 'failures')], [1, 0]);
+    assert.equal(of(saved, 'bytes'), statSync(file).size);
     assert.ok(readSnapshot(file) !== undefined);
-    await end(server);
+    // Nobody can write a file where a folder is.
+    while (!isMade(`${file}.new`)) await first.values(() => true, 'new');
+    const failed = await first.values((value) => value('snapshot.failures') > 0, 'new');
+    assert.ok(of(failed, 'failures') > 0);
+    rmdirSync(`${file}.new`);
+    await end(first);
+
+    const second = await startServer(t, args);
+    const taken = await second.values(() => true, 'new');
+    const restored = ['restored_users', 'restored_messages', 'restore_refused'];
+    assert.deepEqual(
+      restored.map((name) => of(taken, name)),
+      [1, 1, 0],
+    );
+    const [, url] = await second.command.line(/^metrics (.*)\n/m);
+    const text = await (await fetch(url!)).text();
+    assert.match(text, /^wsar_server_snapshot_restored_messages_total 1$/m);
+    assert.match(text, /^wsar_server_snapshot_age [\d.]+$/m);
+    const hears = listener();
+    const reader = await client(t, second, { clientId: 'ops' }, hears.note);
+    await reader.subscribeAsync('$SYS/broker/snapshot/restored/#');
+    await hears.until(3);
+    assert.deepEqual(
+      hears.heard.map(({ topic, text: value }) => [topic.split('/').at(-1), value]).sort(),
+      [
+        ['messages', '1'],
+        ['refused', '0'],
+        ['users', '1'],
+      ],
+    );
+    await end(second);
   });
 
   test('a damaged file stops the start, and stays as it is', async (t) => {

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '#core/clock/clock.ts';
+import { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
 import { SnapshotDesk } from '#reference-server/snapshot/snapshot-desk.ts';
 import { SnapshotFrames } from '#reference-server/snapshot/snapshot-frames.ts';
 import { createWorkerStats } from '#reference-server/stats/worker-stats.ts';
@@ -30,16 +31,19 @@ test('a worker that ends in the middle: told, the others let go, no file is left
     living.workerPort.postMessage({ kind: 'captured', chunk } satisfies FromNews);
   });
   dying.workerPort.on('message', () => dying.workerPort.close());
+  const figures = new SaveFigures(systemClock, { users: 0, messages: 0, dropped: 0 });
   const desk = new SnapshotDesk({
     file,
     clock: systemClock,
     news: [living, dying],
     wakeAll: () => {},
+    figures,
   });
   const saving = desk.save();
   const idle = desk.idle();
   await assert.rejects(saving, ENDED);
   await idle;
+  assert.deepEqual([figures.saves, figures.failures], [0, 1]);
   assert.equal(existsSync(file) || existsSync(`${file}.new`), false);
   // Also who asks later gets an answer.
   await assert.rejects(dying.hear('captured'), ENDED);

@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
+import type { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
 import { readSnapshotHeader, SnapshotWriter } from '#reference-server/snapshot/snapshot-file.ts';
 import type { NewsDesk } from '#reference-server/worker/worker-news.ts';
 
@@ -34,6 +35,7 @@ export interface SnapshotDeskOptions {
   /** To each worker. */
   news: NewsDesk[];
   wakeAll: () => void;
+  figures: SaveFigures;
 }
 
 /** Rounds of `settle`: frames beget frames, but only so many. */
@@ -67,9 +69,11 @@ export class SnapshotDesk {
 
   /** Writes a snapshot; one that is being written is waited for instead. Throws WSAR_ERR_SYSTEM, WSAR_ERR_LIMIT. */
   async save(): Promise<SavedSnapshot> {
-    this.#saving ??= this.#write().finally(() => {
-      this.#saving = undefined;
-    });
+    this.#saving ??= this.#options.figures
+      .note(() => this.#write())
+      .finally(() => {
+        this.#saving = undefined;
+      });
     return await this.#saving;
   }
 

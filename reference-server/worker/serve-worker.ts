@@ -132,9 +132,9 @@ async function openAsTold(reactor: Reactor, transports: Transports): Promise<Wak
 
 /** Gives the home what a server before this one had, if there is a snapshot of it. */
 function restore({ self, snapshotFile }: WorkerBirth, home: Home, workers: number): Restored {
-  if (snapshotFile === undefined) return { users: 0, dropped: 0 };
-  const { dropped } = new HomeRestore(home, systemClock, self, workers).restore(snapshotFile);
-  return { users: home.users.count, dropped };
+  if (snapshotFile === undefined) return { users: 0, messages: 0, dropped: 0 };
+  const restore = new HomeRestore(home, systemClock, self, workers).restore(snapshotFile);
+  return { users: home.users.count, messages: restore.messages, dropped: restore.dropped };
 }
 
 /** What settings and news are of. */

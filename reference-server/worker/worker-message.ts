@@ -38,6 +38,7 @@ export interface WorkerBirth {
 /** What a worker took from a snapshot, and what found no room. */
 export interface Restored {
   users: number;
+  messages: number;
   dropped: number;
 }
 
