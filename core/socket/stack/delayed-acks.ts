@@ -31,11 +31,12 @@ export class DelayedAcks {
     this.#dueSteps.push(Math.ceil((nowUs - this.#startUs + DELAY_US) / STEP_US));
   }
 
-  /** Calls `send` for those whose time has come and who still owe it. */
-  advance(nowUs: number, send: (conn: number) => void): void {
+  /** Calls `send` for those whose time has come and who still owe it; looks at `max` of them. */
+  advance(nowUs: number, send: (conn: number) => void, max: number): void {
     const step = Math.floor((nowUs - this.#startUs) / STEP_US);
     const { flags } = this.#table;
-    while (this.#dueSteps.length > 0 && this.#dueSteps.first <= step) {
+    for (let left = max; left > 0; left--) {
+      if (this.#dueSteps.length === 0 || this.#dueSteps.first > step) return;
       this.#dueSteps.shift();
       const conn = this.#conns.shift();
       flags[conn]! &= ~FLAG.ackListed;

@@ -22,6 +22,7 @@ import { TcpOutput } from '#core/socket/stack/tcp-output.ts';
 import { TcpTable } from '#core/socket/stack/tcp-table.ts';
 import { onDeadline, onSilence, onTimeout } from '#core/socket/stack/tcp-timers.ts';
 import { TimeWait } from '#core/socket/stack/time-wait.ts';
+import { DEADLINES_PER_TURN } from '#core/socket/turns.ts';
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 
 /** Granularity of retransmission timers, ms. */
@@ -48,6 +49,12 @@ export class TcpStack {
   readonly #parts: StackParts;
   readonly #input: TcpInput;
   readonly #output: TcpOutput;
+  readonly #onTimeout = (flight: number): void =>
+    onTimeout(this.#parts, this.life, this.#output, flight);
+  readonly #onDeadline = (conn: Conn): void => onDeadline(this.#parts, this.life, conn);
+  readonly #sendAck = (conn: Conn): void => this.#output.sendAck(conn);
+  readonly #onSilence = (conn: Conn, isTooLong: boolean): void =>
+    onSilence(this.#parts, this.life, this.#output, conn, isTooLong);
 
   constructor(options: TcpStackOptions) {
     const { settings, nowUs, network, counters } = options;
@@ -145,16 +152,14 @@ export class TcpStack {
     return max;
   }
 
-  /** Serves whose time has come. */
+  /** Serves whose time has come, so many of each kind; the others have their turn in the next one. */
   fireTimers(): void {
     const { timers, deadlines, delayedAcks, silence, now } = this.#parts;
     const nowMs = now.us / 1000;
-    timers.advance(nowMs, (flight) => onTimeout(this.#parts, this.life, this.#output, flight));
-    deadlines.advance(nowMs, (conn) => onDeadline(this.#parts, this.life, conn));
-    delayedAcks.advance(now.us, (conn) => this.#output.sendAck(conn));
-    silence?.advance(now.us, (conn, isTooLong) =>
-      onSilence(this.#parts, this.life, this.#output, conn, isTooLong),
-    );
+    timers.advance(nowMs, this.#onTimeout, DEADLINES_PER_TURN);
+    deadlines.advance(nowMs, this.#onDeadline, DEADLINES_PER_TURN);
+    delayedAcks.advance(now.us, this.#sendAck, DEADLINES_PER_TURN);
+    silence?.advance(now.us, this.#onSilence, DEADLINES_PER_TURN);
     this.life.feedStarved();
   }
 
@@ -171,7 +176,8 @@ export class TcpStack {
 
   /** Microseconds until time alone brings work. */
   waitUs(nowUs: number): number {
-    const { timers, deadlines, delayedAcks, link } = this.#parts;
+    const { timers, deadlines, delayedAcks, silence, link } = this.#parts;
+    if (silence?.isBehind === true) return 0;
     const nowMs = nowUs / 1000;
     const wheelsMs = Math.min(timers.msUntilNext(nowMs), deadlines.msUntilNext(nowMs));
     const waits = Math.min(wheelsMs * 1000, delayedAcks.waitUs(nowUs), link.waitUs(nowUs));
