@@ -85,6 +85,12 @@ test('the lateness rule: one message in a hundred over the limit is a saturated 
   assert.match(summary.invalidReasons[0]!, /left 10 ms or more after its time, 10 ms are allowed/);
 });
 
+test("connections that were given up below TLS are the generator's own doing", () => {
+  const { saturated, invalidReasons } = summarize(resultOf({}, { tlsGivenUp: 3 }));
+  assert.equal(saturated, true);
+  assert.match(invalidReasons.join(), /^3 connections were given up: too much waited below TLS/);
+});
+
 test('messages that leave after the steady phase are no rate', () => {
   const summary = summarize(resultOf({ sentInSteady: 1000 }));
   assert.deepEqual([summary.rateAchievedPerS, summary.messages.sent], [100, 5000]);

@@ -338,6 +338,11 @@ function flawsOfGenerator(
   if (counts.overrun > 0) {
     flaws.push(`${counts.overrun} messages were on their way too long to be followed`);
   }
+  if (counts.tlsGivenUp > 0) {
+    flaws.push(
+      `${counts.tlsGivenUp} connections were given up: too much waited below TLS for a target that did not read`,
+    );
+  }
   return flaws;
 }
 

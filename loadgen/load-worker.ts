@@ -27,11 +27,7 @@ import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
-import {
-  type ClientReactor,
-  linkLayers,
-  type TransportLayer,
-} from '#loadgen/transport/client-reactor.ts';
+import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { UserLoop } from '#loadgen/user-loop.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
@@ -92,8 +88,9 @@ async function serve(plan: WorkerPlan): Promise<void> {
   };
   const reactor = buildReactor(plan, handler);
   const packetBytes = Math.max(plan.payloadBytes, LIVE_PAYLOAD_BYTES_MAX) + PACKET_HEAD_BYTES;
+  const tls = tlsLayer(plan, reactor);
   const layers = [
-    ...tlsLayers(plan, reactor),
+    ...(tls === undefined ? [] : [tls]),
     ...createLayers(plan.wire, reactor.capacity, plan.payloadBytes, packetBytes),
   ];
   const top = (below: ClientReactor): ReactorHandler =>
@@ -101,7 +98,11 @@ async function serve(plan: WorkerPlan): Promise<void> {
   handled = linkLayers(layers, top, reactor);
   const stackCounters = reactor instanceof StackReactor ? reactor.counters : undefined;
   tell({ kind: 'started', engine: reactor.engine, waker: reactor.waker, stackCounters });
-  await reactor.run();
+  try {
+    await reactor.run();
+  } finally {
+    tls?.release();
+  }
   tell({ kind: 'timings', tick: Number.POSITIVE_INFINITY, timings: takeTimings(timings) });
 }
 
@@ -121,8 +122,13 @@ function buildReactor(plan: WorkerPlan, handler: ReactorHandler): Reactor {
 }
 
 /** Engine net that was asked for speaks TLS itself; on the others it is a layer. */
-function tlsLayers({ wire, engine }: WorkerPlan, { capacity }: Reactor): TransportLayer[] {
-  return wire.tls === undefined || engine === 'net' ? [] : [new TlsLayer(wire.tls, capacity)];
+function tlsLayer(
+  { wire, engine, board }: WorkerPlan,
+  { capacity }: Reactor,
+): TlsLayer | undefined {
+  return wire.tls === undefined || engine === 'net'
+    ? undefined
+    : new TlsLayer(wire.tls, capacity, board);
 }
 
 function populate(

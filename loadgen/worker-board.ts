@@ -87,6 +87,8 @@ export const BOARD = {
   /** 'online' and 'offline' that users said of themselves, and that reached who watches them. */
   presenceSent: 41,
   presenceReceived: 42,
+  /** Connections given up because too much waited for room below TLS: the generator's bound, not the target's doing. */
+  tlsGivenUp: 43,
 } as const;
 export type BoardField = keyof typeof BOARD;
 

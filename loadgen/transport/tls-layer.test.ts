@@ -16,6 +16,7 @@ import { pattern } from '#core/socket/test/subject.ts';
 import { makeCertificate } from '#loadgen/test/mosquitto-wires.ts';
 import { linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
+import { createBoard } from '#loadgen/worker-board.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
 const obstacle = stackObstacle();
@@ -39,7 +40,7 @@ class Client {
   readonly #waiters = new Set<() => void>();
 
   constructor(t: TestContext, ca: string | undefined) {
-    this.layer = new TlsLayer({ ca, serverName: 'localhost', isInsecure: false }, 4);
+    this.layer = new TlsLayer({ ca, serverName: 'localhost', isInsecure: false }, 4, createBoard());
     let handled: ReactorHandler | undefined;
     const forward = new Proxy({} as ReactorHandler, {
       get: (_, name) => Reflect.get(handled!, name).bind(handled),

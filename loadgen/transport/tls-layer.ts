@@ -24,6 +24,7 @@ import {
   type TlsHandle,
 } from '#core/socket/tls/openssl.ts';
 import { Layer } from '#loadgen/transport/layer.ts';
+import { BOARD, type Board } from '#loadgen/worker-board.ts';
 
 /**
  * `givenUp`: whoever is above did not wait for the handshake; `half`: our side has ended, the other may go on; `over`:
@@ -32,26 +33,31 @@ import { Layer } from '#loadgen/transport/layer.ts';
 const STAGE = {
   ...{ closed: 0, connecting: 1, shaking: 2, givenUp: 3, open: 4, half: 5, over: 6 },
 } as const;
-/** Connections whose record waits for room; more are given up. */
-const WAITING_MAX = 4096;
+/** Connections whose record waits for room; more are given up (BOARD.tlsGivenUp). */
+export const WAITING_MAX = 4096;
+/** Answers to key updates behind a record that waits, 27 bytes each; who asks for more is given up likewise. */
+const ANSWERS_BYTES_MAX = 1024;
 /** What a server that speaks no TLS, or that is not trusted, is counted as. */
 const { ECANCELED, EPROTO } = constants.errno;
 
 /** A record that the reactor did not take, and what was asked for behind it. */
 interface Waiting {
   record: Uint8Array;
+  answersBytes: number;
   end: 'none' | 'endOutput' | 'close';
 }
 
 export class TlsLayer extends Layer {
   readonly #openssl: OpensslClient;
+  readonly #board: Board;
   readonly #stage: Uint8Array;
   readonly #handles: Float64Array;
   readonly #waiting = new Map<Conn, Waiting>();
 
-  constructor(plan: TlsConnect, connections: number) {
+  constructor(plan: TlsConnect, connections: number, board: Board) {
     super();
     this.#openssl = new OpensslClient(plan);
+    this.#board = board;
     this.#stage = new Uint8Array(connections);
     this.#handles = new Float64Array(connections);
   }
@@ -138,6 +144,13 @@ export class TlsLayer extends Layer {
     else this.upper.onClose(conn, reason, errno);
   }
 
+  /** When the reactor has ended: OpenSSL's memory is none that V8 would free. */
+  release(): void {
+    for (const handle of this.#handles) if (handle !== 0) this.#openssl.free(handle);
+    this.#handles.fill(0);
+    this.#openssl.close();
+  }
+
   #handle(conn: Conn): TlsHandle {
     const handle = this.#handles[conn]!;
     assert(handle !== 0, `connection ${conn} has TLS`);
@@ -189,12 +202,33 @@ export class TlsLayer extends Layer {
   /** Sends what OpenSSL has for the server; false when the connection is given up for it. */
   #flush(conn: Conn): boolean {
     const count = this.#openssl.takeOutput();
-    if (count === 0 || this.lower.send(conn, this.#openssl.cipher, 0, count)) return true;
-    if (this.#waiting.size >= WAITING_MAX || this.#waiting.has(conn)) {
-      this.abort(conn);
-      return false;
+    if (count === 0) return true;
+    const { cipher } = this.#openssl;
+    const waiting = this.#waiting.get(conn);
+    if (waiting !== undefined) {
+      if (this.#queueAnswer(waiting, cipher, count)) return true;
+    } else {
+      if (this.lower.send(conn, cipher, 0, count)) return true;
+      // Behind our goodbye nothing is answered.
+      if (this.#stage[conn] === STAGE.half) return true;
+      if (this.#waiting.size < WAITING_MAX) {
+        this.#waiting.set(conn, { record: cipher.slice(0, count), answersBytes: 0, end: 'none' });
+        return true;
+      }
     }
-    this.#waiting.set(conn, { record: this.#openssl.cipher.slice(0, count), end: 'none' });
+    this.#board[BOARD.tlsGivenUp]!++;
+    this.abort(conn);
+    return false;
+  }
+
+  /** Its place is behind the record that waits. */
+  #queueAnswer(waiting: Waiting, bytes: Uint8Array, count: number): boolean {
+    const { record } = waiting;
+    waiting.answersBytes += count;
+    if (waiting.answersBytes > ANSWERS_BYTES_MAX) return false;
+    waiting.record = new Uint8Array(record.length + count);
+    waiting.record.set(record);
+    waiting.record.set(bytes.subarray(0, count), record.length);
     return true;
   }
 

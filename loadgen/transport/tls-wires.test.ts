@@ -2,10 +2,10 @@
 // trusted, speaks no TLS or goes away is told as what it is.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect as connectTo, createServer, type Server } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -13,10 +13,17 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
 import type { TlsConnect } from '#core/socket/net/tls-connect.ts';
-import type { CloseReason, Conn, KernelEngineName, ReactorHandler } from '#core/socket/reactor.ts';
+import {
+  CLOSE_REASON,
+  type CloseReason,
+  type Conn,
+  type KernelEngineName,
+  type ReactorHandler,
+} from '#core/socket/reactor.ts';
 import { whyNoOpenssl } from '#core/socket/tls/openssl.ts';
-import { linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
+import { BOARD, createBoard } from '#loadgen/worker-board.ts';
 import { temporaryFolder } from '#test/command.ts';
 import { needPrograms, skipUnless } from '#test/foreign-part.ts';
 
@@ -104,7 +111,7 @@ function startClient(t: TestContext, engine: KernelEngineName, plan: TlsConnect)
     ...{ engine, handler: forward, capacity: 64, ownsThread: false },
     outputBytesMax: OUTPUT_BYTES_MAX,
   });
-  const layer = new TlsLayer(plan, reactor.capacity);
+  const layer = new TlsLayer(plan, reactor.capacity, createBoard());
   handled = linkLayers([layer], () => seen, reactor);
   const running = reactor.run();
   t.after(async () => {
@@ -114,6 +121,73 @@ function startClient(t: TestContext, engine: KernelEngineName, plan: TlsConnect)
   const connect = (port: number): Conn =>
     layer.connect({ remoteAddress: LOOPBACK, remotePort: port });
   return { seen, layer, connect, running };
+}
+
+/** `openssl s_server`, which asks for new keys when it is told. */
+async function startUpdating(t: TestContext) {
+  const folder = temporaryFolder(t);
+  const { cert, key } = makeCertificate(t, 'rsa:2048');
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  writeFileSync(certFile, cert);
+  writeFileSync(keyFile, key);
+  const server = spawn('openssl', [
+    ...['s_server', '-tls1_3', '-accept', '127.0.0.1:0', '-cert', certFile, '-key', keyFile],
+  ]);
+  t.after(() => void server.kill('SIGKILL'));
+  let text = '';
+  let look = (): void => {};
+  server.stdout.on('data', (data: Buffer) => {
+    text += data.toString('latin1');
+    look();
+  });
+  const said = (condition: () => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      look = () => {
+        if (condition()) resolve();
+      };
+      look();
+    });
+  await said(() => /ACCEPT \S+:\d+/.test(text));
+  return {
+    cert,
+    port: Number(/ACCEPT \S+:(\d+)/.exec(text)![1]),
+    askForKeys: () => void server.stdin.write('K\n'),
+    /** A byte has arrived there so often. */
+    arrived: (byte: string, count: number) => said(() => text.split(byte).length > count),
+  };
+}
+
+/** A layer whose reactor takes nothing while it is told so. */
+function startHeldUp(t: TestContext, plan: TlsConnect, port: number) {
+  const seen = new Seen();
+  const board = createBoard();
+  const layer = new TlsLayer(plan, 1, board);
+  const lower = {
+    isFull: false,
+    received: (): void => {},
+    connect(): Conn {
+      socket
+        .on('connect', () => layer.onConnect(0, 0))
+        .on('data', (data) => {
+          layer.onData(0, data, 0, data.length);
+          lower.received();
+        });
+      return 0;
+    },
+    send(_conn: Conn, bytes: Uint8Array, start: number, end: number): boolean {
+      if (!lower.isFull) socket.write(bytes.slice(start, end));
+      return !lower.isFull;
+    },
+    abort: (): void => layer.onClose(0, CLOSE_REASON.aborted, 0),
+  };
+  const socket = connectTo(port, '127.0.0.1');
+  t.after(() => {
+    socket.destroy();
+    layer.release();
+  });
+  linkLayers([layer], () => seen, lower as unknown as ClientReactor);
+  layer.connect({ remoteAddress: LOOPBACK, remotePort: port });
+  return { seen, board, layer, lower };
 }
 
 const { engine: best } = chooseEngine('auto');
@@ -230,5 +304,48 @@ describe('TLS below a population', { skip, concurrency: 1 }, () => {
         `${piece}`,
       );
     }
+  });
+
+  test('new keys are asked for while a record waits: answered behind it; too often: given up, and counted', async (t) => {
+    const server = await startUpdating(t);
+    const plan = { ca: server.cert, serverName: 'localhost', isInsecure: false };
+    const { seen, board, layer, lower } = startHeldUp(t, plan, server.port);
+    const askForKeys = (): Promise<void> =>
+      new Promise((resolve) => {
+        lower.received = resolve;
+        server.askForKeys();
+      });
+    await seen.until(() => seen.errno.length === 1);
+    // TLS 1.3 is done here before it is done there.
+    layer.send(0, Buffer.from('^'), 0, 1);
+    await server.arrived('^', 1);
+    const record = Buffer.alloc(40_000, '~');
+    const hold = (): void => {
+      lower.isFull = true;
+      assert.ok(layer.send(0, record, 0, record.length));
+      assert.equal(layer.send(0, record, 0, record.length), false);
+    };
+    hold();
+    for (let update = 0; update < 3; update++) await askForKeys();
+    assert.deepEqual([seen.closes, board[BOARD.tlsGivenUp]], [[], 0]);
+    lower.isFull = false;
+    layer.onDrain(0);
+    layer.send(0, Buffer.from('~'), 0, 1);
+    await server.arrived('~', record.length + 1);
+    hold();
+    for (let update = 0; update < 60 && seen.closes.length === 0; update++) await askForKeys();
+    assert.deepEqual([seen.closes, board[BOARD.tlsGivenUp]], [[CLOSE_REASON.aborted], 1]);
+  });
+
+  test('what a layer took of memory it gives back: 1.2 MB each was kept by an agent for ever', () => {
+    const plan = { ca: undefined, serverName: 'localhost', isInsecure: false };
+    const use = (times: number): void => {
+      for (let i = 0; i < times; i++) new TlsLayer(plan, 64, createBoard()).release();
+    };
+    use(10);
+    const before = process.memoryUsage.rss();
+    use(50);
+    const grown = process.memoryUsage.rss() - before;
+    assert.ok(grown < 20e6, `${grown} bytes`);
   });
 });
