@@ -306,7 +306,7 @@ describe('TLS below a population', { skip, concurrency: 1 }, () => {
     }
   });
 
-  test('new keys are asked for while a record waits: answered behind it; too often: given up, and counted', async (t) => {
+  test('new keys are asked for while a record waits: answered behind it; too often: given up, counted', async (t) => {
     const server = await startUpdating(t);
     const plan = { ca: server.cert, serverName: 'localhost', isInsecure: false };
     const { seen, board, layer, lower } = startHeldUp(t, plan, server.port);
