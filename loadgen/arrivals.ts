@@ -223,12 +223,6 @@ export class ArrivalCursor {
     return this.index + this.#groupCopies;
   }
 
-  /** Messages a second where message `index` is due. */
-  get ratePerS(): number {
-    this.dueUs();
-    return this.#next.perUs * 1e6;
-  }
-
   /** The step of the day in which message `index` is due. */
   get step(): number {
     const { countries } = this.#plan;

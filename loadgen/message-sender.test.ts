@@ -7,6 +7,7 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import type { Reactor } from '#core/socket/reactor.ts';
 import { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
 import { GroupMap } from '#loadgen/group-map.ts';
+import { HINT_AHEAD_S } from '#loadgen/hint-sender.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
 import { HELD_MAX, MessageSender, SKIPS_PER_TURN } from '#loadgen/message-sender.ts';
@@ -27,14 +28,24 @@ interface Sent {
 }
 
 /** A sender of `users` ready users at a constant rate, and what its reactor was given. */
-function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap) {
+function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap, hints = false) {
   const clock = new VirtualClock();
   const sent: Sent[] = [];
+  /** When who wrote, and was seen typing, to whom. */
+  const written: string[] = [];
+  const typed: string[] = [];
   const state = { takes: true };
   const header = new MessageHeader(RUN);
   const reactor = {
-    send(_conn: number, bytes: Uint8Array, _start: number, end: number): boolean {
+    send(conn: number, bytes: Uint8Array, _start: number, end: number): boolean {
       if (!state.takes) return false;
+      const [, to] = /m\/(\d{8})/.exec(Buffer.from(bytes).toString('latin1')) ?? [];
+      const ms = Math.round(clock.monoUs() / 1000);
+      if (end < 64) {
+        typed.push(`${ms + HINT_AHEAD_S * 1000} ${conn} ${to}`);
+        return true;
+      }
+      written.push(`${ms} ${conn} ${to}`);
       assert.ok(header.read(bytes, end - 64, end));
       const { intendedUs, sentUs, index, sender } = header;
       sent.push({ atUs: clock.monoUs(), intendedUs, sentUs, index, sender });
@@ -80,6 +91,7 @@ function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap)
     groupFlights: groups && new GroupFlights(65_536),
     timings,
     board,
+    hints,
   });
   /** Turns until `untilS`, as a reactor would: when the sender asks to. */
   const run = (untilS: number): void => {
@@ -90,7 +102,10 @@ function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap)
     }
     sender.turn(clock.monoUs());
   };
-  return { clock, sent, state, table, board, timings, run, sender, present };
+  return {
+    ...{ clock, sent, state, table, board, timings, run, sender, present },
+    ...{ schedule, written, typed },
+  };
 }
 
 test('every message leaves at its planned instant', () => {
@@ -197,6 +212,23 @@ test('whom a server refused his group gets nothing of it, and writes nothing to 
   present.fill(PRESENT.outsideGroup);
   run(3);
   assert.deepEqual([board[BOARD.groupSent], board[BOARD.sent], board[BOARD.errors]], [200, 300, 0]);
+});
+
+test('each message has one hint, so long before it, over every change of the rate and the end of the plan', () => {
+  const { run, schedule, written, typed, clock } = setUp(50, 100, 30, undefined, true);
+  // Planned: known before.
+  schedule.rate.append(10e6, 1000);
+  schedule.rate.append(15e6, 50);
+  run(20);
+  assert.equal(written.length, 1000 + 5000 + 250);
+  assert.equal(new Set(typed).size, typed.length);
+  const early = written.filter((line) => Number(line.split(' ')[0]) < HINT_AHEAD_S * 1000);
+  assert.deepEqual(typed.slice(0, written.length - early.length), written.slice(early.length));
+  // What was hinted already comes later now, and is not hinted again.
+  schedule.rate.append(clock.monoUs() + 1000, 25);
+  run(31);
+  assert.equal(written.length, 6250 + 250);
+  assert.equal(typed.length, written.length - early.length + HINT_AHEAD_S * 25);
 });
 
 test('a user without any acknowledgement stops before his packet ids run out', () => {

@@ -10,19 +10,14 @@
 // numbers for all of them. When no member of the group is here and ready, the next user who is writes to one
 // other instead, so that the rate holds.
 //
-// 'typing' goes to the receiver of a message HINT_AHEAD_S before it, from a look ahead on the plan.
+// 'typing' goes to the receiver of a message some seconds before it: hint-sender.ts.
 //
 // Cost: about 1 us a message beside the reactor, 0.1 us a member; no allocation.
 
 import type { Clock } from '#core/clock/clock.ts';
-import {
-  ArrivalCursor,
-  type ArrivalPlan,
-  groupOf,
-  receiverOf,
-  senderOf,
-} from '#loadgen/arrivals.ts';
+import { ArrivalCursor, type ArrivalPlan } from '#loadgen/arrivals.ts';
 import type { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
+import { HintSender } from '#loadgen/hint-sender.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import type { LiveSettings } from '#loadgen/live-settings.ts';
 import { LIVE_PAYLOAD_BYTES_MAX } from '#loadgen/load-knobs.ts';
@@ -51,8 +46,6 @@ const ABANDONED_MAX = 10_000_000;
 const PROBES_MAX = 1024;
 /** How often to try again what is held back, us. */
 const HELD_RETRY_US = 1000;
-/** People type for some seconds before a message (assumed). */
-const HINT_AHEAD_S = 3;
 const TWO_32 = 2 ** 32;
 /** Where a receiver stands, a group is this minus its number. */
 const GROUP_BASE = -2;
@@ -107,6 +100,7 @@ export class MessageSender implements MessageSource {
   #retriedUs = 0;
   #isDone = false;
   #abandoned = 0;
+  readonly #hints: HintSender | undefined;
   readonly #payloadFactors: readonly number[];
   /** Whether each member was there, while a message is on its way out. */
   readonly #wasThere: Uint8Array;
@@ -116,6 +110,7 @@ export class MessageSender implements MessageSource {
     this.#payloadFactors = parts.payloadFactors ?? NO_FACTORS;
     this.#wasThere = new Uint8Array(parts.plan.groups?.sizeMax ?? 0);
     this.#cursor = new ArrivalCursor(parts.plan, parts.schedule);
+    this.#hints = parts.hints === true ? new HintSender(parts) : undefined;
   }
 
   ready(): void {
@@ -124,20 +119,24 @@ export class MessageSender implements MessageSource {
 
   /** Others have carried it out, or nobody has. */
   skip(untilUs: number): boolean {
+    this.#hints?.skip(untilUs);
     return this.#cursor.skip(untilUs, SKIPS_PER_TURN);
   }
 
   /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */
   turn(nowUs: number): number {
-    const { control, hints } = this.#parts;
+    const messageUs = this.#messageTurn(nowUs);
+    return this.#hints === undefined ? messageUs : Math.min(messageUs, this.#hints.turn(nowUs));
+  }
+
+  #messageTurn(nowUs: number): number {
+    const { control } = this.#parts;
     if (this.#held > 0 && nowUs - this.#retriedUs >= HELD_RETRY_US) this.#retryHeld(nowUs);
     const { endUs } = control;
     const untilUs = Math.min(nowUs, endUs);
     for (let step = 0; step < STEPS_PER_TURN; ) {
       const dueUs = this.#cursor.dueUs();
       if (dueUs > untilUs) return this.#waitUs(nowUs, dueUs, endUs);
-      const { index, step: hour, ratePerS } = this.#cursor;
-      if (hints) this.#hint(index + Math.floor(HINT_AHEAD_S * ratePerS), hour);
       step += 1 + this.#write(dueUs);
       this.#cursor.advance();
     }
@@ -160,21 +159,6 @@ export class MessageSender implements MessageSource {
       this.#dispatch(flight + copy, sender, cursor.receiver(copy), dueUs, false);
     }
     return copies;
-  }
-
-  /** Who writes message `index` to one user, and is here, is seen typing. */
-  #hint(index: number, hour: number): void {
-    const { plan, users, packets, reactor, board } = this.#parts;
-    const writer = senderOf(plan, index, hour);
-    const user = writer - users.first;
-    if (user < 0 || user >= users.count || users.state[user] !== USER.ready) return;
-    if (groupOf(plan, index, hour) >= 0) return;
-    const receiver = receiverOf(plan, index, 0, writer);
-    if (receiver < 0 || this.#parts.present[receiver] === PRESENT.no) return;
-    packets.writeHint(receiver);
-    if (reactor.send(users.conn[user]!, packets.hint, 0, packets.hint.length)) {
-      board[BOARD.hintsSent]!++;
-    }
   }
 
   /** What was due and did not get its turn counts as planned and not sent. */
