@@ -3,7 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { KEPT_SEGMENTS_MAX, KeptSegments } from '#core/socket/stack/kept-segments.ts';
+import { KEEPING, KEPT_SEGMENTS_MIN, KeptSegments } from '#core/socket/stack/kept-segments.ts';
+import {
+  NetworkClasses,
+  NO_NETWORK,
+  WINDOW_BYTES_MAX,
+} from '#core/socket/stack/network-classes.ts';
 import { Segment, TCP_FLAG } from '#core/socket/stack/packet.ts';
 import { sequenceAdd } from '#core/socket/stack/sequence.ts';
 import { TcpOptions } from '#core/socket/stack/tcp-options.ts';
@@ -11,6 +16,7 @@ import { TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 const CONN = 3;
 const SPAN = 3000;
+const NETWORKS = new NetworkClasses(undefined, 8);
 /** The stream; byte n is always the same. */
 const STREAM = Uint8Array.from({ length: SPAN + 600 }, (_, n) => (n * 7 + (n >> 8)) & 255);
 
@@ -31,7 +37,7 @@ test('pieces in any order, overlapping, come out as the stream; reports name wha
   fc.assert(
     fc.property(fc.constantFrom(0, 2 ** 32 - 1500, 77), pieces, (first, list) => {
       const table = new TcpTable(8);
-      const kept = new KeptSegments(table);
+      const kept = new KeptSegments(table, NETWORKS);
       table.expected[CONN] = first;
       const has = new Set<number>();
       let expected = 0;
@@ -40,9 +46,11 @@ test('pieces in any order, overlapping, come out as the stream; reports name wha
         const from = Math.max(at, expected);
         if (from >= at + count) continue;
         const segment = segmentAt(first, at, count);
-        // With this few pieces there is always room.
-        assert.ok(kept.keep(CONN, segment, STREAM, sequenceAdd(first, from)));
+        const keeping = kept.keep(CONN, segment, STREAM, sequenceAdd(first, from));
+        const before = has.size;
         for (let n = from; n < at + count; n++) has.add(n);
+        // With this few pieces there is always room.
+        assert.equal(keeping, has.size > before ? KEEPING.kept : KEEPING.known);
         const options = new TcpOptions();
         kept.report(CONN, sequenceAdd(first, from), options, 4);
         for (let block = 0; block < options.sackCount; block++) {
@@ -74,8 +82,8 @@ test('pieces in any order, overlapping, come out as the stream; reports name wha
 
 test('FIN is kept behind its bytes, and what came again directly is cut off', () => {
   const table = new TcpTable(8);
-  const kept = new KeptSegments(table);
-  assert.ok(kept.keep(CONN, segmentAt(0, 100, 50, true), STREAM, 100));
+  const kept = new KeptSegments(table, NETWORKS);
+  assert.equal(kept.keep(CONN, segmentAt(0, 100, 50, true), STREAM, 100), KEEPING.kept);
   kept.dropBelow(CONN, 120);
   table.expected[CONN] = kept.reach(CONN, 120);
   assert.equal(table.expected[CONN], 150);
@@ -88,12 +96,31 @@ test('FIN is kept behind its bytes, and what came again directly is cut off', ()
 });
 
 test('one connection has at most so many; others still find room', () => {
-  const kept = new KeptSegments(new TcpTable(8));
-  for (let piece = 0; piece < KEPT_SEGMENTS_MAX; piece++) {
-    assert.ok(kept.keep(CONN, segmentAt(0, 10 + 20 * piece, 10), STREAM, 10 + 20 * piece));
+  const kept = new KeptSegments(new TcpTable(8), NETWORKS);
+  const keep = (conn: number, at: number): number =>
+    kept.keep(conn, segmentAt(0, at, 10), STREAM, at);
+  for (let piece = 0; piece < KEPT_SEGMENTS_MIN; piece++) {
+    assert.equal(keep(CONN, 10 + 20 * piece), KEEPING.kept);
   }
-  assert.equal(kept.keep(CONN, segmentAt(0, 2000, 10), STREAM, 2000), false);
-  assert.ok(kept.keep(CONN, segmentAt(0, 10, 10), STREAM, 10), 'nothing new needs no room');
-  assert.ok(kept.keep(4, segmentAt(0, 2000, 10), STREAM, 2000));
+  assert.equal(keep(CONN, 2000), KEEPING.refused);
+  assert.equal(keep(CONN, 10), KEEPING.known, 'nothing new needs no room');
+  assert.equal(keep(4, 2000), KEEPING.kept);
   assert.equal(kept.connections, 2);
+});
+
+test('a window has room for all the full segments that fit into it', () => {
+  const network = { ...NO_NETWORK, windowBytes: WINDOW_BYTES_MAX };
+  const networks = new NetworkClasses({ classes: [network], seed: 1 }, 8);
+  const table = new TcpTable(8);
+  const kept = new KeptSegments(table, networks);
+  const [bytes, count] = [1460, Math.floor(WINDOW_BYTES_MAX / 1460)];
+  const piece = (index: number): number => {
+    const segment = segmentAt(0, 0, bytes);
+    segment.sequence = index * bytes;
+    return kept.keep(CONN, segment, STREAM, index * bytes);
+  };
+  for (let index = 1; index < count; index++) assert.equal(piece(index), KEEPING.kept);
+  assert.equal(kept.reach(CONN, bytes), count * bytes);
+  kept.forget(CONN);
+  assert.equal(kept.connections, 0);
 });

@@ -34,7 +34,7 @@ export const STACK_COUNT = {
   /** Late segments of closed connections that were answered; entries that had to make room. */
   timeWaitAnswers: 18,
   timeWaitEvicted: 19,
-  /** Segments that were kept for later (kept-segments.ts), and those that found no room. */
+  /** Segments of which something was kept for later (kept-segments.ts), and those that found no room for all of it. */
   kept: 20,
   keptRefused: 21,
   /** Reports of the peer that something of ours came twice (RFC 2883). */

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CLOSE_REASON } from '#core/socket/reactor.ts';
+import { NO_NETWORK, WINDOW_BYTES_MAX } from '#core/socket/stack/network-classes.ts';
 import { TCP_FLAG } from '#core/socket/stack/packet.ts';
 import type { ModelConnection } from '#core/socket/stack/test/model-peer.ts';
 import { Simulation } from '#core/socket/stack/test/simulation.ts';
@@ -112,3 +113,49 @@ for (const lateSegments of [0, 1]) {
     if (lateSegments === 0) assert.equal(sim.count('timeouts'), 1);
   });
 }
+
+test('with a window of 1 MiB all that comes behind a gap is kept, none of it comes again', () => {
+  const network = { ...NO_NETWORK, windowBytes: WINDOW_BYTES_MAX };
+  const sim = new Simulation({
+    offer: { sack: true, windowShift: 5 },
+    network: { classes: [network], seed: 1 },
+  });
+  const told = sim.open();
+  const one = theOne(sim);
+  const sent = Buffer.from(pattern(400_000));
+  const put = (start: number, end: number): void =>
+    sim.peer.forge(
+      one,
+      (one.first + 1 + start) >>> 0,
+      TCP_FLAG.ack,
+      (one.theirFirst + 1) >>> 0,
+      sent.subarray(start, end),
+    );
+  one.output = sent;
+  one.sent = sent.length;
+  for (let start = 1000; start < sent.length; start += 1000) put(start, start + 1000);
+  sim.pass(3);
+  put(0, 1000);
+  sim.pass(3);
+  assert.deepEqual([sim.count('kept'), sim.count('keptRefused')], [399, 0]);
+  assert.ok(Buffer.concat(told.chunks).equals(sent));
+});
+
+test('what came twice behind a gap is kept once, and what is closing finds no room to be refused', () => {
+  const sim = new Simulation({ offer: { sack: true } });
+  sim.peer.endsAfter = false;
+  const { conn } = sim.open();
+  const counts = (): number[] =>
+    (['kept', 'duplicates', 'keptRefused'] as const).map((name) => sim.count(name));
+  piece(sim, 100, 200);
+  piece(sim, 100, 200);
+  sim.pass(3);
+  assert.deepEqual(counts(), [1, 1, 0]);
+  piece(sim, 150, 250);
+  sim.pass(3);
+  assert.deepEqual(counts(), [2, 1, 0]);
+  sim.stack.life.close(conn);
+  piece(sim, 300, 400);
+  sim.pass(3);
+  assert.deepEqual(counts(), [2, 1, 0]);
+});

@@ -8,6 +8,7 @@
 import { constants } from 'node:os';
 import { CLOSE_REASON, type Conn, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import { FLIGHT_BYTES_MAX, NO_FLIGHT, RECOVERY } from '#core/socket/stack/flights.ts';
+import { KEEPING, type Keeping } from '#core/socket/stack/kept-segments.ts';
 import {
   PACKET_FLAW,
   readPacket,
@@ -398,25 +399,30 @@ export class TcpInput {
     if (isGone || (segment.flags & TCP_FLAG.fin) === 0) return;
     if ((table.flags[conn]! & FLAG.paused) === 0) this.#fin(conn);
     // The handler has paused within its last bytes.
-    else if (!kept.keep(conn, segment, link.received, table.expected[conn]!)) {
-      table.flags[conn]! |= FLAG.heldOff;
-    }
+    else this.#store(conn, segment, table.expected[conn]!);
   }
 
   /** Keeps a segment for later, where there is room; else it has to come again. */
   #keep(conn: Conn, segment: Segment, known: number): void {
-    const { table, kept, link, counters } = this.#parts;
-    const flags = table.flags[conn]!;
+    const { table } = this.#parts;
     const from = sequenceAdd(segment.sequence, Math.max(0, known));
     // What is closing drops bytes anyway: only those in order are acknowledged.
-    const isKept = (flags & FLAG.closing) === 0 && kept.keep(conn, segment, link.received, from);
-    if (isKept) counters[COUNT.kept]!++;
+    const isClosing = (table.flags[conn]! & FLAG.closing) !== 0;
+    const hasRoom = !isClosing && this.#store(conn, segment, from) !== KEEPING.refused;
+    if (hasRoom && known >= 0) this.#closeGap(conn);
+    if ((table.flags[conn]! & FLAG.gone) === 0) this.#output.sendGapAck(conn, from);
+  }
+
+  #store(conn: Conn, segment: Segment, from: number): Keeping {
+    const { table, kept, link, counters } = this.#parts;
+    const keeping = kept.keep(conn, segment, link.received, from);
+    if (keeping === KEEPING.kept) counters[COUNT.kept]!++;
+    else if (keeping === KEEPING.known) counters[COUNT.duplicates]!++;
     else {
       counters[COUNT.keptRefused]!++;
-      table.flags[conn]! |= flags & FLAG.paused ? FLAG.heldOff : 0;
+      table.flags[conn]! |= table.flags[conn]! & FLAG.paused ? FLAG.heldOff : 0;
     }
-    if (isKept && known >= 0) this.#closeGap(conn);
-    if ((table.flags[conn]! & FLAG.gone) === 0) this.#output.sendGapAck(conn, from);
+    return keeping;
   }
 
   /** Takes what follows without a gap now, and gives it to the handler. */

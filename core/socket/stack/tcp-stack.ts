@@ -76,7 +76,7 @@ export class TcpStack {
       table,
       flights,
       queue: new SendQueue(flights, settings.outputBytesTotalMax),
-      kept: new KeptSegments(table),
+      kept: new KeptSegments(table, networks),
       tcp,
       timers: new TimerWheel(capacity, nowUs / 1000, TIMER_STEP_MS),
       deadlines: new TimerWheel(capacity, nowUs / 1000),
