@@ -14,6 +14,8 @@ import {
 import { CountryMap, regionsOf } from '#loadgen/country-map.ts';
 import { GroupMap } from '#loadgen/group-map.ts';
 import { CHANGES_MAX, PlanChanges } from '#loadgen/plan-changes.ts';
+import { PlanPace } from '#loadgen/plan-pace.ts';
+import { rateSteps } from '#loadgen/rate-plan.ts';
 import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 import { distance, distanceMax } from '#loadgen/test/distribution.ts';
 
@@ -84,10 +86,11 @@ test('senders and receivers are uniform and independent, nobody writes to himsel
 
 test('answers go back to who wrote; conversations have the mean length and exponential times to answer', () => {
   for (const seed of [1, 99]) {
+    const [answerS, pace] = [2, new PlanPace([{ offsetMs: 0, ratePerS: 1000 }])];
     const answerGap = 2000;
     const plan: ArrivalPlan = {
       ...{ seed, process: 'poisson', users: 5000 },
-      conversations: { answerRatio: 6 / 7, answerGap },
+      conversations: { answerRatio: 6 / 7, answerS, pace },
     };
     // Behind the start, before which nobody has written.
     const from = 100_000;
@@ -105,7 +108,7 @@ test('answers go back to who wrote; conversations have the mean length and expon
     // Time from the first message to an answer that answers it directly: one gap, and a share of them is one.
     const gaps: number[] = [];
     for (let i = from; i < from + n; i++) {
-      const without = { ...plan, conversations: { answerRatio: 0, answerGap } };
+      const without = { ...plan, conversations: { answerRatio: 0, answerS, pace } };
       assert.equal(conversationOf(without, i), 2 * i);
       const back = i - Math.floor(conversationOf(plan, i) / 2);
       if (back > 0 && conversationOf(plan, i) % 2 === 1) gaps.push(back / answerGap);
@@ -115,6 +118,41 @@ test('answers go back to who wrote; conversations have the mean length and expon
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
     assert.ok(Math.abs(mean / 6.538 - 1) < 0.06, `seed ${seed}: ${mean}`);
   }
+});
+
+test('an answer takes its time at every rate that is planned, also behind a pause', () => {
+  const answerS = 20;
+  const stages = [500, 5000, 0, 500].map((perS) => ({ ms: 400_000, fromPerS: perS, toPerS: perS }));
+  const steps = rateSteps({ stages, dayMs: undefined, spikes: [] });
+  const plan: ArrivalPlan = {
+    ...{ seed: 4, process: 'constant', users: 5000 },
+    conversations: { answerRatio: 0.2, answerS, pace: new PlanPace(steps) },
+  };
+  const dueS = (index: number): number =>
+    index < 200_000
+      ? index / 500
+      : index < 2.2e6
+        ? 360 + index / 5000
+        : 1200 + (index - 2.2e6) / 500;
+  for (const [from, to] of [
+    [100_000, 200_000],
+    [1_000_000, 2_200_000],
+    [2_300_000, 2_400_000],
+  ] as const) {
+    let [answers, sumS] = [0, 0];
+    for (let i = from; i < to; i++) {
+      const conversation = conversationOf(plan, i);
+      // Nearly all of odd depth are one answer behind.
+      if (conversation % 2 === 0) continue;
+      answers++;
+      sumS += dueS(i) - dueS(Math.floor(conversation / 2));
+    }
+    // Depth k has a part q^k, q = 0.2; of odd k the mean is (1 + q^2) / (1 - q^2).
+    const mean = sumS / answers / (1.04 / 0.96);
+    assert.ok(answers > 10_000 && Math.abs(mean / answerS - 1) < 0.06, `from ${from}: ${mean} s`);
+  }
+  const nothing = new PlanPace([{ offsetMs: 0, ratePerS: 0 }]);
+  assert.equal(nothing.back(5, 1), -1);
 });
 
 test('a message to a group takes a number for each delivery, in any order of asking', () => {
@@ -138,10 +176,11 @@ test('a message to a group takes a number for each delivery, in any order of ask
 
 test('a cursor draws each message once, and says what the plan says; also when the plan is turned at it', () => {
   const users = 20_000;
+  const pace = new PlanPace([{ offsetMs: 0, ratePerS: 1000 }]);
   const countries = whatsapp.countries!;
   const plan: ArrivalPlan = {
     ...{ seed: 3, process: 'poisson', users },
-    conversations: { answerRatio: 6 / 7, answerGap: 300 },
+    conversations: { answerRatio: 6 / 7, answerS: 0.3, pace },
     groups: new GroupMap({ share: 0.3, sizes: [2, 5, 9] }, regionsOf(countries, users), 3),
     countries: new CountryMap(countries, users, 60_000),
   };
@@ -151,7 +190,7 @@ test('a cursor draws each message once, and says what the plan says; also when t
       draws++;
       return plan.conversations!.answerRatio;
     },
-    answerGap: 300,
+    ...{ answerS: 0.3, pace },
   };
   const changes = scheduleOf([START_US, 1000]);
   const cursor = new ArrivalCursor({ ...plan, conversations }, changes);

@@ -20,6 +20,7 @@
 import type { CountryMap } from '#loadgen/country-map.ts';
 import type { GroupMap } from '#loadgen/group-map.ts';
 import type { ChangeList, PlanChanges } from '#loadgen/plan-changes.ts';
+import type { PlanPace } from '#loadgen/plan-pace.ts';
 import { draw, drawBelow, drawExponential, LANE } from '#loadgen/seeded-draw.ts';
 
 export type ArrivalProcess = 'poisson' | 'constant' | 'bursts' | 'trace';
@@ -53,8 +54,9 @@ export interface ArrivalPlan {
  */
 export interface Conversations {
   answerRatio: number;
-  /** Mean time to an answer, in messages of the whole population. */
-  answerGap: number;
+  /** Mean time to an answer, by the rate that was planned for that moment. */
+  answerS: number;
+  pace: PlanPace;
 }
 
 /** Longest chain of answers that is followed back to its first message: one in 50,000 is longer. */
@@ -80,14 +82,15 @@ export function unitGap(plan: ArrivalPlan, index: number): number {
  */
 export function conversationOf({ seed, conversations }: ArrivalPlan, index: number): number {
   if (conversations === undefined) return 2 * index;
-  const { answerRatio, answerGap } = conversations;
+  const { answerRatio, answerS, pace } = conversations;
   let at = index;
   let answers = 0;
   while (answers < ANSWERS_MAX && draw(seed, at, LANE.answer) < answerRatio * 2 ** 32) {
-    const gap = 1 + Math.floor(answerGap * drawExponential(seed, at, LANE.answerGap));
+    const s = answerS * drawExponential(seed, at, LANE.answerGap);
+    const answered = Math.min(at - 1, Math.floor(pace.back(at, s)));
     // It answers one that was written before the plan begins.
-    if (gap > at) break;
-    at -= gap;
+    if (answered < 0) break;
+    at = answered;
     answers++;
   }
   return 2 * at + (answers % 2);

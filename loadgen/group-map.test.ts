@@ -83,7 +83,13 @@ test('a fifth of the messages goes to groups, and 2.08 receivers have each: 712,
 test('a small population has groups of every size too, and not only those of small countries', () => {
   for (const users of [500, 5000, 20_000]) {
     const plan = withPeople({
-      ...{ seed: 1, process: 'poisson', users, dayMs: undefined, ratePerS: 100 },
+      ...{
+        seed: 1,
+        process: 'poisson',
+        users,
+        dayMs: undefined,
+        steps: [{ offsetMs: 0, ratePerS: 100 }],
+      },
       people: {
         ...{ groups: REED, conversations: undefined, contacts: 0, announces: false, hints: false },
         countries: scenario.countries!,

@@ -6,6 +6,8 @@ import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { CountryMap, type CountryShape, regionsOf } from '#loadgen/country-map.ts';
 import { GroupMap, type GroupPlan, type Region, usersOfAllSizes } from '#loadgen/group-map.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
+import { PlanPace } from '#loadgen/plan-pace.ts';
+import { type RateStep, rateSteps } from '#loadgen/rate-plan.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
 
 export interface People {
@@ -91,12 +93,12 @@ export interface PlanParts extends ArrivalPlan {
   people: People | undefined;
   /** Length of a day, ms; undefined = no daily curve. */
   dayMs: number | undefined;
-  /** Messages a second when nothing is turned. */
-  ratePerS: number;
+  /** Messages a second as they were planned. */
+  steps: readonly RateStep[];
 }
 
 /** The plan of arrivals with what people add to it. */
-export function withPeople({ people, dayMs, ratePerS, ...plan }: PlanParts): ArrivalPlan {
+export function withPeople({ people, dayMs, steps, ...plan }: PlanParts): ArrivalPlan {
   if (people === undefined) return plan;
   const countries = settledCountries(people.countries, plan.users);
   const isWorld = countries.length > 0;
@@ -115,7 +117,8 @@ export function withPeople({ people, dayMs, ratePerS, ...plan }: PlanParts): Arr
         ? undefined
         : {
             answerRatio: 1 - 1 / conversations.messages,
-            answerGap: conversations.answerS * ratePerS,
+            answerS: conversations.answerS,
+            pace: new PlanPace(steps),
           },
   };
 }
@@ -134,9 +137,10 @@ function groupRegions(
 
 /** The plan of arrivals of a load; `users` of all its hosts. */
 export function arrivalPlan(options: LoadOptions, users: number): ArrivalPlan {
-  const { seed, process, trace, people, ratePerS, ratePlan } = options;
+  const { seed, process, trace, people, ratePlan } = options;
   const { dayMs } = ratePlan;
-  return withPeople({ seed, process, users, trace: trace?.gaps, people, dayMs, ratePerS });
+  const steps = rateSteps(ratePlan);
+  return withPeople({ seed, process, users, trace: trace?.gaps, people, dayMs, steps });
 }
 
 /** Deliveries of a message on average, when everybody is there. */

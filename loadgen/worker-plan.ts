@@ -106,13 +106,14 @@ export function planWorkers(
   // Users of other hosts are there as far as we know.
   if (options.segment !== undefined)
     present.fill(PRESENT.yes).fill(PRESENT.no, first, first + connections);
-  const { people, ratePlan, seed, process, ratePerS } = options;
+  const { people, ratePlan, seed, process } = options;
+  const steps = rateSteps(ratePlan);
   const plan: PlanParts = {
     ...{ seed, process, users: total, trace: options.trace?.gaps },
-    ...{ people, dayMs: ratePlan.dayMs, ratePerS },
+    ...{ people, dayMs: ratePlan.dayMs, steps },
   };
   const deliveries = deliveriesPerMessage(people);
-  const peakPerS = Math.max(...rateSteps(ratePlan).map(({ ratePerS }) => ratePerS));
+  const peakPerS = Math.max(...steps.map(({ ratePerS }) => ratePerS));
   const cells = flightCells(Math.max(peakPerS, FLIGHT_RATE_MIN_PER_S) * deliveries);
   const flights = new FlightTable(cells);
   const parts = latencyParts(options);
