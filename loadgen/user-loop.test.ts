@@ -2,9 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { suite, type TestContext, test } from 'node:test';
+import { VirtualClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
+import { FlightTable } from '#loadgen/flight-table.ts';
+import { createTimings } from '#loadgen/interval-timings.ts';
+import { LiveSettings } from '#loadgen/live-settings.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { PlanChanges } from '#loadgen/plan-changes.ts';
+import { RunControl } from '#loadgen/run-control.ts';
+import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
+import { UserLoop } from '#loadgen/user-loop.ts';
 import { readModel, sessionLength, thinkMsOf } from '#loadgen/user-model.ts';
+import { UserPackets } from '#loadgen/user-packets.ts';
+import { USER, UserTable } from '#loadgen/user-table.ts';
+import { createBoard } from '#loadgen/worker-board.ts';
 import { startWsar } from '#test/command.ts';
 
 async function load(
@@ -70,6 +81,54 @@ test('what does not fit a model is refused in one sentence', () => {
       (error: unknown) => error instanceof WsarError && sentence.test(error.message),
     );
   }
+});
+
+test('a session whose last message arrives while its user is cut off ends when he is back', () => {
+  const clock = new VirtualClock();
+  const users = new UserTable(0, 1, 1, 0);
+  users.bind(0, 0);
+  users.state[0] = USER.away;
+  const control = new RunControl();
+  control.endUs = 60e6;
+  const schedule = new PlanChanges();
+  schedule.rate.append(0, 1);
+  // No other session begins.
+  schedule.rate.append(1e6 + 1, 0);
+  const sent: number[] = [];
+  const left: number[] = [];
+  const loop = new UserLoop({
+    ...{ clock, users, control, schedule, board: createBoard(), timings: createTimings() },
+    reactor: { send: () => sent.push(0) > 0 } as unknown as ClientReactor,
+    present: new Uint8Array(1),
+    packets: new UserPackets({
+      ...{ level: 4, keepAliveS: 60, isCleanSession: true, receipts: false },
+      ...{ payloadBytes: 64, run: 1, uidOffset: 0 },
+    }),
+    plan: { seed: 1, process: 'constant', users: 1 },
+    live: new LiveSettings({
+      ...{ slowPercent: 0, slowBytesPerS: 1024, pingS: 60, payloadBytes: 64 },
+      ...{ mediaPercent: 0, downBlock: 0 },
+    }),
+    flights: new FlightTable(65_536),
+    model: { kind: 'partly-open', thinkMs: 1, sessionMessages: 1 },
+    worker: { index: 0, count: 1 },
+    enter: (user) => {
+      users.state[user] = USER.ready;
+      loop.ready(user);
+    },
+    leave: (user) => {
+      if (users.state[user] === USER.ready) left.push(user);
+    },
+  });
+  clock.advance(1000);
+  loop.turn(clock.monoUs());
+  assert.deepEqual([sent, left], [[0], []]);
+  users.state[0] = USER.waiting;
+  loop.arrived(0, 0);
+  assert.deepEqual(left, []);
+  users.state[0] = USER.ready;
+  loop.ready(0);
+  assert.deepEqual([sent, left], [[0], [0]]);
 });
 
 suite('users who write in turns', { concurrency: 2 }, () => {

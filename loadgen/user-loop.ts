@@ -109,6 +109,8 @@ export class UserLoop implements MessageSource, ArrivalWaiter {
     this.#awaited[user] = NOTHING;
     if (this.#isClosed) this.#think(user, nowUs);
     else if (this.#left[user]! > 0) this.#send(user, nowUs);
+    // His last message arrived while he was cut off.
+    else this.#parts.leave(user);
   }
 
   arrived(sender: number, index: number): void {

@@ -225,7 +225,6 @@ export class UserPackets {
 /** A PUBLISH with one size of payload. */
 interface PublishTemplate {
   bytes: Uint8Array;
-  payloadBytes: number;
   uidAt: number;
   /** From the packet id on. */
   view: DataView;
@@ -364,7 +363,7 @@ function createTemplate(
   const packetIdAt = uidAt + UID_DIGITS;
   const payloadAt = bytes.length - payload.length - packetIdAt;
   const view = new DataView(bytes.buffer, packetIdAt);
-  return { bytes, payloadBytes, uidAt, view, payloadAt };
+  return { bytes, uidAt, view, payloadAt };
 }
 
 function payloadTemplate(payloadBytes: number, run: number): Uint8Array {
