@@ -160,6 +160,9 @@ async function turn(load: TurnableLoad, name: KnobName, value: number): Promise<
     );
   }
   if (await load.turn(TURNS[name], value)) return;
+  if (load.settings.isOver) {
+    throw refused('the steady phase of this load is over', 'start another load');
+  }
   if (name !== 'load.rate') {
     throw refused(`${name} was turned too often to remember`, 'start another load');
   }

@@ -261,6 +261,7 @@ export class LoadRun implements LoadDriver {
     this.#steadyMessages = { sent, received };
     this.#socketsDuring = tcpSockets('/proc');
     this.#phase = 'end';
+    this.#settings.end();
     onPhase('end', clock.wallMs());
     this.#crew.setPhase(PHASE.drain);
     await this.#drain(

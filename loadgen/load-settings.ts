@@ -35,6 +35,7 @@ export class LoadSettings {
   #startUs = Number.NaN;
   /** Rates that were turned for a time after the start, before the start was known here. */
   #early: Turn[] = [];
+  #isOver = false;
 
   constructor(options: LoadOptions) {
     const { slow, keepAliveMs, payloadBytes, mediaRatio } = options;
@@ -53,6 +54,16 @@ export class LoadSettings {
   /** Start of the plan, us; NaN before it is known. */
   get startUs(): number {
     return this.#startUs;
+  }
+
+  /** Whether the plan has ended: what is turned now would be told as if it had been obeyed. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Nothing is turned any more. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Messages a second that are asked for at a time. */
@@ -75,8 +86,9 @@ export class LoadSettings {
     for (const turn of this.#early.splice(0)) this.take(turn);
   }
 
-  /** False when the plan lies ahead already, or there were more turns than can be remembered. */
+  /** False when the plan is over or lies ahead already, or there were more turns than can be remembered. */
   take(turn: Turn): boolean {
+    if (this.#isOver) return false;
     const { name, value, atUs } = turn;
     if (name === 'spike') return append(this.schedule.spike, atUs, value);
     if (name === 'fanOut') return append(this.schedule.fanOut, atUs, value);

@@ -132,7 +132,9 @@ export class AgentLoad {
     this.#load = load;
     this.#clock = clock;
     for (const command of this.#early.splice(0)) this.#turn(command);
-    await this.#tell(load, clock, () => turnedHash(arrivals, model, segment, load.schedule));
+    await this.#tell(load, clock, () =>
+      turnedHash(arrivals, model, segment, load.schedule, options.durationMs),
+    );
   }
 
   /** Lists of the plan know their time themselves; what holds at once waits for it. */

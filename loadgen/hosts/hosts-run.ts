@@ -194,6 +194,7 @@ export class HostsRun implements LoadDriver {
       if (this.#isFinished) this.#sendAll({ kind: 'finish' });
     }
     this.phase = 'end';
+    this.#turns.settings.end();
     onPhase('end', clock.wallMs());
     // Who is still in at the end of the steady phase, before the goodbyes.
     if (this.#goesOn()) {
@@ -348,7 +349,8 @@ export class HostsRun implements LoadDriver {
     const told = this.#members.map(({ figures }) => figures?.turnedHash);
     if (told.length === 0 || told.includes(undefined)) return;
     const sum = told.reduce<number>((hash, part) => hash ^ part!, 0) >>> 0;
-    const whole = turnedHash(...this.#wholePlan(), this.#turns.settings.schedule);
+    const { durationMs } = this.#parts.options;
+    const whole = turnedHash(...this.#wholePlan(), this.#turns.settings.schedule, durationMs);
     this.#turnedHash = hashText(sum);
     this.#agrees = sum === whole;
   }

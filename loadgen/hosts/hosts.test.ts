@@ -52,14 +52,17 @@ test('a plan that was turned is the same on any number of hosts, and another tha
   const total = 1000;
   const plan: ArrivalPlan = { seed: 5, process: 'poisson', users: total };
   for (const model of [{}, { model: 'partly-open', rate: 10 }].map(readModel)) {
+    const durationMs = 9000;
     const turned = (...turns: Omit<Turn, 'value'>[]): number => {
       const given = { target: [parseTarget('mqtt://127.0.0.1:1')], connections: total };
       const settings = new LoadSettings(
-        readOptions({ ...given, duration: 9000, rate: 100, ...{ model: model.kind } }),
+        readOptions({ ...given, duration: durationMs, rate: 100, ...{ model: model.kind } }),
       );
       settings.begin(5_000_000);
       for (const turn of turns) assert.ok(settings.take({ ...turn, value: 3 }));
-      const hashes = hashesOf(total, (part) => turnedHash(plan, model, part, settings.schedule));
+      const hashes = hashesOf(total, (part) =>
+        turnedHash(plan, model, part, settings.schedule, durationMs),
+      );
       assert.equal(new Set(hashes).size, 1, `${model.kind}: ${hashes}`);
       return hashes[0]!;
     };
@@ -70,6 +73,9 @@ test('a plan that was turned is the same on any number of hosts, and another tha
       turned({ name: 'spike', atUs: 6_000_000 }),
     ];
     assert.equal(new Set(all).size, 4, `${model.kind}: ${all}`);
+    // One host may have told its hash before, and another after.
+    const late = { name: 'spike', atUs: 5_000_000 + durationMs * 1000 } as const;
+    assert.equal(turned(late), all[0], 'what is turned behind the end is in no hash');
   }
 });
 

@@ -51,19 +51,25 @@ export function segmentHash(plan: ArrivalPlan, model: UserModel, segment: Segmen
   return sum >>> 0;
 }
 
-/** The same of the plan as it was turned: times are us after its start, receivers all that there were. */
+/**
+ * The same of the plan as it was turned, to its end: times are us after its start, receivers all that there were. What
+ * is turned while the plan ends reaches one host before it has told, and another after; it changes nothing any more.
+ */
 export function turnedHash(
   plan: ArrivalPlan,
   model: UserModel,
   segment: Segment,
   changes: PlanChanges,
+  durationMs: number,
 ): number {
   if (model.kind === 'closed') return thoughtHash(plan, model, segment);
   const cursor = new ArrivalCursor(plan, changes);
   let sum = 0;
   for (let count = 0; count < HASHED_MESSAGES; count++) {
-    const us = Math.floor(cursor.dueUs() - changes.startUs);
-    if (!Number.isFinite(us)) break;
+    const afterUs = cursor.dueUs() - changes.startUs;
+    // No plan yet: NaN.
+    if (!(afterUs <= durationMs * 1000)) break;
+    const us = Math.floor(afterUs);
     for (let copy = 0; copy < cursor.copies; copy++) {
       const { index, step } = cursor;
       sum ^= arrivalHash(plan, model, segment, { index, step, at: us, copy });

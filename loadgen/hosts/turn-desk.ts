@@ -11,7 +11,18 @@ import { LoadSettings, TURNS_MAX, type Turn, type TurnName } from '#loadgen/load
 /** Agents that have not obeyed by then are told of. Knobs wait 5 s (core/knob/offer-knobs.ts). */
 const OBEY_TIMEOUT_MS = 4000;
 
+/** Turns whose answers are still listened to; more at a time are refused. */
+export const OPEN_MAX = 64;
+
 type TurnCommand = AgentCommand & { kind: 'turn' };
+
+interface OpenTurn {
+  /** Agents that have not answered. */
+  waiting: Set<string>;
+  refused: string[];
+  isAwaited: boolean;
+  allAnswered: () => void;
+}
 
 export interface TurnDeskParts {
   clock: Clock;
@@ -30,8 +41,8 @@ export class TurnDesk {
   lateTurns = 0;
   readonly #parts: TurnDeskParts;
   readonly #made: TurnCommand[] = [];
-  /** Agents that have not answered, by turn. */
-  readonly #open = new Map<number, { waiting: Set<string>; refused: string[]; look: () => void }>();
+  /** By turn, until all agents have answered. */
+  readonly #open = new Map<number, OpenTurn>();
 
   constructor(parts: TurnDeskParts) {
     this.#parts = parts;
@@ -50,10 +61,15 @@ export class TurnDesk {
     const { waiting, refused } = await this.#obeyed(command.id);
     this.#open.delete(command.id);
     if (waiting.size === 0 && refused.length === 0) return true;
-    const who = [...waiting, ...refused].sort().join(', ');
+    const names = (ids: Iterable<string>): string => [...ids].sort().join(', ');
+    const what = `turn ${name} to ${value}`;
+    const flaws = [
+      refused.length > 0 ? `${names(refused)} refused to ${what}` : '',
+      waiting.size > 0 ? `${names(waiting)} did not ${what} in ${OBEY_TIMEOUT_MS / 1000} s` : '',
+    ];
     throw new WsarError(
       'WSAR_ERR_UNREACHABLE',
-      `${who} did not turn ${name} to ${value} in ${OBEY_TIMEOUT_MS / 1000} s`,
+      flaws.filter((flaw) => flaw !== '').join('; '),
       'the other hosts have turned it; turn it again, or back',
     );
   }
@@ -69,45 +85,57 @@ export class TurnDesk {
     if (open === undefined || !open.waiting.delete(id)) return;
     if (lateUs > 0) this.lateTurns++;
     if (!isTaken) open.refused.push(id);
-    open.look();
+    this.#look(turn, open);
   }
 
   /** It is gone: nobody waits for it. */
   forget(id: string): void {
-    for (const { waiting, look } of this.#open.values()) {
-      waiting.delete(id);
-      look();
+    for (const [turn, open] of this.#open) {
+      open.waiting.delete(id);
+      this.#look(turn, open);
     }
+  }
+
+  #look(turn: number, open: OpenTurn): void {
+    if (open.waiting.size > 0) return;
+    this.#open.delete(turn);
+    open.allAnswered();
   }
 
   #make(name: TurnName, value: number): TurnCommand | undefined {
     const { clock, aheadUs, ids, send } = this.#parts;
-    if (this.#made.length === TURNS_MAX) return undefined;
+    if (this.#made.length === TURNS_MAX || !this.#makeRoom()) return undefined;
     const hasBegun = !Number.isNaN(this.settings.startUs);
     const turn: Turn = { name, value, atUs: hasBegun ? clock.monoUs() + aheadUs() : 0 };
     if (!this.settings.take(turn)) return undefined;
     const command: TurnCommand = { kind: 'turn', id: this.#made.length, turn };
     this.#made.push(command);
     const waiting = new Set(ids());
-    this.#open.set(command.id, { waiting, refused: [], look: () => {} });
-    if (this.#open.size > OPEN_MAX) this.#open.delete(this.#open.keys().next().value!);
+    const nobody = (): void => {};
+    this.#open.set(command.id, { waiting, refused: [], isAwaited: false, allAnswered: nobody });
     for (const id of waiting) send(id, command);
     return command;
   }
 
-  #obeyed(id: number): Promise<{ waiting: Set<string>; refused: string[] }> {
+  /** The oldest turn that nobody waits for gives way; false when all of them are waited for. */
+  #makeRoom(): boolean {
+    if (this.#open.size < OPEN_MAX) return true;
+    for (const [turn, { isAwaited }] of this.#open) {
+      if (!isAwaited) return this.#open.delete(turn);
+    }
+    return false;
+  }
+
+  #obeyed(id: number): Promise<OpenTurn> {
     const open = this.#open.get(id)!;
     return new Promise((resolve) => {
       const cancel = this.#parts.clock.after(OBEY_TIMEOUT_MS, () => resolve(open));
-      open.look = () => {
-        if (open.waiting.size > 0) return;
+      open.isAwaited = true;
+      open.allAnswered = () => {
         cancel();
         resolve(open);
       };
-      open.look();
+      this.#look(id, open);
     });
   }
 }
-
-/** Turns whose answers are still listened to. */
-const OPEN_MAX = 64;
