@@ -28,6 +28,9 @@ export class Flights {
   readonly firstChunk: Int32Array;
   readonly lastChunk: Int32Array;
   readonly chunkStart: Uint16Array;
+  /** Where sending stands: a chunk behind the first, plus one (0 = none), and its distance from the first. */
+  readonly cursorChunk: Int32Array;
+  readonly cursorAt: Uint32Array;
   /** Bytes queued, in flight or not. */
   readonly bytes: Uint32Array;
   /** Sequence numbers sent since the last return to the start, and sent at all (bytes and FIN). */
@@ -64,6 +67,8 @@ export class Flights {
     this.firstChunk = new Int32Array(capacity);
     this.lastChunk = new Int32Array(capacity);
     this.chunkStart = new Uint16Array(capacity);
+    this.cursorChunk = new Int32Array(capacity);
+    this.cursorAt = new Uint32Array(capacity);
     this.bytes = new Uint32Array(capacity);
     this.sent = new Uint32Array(capacity);
     this.sentMax = new Uint32Array(capacity);
@@ -107,6 +112,7 @@ export class Flights {
     this.roundTripVariation[flight] = (remembered >>> ROUND_TRIP_BITS) << 1;
     this.conn[flight] = conn;
     this.firstChunk[flight] = 0;
+    this.cursorChunk[flight] = 0;
     this.bytes[flight] = 0;
     this.begin(flight);
     return flight;

@@ -1,5 +1,6 @@
 // Bytes that wait to be sent or to be acknowledged, of all connections, in chunks of one piece of memory.
-// Unlike the queue of a kernel socket it is read at any offset, because what was sent may be sent again.
+// Unlike the queue of a kernel socket it is read at any offset, because what was sent may be sent again. A cursor
+// stands where it was read furthest, so that sending a long queue does not search it from its start for each segment.
 //
 // Memory: virtual from the start, real as chunks are first used; bounded by the chunks there are.
 
@@ -11,6 +12,8 @@ const CHUNK_BYTES = 512;
 const SPARE_CHUNKS_MAX = 131_072;
 
 export class SendQueue {
+  /** Chunks that were passed over to find a byte. */
+  passed = 0;
   readonly #flights: Flights;
   readonly #memory: Uint8Array;
   readonly #copierIn = new ByteCopier();
@@ -53,16 +56,29 @@ export class SendQueue {
 
   /** Copies `count` bytes from `offset` of the queue on to `target`. */
   copyOut(flight: number, offset: number, count: number, target: Uint8Array, at: number): void {
-    let position = this.#flights.chunkStart[flight]! + offset;
-    let chunk = this.#flights.firstChunk[flight]! - 1;
-    for (; position >= CHUNK_BYTES; position -= CHUNK_BYTES) chunk = this.#next[chunk]! - 1;
+    const { chunkStart, firstChunk, cursorChunk, cursorAt } = this.#flights;
+    const from = chunkStart[flight]! + offset;
+    const isBehind = cursorChunk[flight] !== 0 && from >= cursorAt[flight]!;
+    let chunk = (isBehind ? cursorChunk[flight]! : firstChunk[flight]!) - 1;
+    let begin = isBehind ? cursorAt[flight]! : 0;
+    for (; from - begin >= CHUNK_BYTES; begin += CHUNK_BYTES) {
+      chunk = this.#next[chunk]! - 1;
+      this.passed++;
+    }
     for (let done = 0; done < count; ) {
+      const position = from + done - begin;
       const piece = Math.min(count - done, CHUNK_BYTES - position);
       const start = chunk * CHUNK_BYTES + position;
       this.#copierOut.copy(target, at + done, this.#memory, start, start + piece);
       done += piece;
-      position = 0;
+      if (done === count) break;
+      begin += CHUNK_BYTES;
       chunk = this.#next[chunk]! - 1;
+    }
+    const isFurthest = begin > 0 && (cursorChunk[flight] === 0 || begin > cursorAt[flight]!);
+    if (isFurthest) {
+      cursorChunk[flight] = chunk + 1;
+      cursorAt[flight] = begin;
     }
   }
 
@@ -94,8 +110,10 @@ export class SendQueue {
   }
 
   #freeFirst(flight: number): void {
-    const { firstChunk } = this.#flights;
+    const { firstChunk, cursorChunk, cursorAt } = this.#flights;
     const chunk = firstChunk[flight]! - 1;
+    if (cursorChunk[flight] === chunk + 1) cursorChunk[flight] = 0;
+    else cursorAt[flight]! -= CHUNK_BYTES;
     firstChunk[flight] = this.#next[chunk]!;
     this.#next[chunk] = this.#free;
     this.#free = chunk + 1;
