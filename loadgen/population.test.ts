@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '#core/clock/clock.ts';
 import { CLOSE_REASON, type CloseReason } from '#core/socket/reactor.ts';
+import type { Region } from '#loadgen/group-map.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
 import { LoginPacer } from '#loadgen/login-pacer.ts';
 import type { MessageReceiver } from '#loadgen/message-receiver.ts';
@@ -13,7 +14,7 @@ import { Population } from '#loadgen/population.ts';
 import { PHASE, RunControl } from '#loadgen/run-control.ts';
 import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
-import { USUAL_RETURN } from '#loadgen/storm.ts';
+import { type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 import { type Ties, UserPackets } from '#loadgen/user-packets.ts';
 import { PRESENT, USER, UserTable } from '#loadgen/user-table.ts';
@@ -71,8 +72,18 @@ class FakeReactor {
   }
 }
 
+interface Given {
+  hasSessions?: boolean;
+  ties?: Ties;
+  /** Answers to a subscription. */
+  codes?: number[];
+  storms?: Storm[];
+  regionOf?: (country: string) => Region | undefined;
+}
+
 /** `count` users of whom each is in, or away. */
-function setUp(count: number, hasSessions = false, ties?: Ties, codes = [1, 0]) {
+function setUp(count: number, given: Given = {}) {
+  const { hasSessions = false, ties, codes = [1, 0], storms = [] } = given;
   const clock = new VirtualClock();
   const reactor = new FakeReactor(count + 1);
   const users = new UserTable(0, count, reactor.capacity, 0);
@@ -105,14 +116,14 @@ function setUp(count: number, hasSessions = false, ties?: Ties, codes = [1, 0]) 
     : undefined;
   const population = new Population({
     ...{ clock, reactor: below, users, present, packets, schedule, live, control, board, sender },
-    ...{ seed: 1, level: 4, joinsLate: false, storms: [], hasSessions: false, sessions },
+    ...{ seed: 1, level: 4, joinsLate: false, storms, hasSessions: false, sessions },
     route: { targetAddress: 1, targetPorts: [1], sources: undefined, networks: [] },
     pacer: new LoginPacer(count, Number.POSITIVE_INFINITY),
     receiver: undefined as unknown as MessageReceiver,
     returnPolicy: USUAL_RETURN,
     slow: new SlowReaders(users, below, [], live, 1),
     announces: false,
-    regionOf: () => undefined,
+    regionOf: given.regionOf ?? (() => undefined),
   });
   const close = (conn: number, reason: CloseReason = CLOSE_REASON.aborted): void => {
     reactor.over(conn);
@@ -138,7 +149,9 @@ function setUp(count: number, hasSessions = false, ties?: Ties, codes = [1, 0]) 
 }
 
 test('a user whose connection takes no goodbye goes without it, and comes again like any other', () => {
-  const { clock, reactor, users, board, population, close, logIn, control } = setUp(3, true);
+  const { clock, reactor, users, board, population, close, logIn, control } = setUp(3, {
+    hasSessions: true,
+  });
   logIn();
   control.phase = PHASE.steady;
   reactor.takes = false;
@@ -154,7 +167,9 @@ test('a user whose connection takes no goodbye goes without it, and comes again 
 });
 
 test('who is saying goodbye when the run ends is not told to again, and counts once', () => {
-  const { reactor, users, board, population, close, logIn, control } = setUp(4, true);
+  const { reactor, users, board, population, close, logIn, control } = setUp(4, {
+    hasSessions: true,
+  });
   logIn();
   control.phase = PHASE.steady;
   population.leave(2);
@@ -173,7 +188,7 @@ test('who is saying goodbye when the run ends is not told to again, and counts o
 
 test('who was refused his group is there for himself alone', () => {
   const ties = { groupOf: (user: number) => (user < 2 ? 0 : -1), contactOf: () => 0 };
-  const { board, present, logIn, close, users } = setUp(3, false, ties, [1, 0, 0x80]);
+  const { board, present, logIn, close, users } = setUp(3, { ties, codes: [1, 0, 0x80] });
   logIn();
   const { outsideGroup, yes, no } = PRESENT;
   assert.deepEqual(
@@ -182,4 +197,30 @@ test('who was refused his group is there for himself alone', () => {
   );
   close(users.conn[0]!);
   assert.equal(present[0], no);
+});
+
+test('where the users of a country are is asked once a storm, not for each user', () => {
+  const asked: string[] = [];
+  const storms = ['BR', 'DE', 'XX'].map((country, i) => ({ share: 0.1, country, atMs: 100 + i }));
+  const regions: Record<string, Region> = {
+    BR: { first: 10, count: 20 },
+    DE: { first: 4000, count: 1000 },
+  };
+  const { clock, control, board, users, population, logIn } = setUp(5000, {
+    storms,
+    regionOf: (country) => {
+      asked.push(country);
+      return regions[country];
+    },
+  });
+  logIn();
+  control.phase = PHASE.steady;
+  clock.advance(1000);
+  for (let turns = 0; turns < 20; turns++) population.onTurn();
+  assert.deepEqual(asked, ['BR', 'DE', 'XX']);
+  assert.equal(board[BOARD.ready], 5000 - 1020);
+  const isCut = (user: number): boolean => (user >= 10 && user < 30) || user >= 4000;
+  for (let user = 0; user < 5000; user++) {
+    assert.equal(users.state[user], isCut(user) ? USER.cutOff : USER.ready);
+  }
 });

@@ -89,6 +89,7 @@ export class Population implements ReactorHandler {
   /** The next storm, and the next user to be looked at in it. */
   #storm = 0;
   #stormUser = 0;
+  #stormRegion: Region | undefined;
   /** What was turned and carried out, and how far: the next user to be looked at. */
   #pingS: number;
   #pingUser: number;
@@ -344,7 +345,7 @@ export class Population implements ReactorHandler {
     const { users, seed, present } = this.#parts;
     const number = users.first + user;
     if (country !== undefined) {
-      const region = this.#parts.regionOf(country);
+      const region = this.#stormRegion;
       return region !== undefined && number >= region.first && number < region.first + region.count;
     }
     if (block !== undefined) return blockOf(number, present.length) === block;
@@ -358,6 +359,9 @@ export class Population implements ReactorHandler {
     if (storm === undefined) return Number.POSITIVE_INFINITY;
     const waitUs = schedule.startUs + storm.atMs * 1000 - nowUs;
     if (waitUs > 0) return waitUs;
+    if (this.#stormUser === 0 && storm.country !== undefined) {
+      this.#stormRegion = this.#parts.regionOf(storm.country);
+    }
     const until = Math.min(users.count, this.#stormUser + USERS_PER_TURN);
     for (; this.#stormUser < until; this.#stormUser++) {
       const user = this.#stormUser;
