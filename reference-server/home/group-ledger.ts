@@ -109,6 +109,38 @@ export class GroupLedger {
     this.close(row);
   }
 
+  /**
+   * A row that an older server had, without what is not in the arguments: `senderRow`, `senderGeneration`, `packetId`
+   * and what is counted is written by the caller. Rows come in their order, into a new ledger; false = no room.
+   */
+  restore(row: number, name: Uint8Array, correlation: Uint8Array): boolean {
+    this.#next = (row + 1) % this.rows;
+    const block = this.#arena.alloc(name.length + correlation.length);
+    if (block < 0) {
+      // What refers to it finds nothing, also when the row is used again.
+      this.#generation[row]!++;
+      this.evicted++;
+      return false;
+    }
+    const at = this.#arena.offset(block);
+    this.bytes.set(name, at);
+    this.bytes.set(correlation, at + name.length);
+    this.#block[row] = block;
+    this.#nameBytes[row] = name.length;
+    this.#textBytes[row] = name.length + correlation.length;
+    return true;
+  }
+
+  /** The oldest row, or one that is closed. */
+  get first(): number {
+    return this.#next;
+  }
+
+  /** Whether more is to be told of it, and its PUBACK has been sent. */
+  isOwing(row: number): boolean {
+    return this.#textBytes[row]! > 0 && this.pending[row] === 0;
+  }
+
   /** Nothing more is to be told of it. */
   close(row: number): void {
     if (this.#textBytes[row] === 0) return;

@@ -28,6 +28,7 @@
 import { assert } from '#core/assert.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import { readVariable, variableLength } from '#core/wire/mqtt/properties.ts';
+import { ASIDE_MAX, Aside } from '#reference-server/mailbox/aside.ts';
 import { BODY, Bodies, type SenderReference, sinceMs } from '#reference-server/mailbox/bodies.ts';
 import { Boxes } from '#reference-server/mailbox/boxes.ts';
 import {
@@ -44,8 +45,6 @@ import { SlowReceivers } from '#reference-server/statistics/slow-receivers.ts';
 const NONE = -1;
 /** Lowest packet id of a delivery. */
 export const MAILBOX_PACKET_ID_MIN = 0x8000;
-/** Parked messages that are kept; older ones make room. */
-const PARKED_MAX = 256;
 /** Properties of an accepted message that its receipt may need: topic and Correlation Data. */
 const ACCEPTED_PROPERTIES_MAX = 1024;
 /** Of a node and a body; a little too much where many share one. */
@@ -59,6 +58,8 @@ export class Mailboxes {
   readonly bodies: Bodies;
   readonly boxes: Boxes;
   readonly nodes: Nodes;
+  /** Messages that were parked and are kept. */
+  readonly aside: Aside;
   /** Who accepts slowly. */
   readonly slow = new SlowReceivers();
   /** Whether the counters of `boxes.flow`, and `slow`, are kept; see knob `statistics`. */
@@ -84,9 +85,6 @@ export class Mailboxes {
   readonly #readWall: (into: Float64Array) => void;
   /** The clock as it was read in this turn; 0 = it was not. */
   readonly #nowMs = new Float64Array(1);
-  #parkedHead = NONE;
-  #parkedTail = NONE;
-  #parkedKept = 0;
   /** Nodes with receipts that made room since `takeMadeRoom`. */
   #madeRoom = 0;
   /** First node of those that were removed and are still to be freed. */
@@ -100,11 +98,12 @@ export class Mailboxes {
     this.#readWall = readWall;
     const { users } = limits;
     // What is parked is no message any more, but has its node still; one more is there before another goes.
-    const nodes = limits.messagesMax + PARKED_MAX + 1;
+    const nodes = limits.messagesMax + ASIDE_MAX + 1;
     this.bodies = new Bodies(nodes + 1, limits.bytesMax);
     this.boxes = new Boxes(users, Math.min(users, nodes));
     this.lastPacketId = new Uint16Array(users);
     this.nodes = new Nodes(nodes);
+    this.aside = new Aside(this.nodes);
   }
 
   /** Memory of all messages, parked ones too. */
@@ -547,14 +546,13 @@ export class Mailboxes {
     this.#tell(node);
     this.messages--;
     this.parked++;
-    this.nodes.next[node] = NONE;
-    if (this.#parkedHead === NONE) this.#parkedHead = node;
-    else this.nodes.next[this.#parkedTail] = node;
-    this.#parkedTail = node;
-    if (++this.#parkedKept <= PARKED_MAX) return;
-    const oldest = this.#parkedHead;
-    this.#parkedHead = this.nodes.next[oldest]!;
-    this.#parkedKept--;
+    this.putAside(node);
+  }
+
+  /** Keeps a node that stands in no mailbox, and is no message any more. */
+  putAside(node: number): void {
+    const oldest = this.aside.add(node);
+    if (oldest === NONE) return;
     this.messages++;
     this.#free(oldest);
   }

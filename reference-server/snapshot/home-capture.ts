@@ -9,6 +9,7 @@ import { MEMBER } from '#reference-server/home/group-table.ts';
 import type { Home } from '#reference-server/home/home.ts';
 import { USER } from '#reference-server/home/user-state.ts';
 import { BODY } from '#reference-server/mailbox/bodies.ts';
+import { NODE } from '#reference-server/mailbox/nodes.ts';
 import { type SnapshotChunk, SnapshotFrames } from '#reference-server/snapshot/snapshot-frames.ts';
 import type {
   SavedMessage,
@@ -22,7 +23,6 @@ import type {
  */
 const SLICE_BYTES = 256 * 1024;
 const SLICE_ROWS = 4096;
-const NOBODY = { worker: 0, row: -1, generation: 0, packetId: 0 };
 
 export class HomeCapture {
   readonly #home: Home;
@@ -32,6 +32,11 @@ export class HomeCapture {
   readonly #retained: Iterator<Message>;
   #isRetainedDone: boolean;
   #row = 0;
+  /** Rows of the ledger of groups that were looked at, and the first of them. */
+  #owed = 0;
+  #firstOwed = 0;
+  /** Number of the first parked message that was not told; see mailbox/aside.ts. */
+  #parked = 0;
   /** Who came after the capture began is left out: one who left and came again would be told twice. */
   readonly #generations: Uint32Array;
   /** Of this turn: what is added to ms of the broker's clock. */
@@ -50,9 +55,7 @@ export class HomeCapture {
   /** The next records; undefined when all were told. */
   slice(): SnapshotChunk | undefined {
     const rows = this.#generations.length;
-    if (this.#isRetainedDone && this.#row >= rows && this.#frames.bytes === 0) {
-      return undefined;
-    }
+    if (this.#isDone(rows) && this.#frames.bytes === 0) return undefined;
     this.#wallOffsetMs = this.#clock.wallMs() - this.#clock.monoUs() / 1000;
     while (!this.#isRetainedDone && this.#frames.bytes < SLICE_BYTES) this.#addRetained();
     const rowEnd = Math.min(rows, this.#row + SLICE_ROWS);
@@ -62,7 +65,17 @@ export class HomeCapture {
       if (isSame && users.isUsed(this.#row)) this.#addUser(this.#row);
       this.#row++;
     }
+    if (this.#row >= rows) {
+      this.#addOwed();
+      this.#addParked();
+    }
     return this.#frames.take();
+  }
+
+  #isDone(rows: number): boolean {
+    const { groups, mailboxes } = this.#home;
+    if (!this.#isRetainedDone || this.#row < rows) return false;
+    return this.#owed >= groups.ledger.rows && this.#parked >= mailboxes.aside.added;
   }
 
   #add(record: SnapshotRecord): void {
@@ -179,42 +192,77 @@ export class HomeCapture {
   }
 
   #addMail(row: number): void {
-    const { mailboxes } = this.#home;
-    const { bodies, boxes, nodes } = mailboxes;
-    const { bytes } = bodies.arena;
+    const { boxes, bodies, nodes } = this.#home.mailboxes;
     const box = boxes.of(row);
     if (box < 0) return;
     for (let node = boxes.head[box]!; node >= 0; node = nodes.next[node]!) {
       const body = nodes.body[node]!;
-      const expiresS = bodies.expiresS[body]!;
-      const kind = bodies.kind(body);
-      const content = bodies.contentStart(body);
       this.#add({
         kind: 'mail',
-        body: kind,
-        topic: bytes.slice(bodies.topicStart(body), content),
-        content: bytes.slice(content, bodies.end(body)),
-        hasProperties: bodies.hasProperties(body),
-        expiresWallMs: expiresS === 0 ? NEVER : this.#wall(expiresS * 1000),
-        storedMs: bodies.storedMs[body]!,
+        ...this.#body(body),
         packetId: nodes.packetId[node]!,
         left: nodes.left[node]!,
-        sender: this.#senderOf(body, kind),
+        isSilent: (nodes.flags[node]! & NODE.silent) !== 0,
+        sender: {
+          worker: bodies.senderWorker[body]!,
+          // Of receipts the number counts them.
+          row: bodies.kind(body) === BODY.receipt ? -1 : bodies.senderRow[body]!,
+          generation: bodies.senderGeneration[body]!,
+          packetId: bodies.senderPacketId[body]!,
+        },
       });
     }
   }
 
-  /** The ledger of messages to groups ends with its server; of receipts the number counts them. */
-  #senderOf(body: number, kind: number): Extract<SnapshotRecord, { kind: 'mail' }>['sender'] {
+  #body(body: number): Omit<Extract<SnapshotRecord, { kind: 'parked' }>, 'kind'> {
     const { bodies } = this.#home.mailboxes;
-    const packetId = bodies.senderPacketId[body]!;
-    if (kind !== BODY.mail) return { ...NOBODY, packetId };
+    const { bytes } = bodies.arena;
+    const content = bodies.contentStart(body);
+    const expiresS = bodies.expiresS[body]!;
     return {
-      worker: bodies.senderWorker[body]!,
-      row: bodies.senderRow[body]!,
-      generation: bodies.senderGeneration[body]!,
-      packetId,
+      body: bodies.kind(body),
+      topic: bytes.slice(bodies.topicStart(body), content),
+      content: bytes.slice(content, bodies.end(body)),
+      hasProperties: bodies.hasProperties(body),
+      expiresWallMs: expiresS === 0 ? NEVER : this.#wall(expiresS * 1000),
+      storedMs: bodies.storedMs[body]!,
     };
+  }
+
+  /** What senders of messages to groups are still to be told, the oldest first. */
+  #addOwed(): void {
+    const { ledger } = this.#home.groups;
+    if (this.#owed === 0) this.#firstOwed = ledger.first;
+    const end = Math.min(ledger.rows, this.#owed + SLICE_ROWS);
+    for (; this.#owed < end && this.#frames.bytes < SLICE_BYTES; this.#owed++) {
+      const row = (this.#firstOwed + this.#owed) % ledger.rows;
+      if (!ledger.isOwing(row)) continue;
+      this.#add({
+        kind: 'owed',
+        row,
+        generation: ledger.generation(row),
+        senderRow: ledger.senderRow[row]!,
+        senderGeneration: ledger.senderGeneration[row]!,
+        packetId: ledger.packetId[row]!,
+        asked: ledger.isAsked[row]!,
+        stored: ledger.stored[row]!,
+        refused: ledger.refused[row]!,
+        accepted: ledger.accepted[row]!,
+        name: ledger.bytes.slice(ledger.nameStart(row), ledger.nameEnd(row)),
+        correlation: ledger.bytes.slice(ledger.nameEnd(row), ledger.textEnd(row)),
+      });
+    }
+  }
+
+  #addParked(): void {
+    const { aside, nodes } = this.#home.mailboxes;
+    let number = aside.added - aside.kept;
+    for (let node = aside.head; node >= 0; node = nodes.next[node]!, number++) {
+      if (number < this.#parked) continue;
+      if (this.#frames.bytes >= SLICE_BYTES) return;
+      this.#add({ kind: 'parked', ...this.#body(nodes.body[node]!) });
+      this.#parked = number + 1;
+    }
   }
 
   #wall(ms: number): number {

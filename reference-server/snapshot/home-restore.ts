@@ -32,6 +32,18 @@ import type {
 
 type Of<K extends SnapshotRecord['kind']> = Extract<SnapshotRecord, { kind: K }>;
 
+const NOBODY: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
+
+/** A message to a group that the older server had in its ledger, or copies of it. */
+interface Owed {
+  generation: number;
+  /** Copies that wait still, at any home. */
+  waiting: number;
+  /** Where its row of the ledger is now; home -1 = nowhere. */
+  home: number;
+  row: number;
+}
+
 /** Where the rows of one worker of the older server are now. */
 interface Rows {
   generation: Uint32Array;
@@ -48,6 +60,9 @@ export class HomeRestore {
   readonly #nowMs: number;
   readonly #rows: Rows[] = [];
   readonly #counts: number[];
+  readonly #owed = new Map<number, Owed>();
+  /** Rows of the ledger that each home has now. */
+  readonly #owedCounts: number[];
   readonly #sender: SenderReference = { worker: 0, row: -1, generation: 0, packetId: 0 };
   #part = 0;
   /** Of the part that is read. */
@@ -67,6 +82,7 @@ export class HomeRestore {
     this.#nowMs = clock.monoUs() / 1000;
     this.#wallOffsetMs = clock.wallMs() - this.#nowMs;
     this.#counts = new Array<number>(workers).fill(0);
+    this.#owedCounts = new Array<number>(workers).fill(0);
   }
 
   /** Takes what `file` has, if there is one. Throws WSAR_ERR_FILE, WSAR_ERR_LIMIT. */
@@ -91,6 +107,16 @@ export class HomeRestore {
         this.#note(record);
         this.#takeUser(record);
         break;
+      case 'owed':
+        this.#takeOwed(record);
+        break;
+      case 'parked':
+        if (this.#part % this.#workers === this.#self) this.#takeParked(record);
+        break;
+      case 'mail':
+        if (record.body === BODY.group && !record.isSilent) this.#noteCopy(record.sender);
+        if (this.#row >= 0) this.#takeMail(record);
+        break;
       default:
         if (this.#row >= 0) this.#takeOfUser(record);
     }
@@ -98,8 +124,14 @@ export class HomeRestore {
 
   /** When all was taken. */
   finish(): void {
-    const { users, mailboxes } = this.#home;
+    const { users, mailboxes, groups } = this.#home;
     const { boxes, nodes, bodies } = mailboxes;
+    // While the older server ran on, a copy may have been accepted that its file still has: it comes again.
+    for (const { home, row, waiting } of this.#owed.values()) {
+      const { stored, accepted } = groups.ledger;
+      if (home !== this.#self) continue;
+      accepted[row] = Math.max(0, Math.min(accepted[row]!, stored[row]! - waiting));
+    }
     for (let row = 0; row < users.count; row++) {
       const box = boxes.of(row);
       let node = box < 0 ? -1 : boxes.head[box]!;
@@ -137,9 +169,8 @@ export class HomeRestore {
   }
 
   /** Something of the user that is read. */
-  #takeOfUser(record: Of<'subscription' | 'member' | 'delivery' | 'received' | 'mail'>): void {
+  #takeOfUser(record: Of<'subscription' | 'member' | 'delivery' | 'received'>): void {
     if (record.kind === 'member') this.#takeMember(record);
-    else if (record.kind === 'mail') this.#takeMail(record);
     else if (this.#session !== undefined) this.#takeSessionPart(this.#session, record);
   }
 
@@ -213,9 +244,7 @@ export class HomeRestore {
 
   #takeMail(record: Of<'mail'>): void {
     const { mailboxes } = this.#home;
-    const expiresMs = this.#mono(record.expiresWallMs);
-    // 0 means never.
-    const expiresS = expiresMs === NEVER ? 0 : Math.max(1, Math.ceil(expiresMs / 1000));
+    const expiresS = this.#expiresS(record.expiresWallMs);
     this.#setSender(record);
     const node =
       record.body === BODY.group
@@ -247,7 +276,7 @@ export class HomeRestore {
   }
 
   /** A message to a group: each of its copies has a body of its own now. */
-  #putCopy({ topic, content, hasProperties }: Of<'mail'>, expiresS: number): number {
+  #putCopy({ topic, content, hasProperties, isSilent }: Of<'mail'>, expiresS: number): number {
     const { mailboxes } = this.#home;
     const bytes = Buffer.concat([topic, content]);
     const { length } = topic;
@@ -262,7 +291,7 @@ export class HomeRestore {
       expiresS,
     );
     if (body < 0) return body;
-    const node = mailboxes.putCopy(this.#row, body, true);
+    const node = mailboxes.putCopy(this.#row, body, isSilent);
     mailboxes.bodies.release(body);
     return node;
   }
@@ -271,20 +300,95 @@ export class HomeRestore {
   #setSender({ body, sender: { worker, row, generation, packetId } }: Of<'mail'>): void {
     const sender = this.#sender;
     sender.worker = worker;
-    sender.row = body === BODY.mail ? row : -1;
+    sender.row = body === BODY.receipt ? -1 : row;
     sender.generation = generation;
     sender.packetId = packetId;
   }
 
-  /** Who hears that a mail from before was accepted: its sender, if it is still known. */
-  #findSender({ senderWorker, senderRow, senderGeneration }: Bodies, body: number): void {
+  /** Who hears that a mail from before was accepted: its sender, or the ledger, if it is still known. */
+  #findSender(bodies: Bodies, body: number): void {
+    const { senderWorker, senderRow, senderGeneration } = bodies;
     const row = senderRow[body]!;
-    const rows = this.#rows[senderWorker[body]!];
-    const home = row < 0 ? 0 : (rows?.home[row] ?? 0);
-    const isKnown = home > 0 && rows!.generation[row] === senderGeneration[body];
-    senderWorker[body] = isKnown ? home - 1 : 0;
-    senderRow[body] = isKnown ? rows!.row[row]! : -1;
+    const worker = senderWorker[body]!;
+    const generation = senderGeneration[body]!;
+    let home = -1;
+    let now = -1;
+    if (row >= 0 && bodies.kind(body) === BODY.group) {
+      const owed = this.#owed.get(keyOf(worker, row));
+      if (owed?.generation === generation) ({ home, row: now } = owed);
+    } else if (row >= 0) {
+      home = this.#homeOfRow(worker, row, generation);
+      if (home >= 0) now = this.#rows[worker]!.row[row]!;
+    }
+    senderWorker[body] = Math.max(0, home);
+    senderRow[body] = home < 0 ? -1 : now;
     senderGeneration[body] = 0;
+  }
+
+  /** Where a user of the older server is now; -1 = not known. */
+  #homeOfRow(worker: number, row: number, generation: number): number {
+    const rows = this.#rows[worker];
+    if (rows === undefined || rows.generation[row] !== generation) return -1;
+    return rows.home[row]! - 1;
+  }
+
+  /** One more copy of a message to a group waits; of two that had one row of the ledger the newer one counts. */
+  #noteCopy({ worker, row, generation }: Of<'mail'>['sender']): void {
+    if (row < 0) return;
+    const owed = this.#owed.get(keyOf(worker, row));
+    if (owed?.generation === generation) owed.waiting++;
+    else if (owed === undefined || (owed.home < 0 && owed.generation < generation)) {
+      this.#owed.set(keyOf(worker, row), { generation, waiting: 1, home: -1, row: -1 });
+    }
+  }
+
+  #takeOwed(record: Of<'owed'>): void {
+    const { senderRow, generation, name, correlation } = record;
+    const home = this.#homeOfRow(this.#part, senderRow, record.senderGeneration);
+    if (home < 0) return;
+    const { ledger } = this.#home.groups;
+    const row = this.#owedCounts[home]!++;
+    const isSelf = home === this.#self;
+    if (row >= ledger.rows || (isSelf && !ledger.restore(row, name, correlation))) {
+      if (isSelf) this.dropped++;
+      return;
+    }
+    const key = keyOf(this.#part, record.row);
+    const known = this.#owed.get(key);
+    const waiting = known?.generation === generation ? known.waiting : 0;
+    this.#owed.set(key, { generation, waiting, home, row });
+    if (!isSelf) return;
+    ledger.senderRow[row] = this.#rows[this.#part]!.row[senderRow]!;
+    ledger.senderGeneration[row] = 0;
+    ledger.packetId[row] = record.packetId;
+    ledger.isAsked[row] = record.asked;
+    ledger.stored[row] = record.stored;
+    ledger.refused[row] = record.refused;
+    ledger.accepted[row] = record.accepted;
+  }
+
+  /** A message that nobody is told of any more. */
+  #takeParked({ body: kind, topic, content, hasProperties, ...times }: Of<'parked'>): void {
+    const { mailboxes } = this.#home;
+    const { bodies } = mailboxes;
+    const bytes = Buffer.concat([topic, content]);
+    const { length } = topic;
+    const expiresS = this.#expiresS(times.expiresWallMs);
+    const sender = NOBODY;
+    const end = bytes.length;
+    const body = bodies.add(kind, bytes, 0, length, length, end, sender, hasProperties, expiresS);
+    if (body < 0) {
+      this.dropped++;
+      return;
+    }
+    bodies.storedMs[body] = times.storedMs;
+    mailboxes.putAside(mailboxes.nodes.take(body, 0));
+  }
+
+  /** 0 means never. */
+  #expiresS(wallMs: number): number {
+    const expiresMs = this.#mono(wallMs);
+    return expiresMs === NEVER ? 0 : Math.max(1, Math.ceil(expiresMs / 1000));
   }
 
   #count(isKept: boolean): void {
@@ -311,4 +415,9 @@ export class HomeRestore {
 /** A copy in memory of its own: a Buffer's may be a part of a larger one that it keeps. */
 function own(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
+}
+
+/** Of a row of the ledger of a worker. */
+function keyOf(worker: number, row: number): number {
+  return worker * 2 ** 32 + row;
 }

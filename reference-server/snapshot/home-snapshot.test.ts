@@ -5,16 +5,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeFrames } from '#core/spool/frame.ts';
 import {
   type AccessRules,
   CONFORMANCE,
   OWN_MAILBOX,
 } from '#reference-server/access/access-rules.ts';
-import { HomeCapture } from '#reference-server/snapshot/home-capture.ts';
-import { HomeRestore } from '#reference-server/snapshot/home-restore.ts';
-import { decodeRecord, type SnapshotRecord } from '#reference-server/snapshot/snapshot-record.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
+import { captured, restarted } from '#reference-server/test/restarted-cluster.ts';
 import {
   type SimulatedCluster,
   SMALL_LIMITS,
@@ -28,33 +25,6 @@ const LIMITS = {
   keepAliveMaxS: 0,
   broker: { ...SMALL_LIMITS.broker, inflightMax: 3 },
 };
-
-function captured(all: SimulatedCluster): SnapshotRecord[] {
-  return all.workers.flatMap(({ home }, self) => {
-    const capture = new HomeCapture(home, all.clock, self, self === 0);
-    const records: SnapshotRecord[] = [];
-    for (let chunk = capture.slice(); chunk !== undefined; chunk = capture.slice()) {
-      const { frames } = decodeFrames(Buffer.from(chunk.frames));
-      records.push(...frames.map(({ type, payload }) => decodeRecord(type, payload)));
-    }
-    return records;
-  });
-}
-
-/** A new server, so many ms later, that was given what `all` had. */
-function restarted(all: SimulatedCluster, workers: number, access: AccessRules): SimulatedCluster {
-  const records = captured(all);
-  const next = simulateCluster(workers, LIMITS, undefined, access);
-  next.clock.advance(all.clock.monoUs() / 1000);
-  next.workers.forEach(({ home }, self) => {
-    const restore = new HomeRestore(home, next.clock, self, workers);
-    for (const record of records) restore.take(record);
-    restore.finish();
-    assert.equal(restore.dropped, 0);
-  });
-  for (let i = 0; i < 4; i++) next.turn();
-  return next;
-}
 
 type Step =
   | { do: 'connect'; who: number; version: 4 | 5 }
@@ -89,7 +59,9 @@ class Side {
         for (const { home } of this.all.workers) home.settle();
         this.all.turn();
       }
-      if (restarts) this.all = restarted(this.all, step.workers, this.#access);
+      if (!restarts) return;
+      const records = captured(this.all);
+      this.all = restarted(this.all, records, step.workers, LIMITS, this.#access);
     } else if (step.do === 'connect') this.#connect(step.who, step.version);
     else this.#act(step);
     for (const who of this.#clients.keys()) this.#listen(who);
@@ -249,9 +221,8 @@ test('mailboxes: mail and receipts', () => {
   sameAfterRestarts(OWN_MAILBOX, steps(own, ['m/ann', 'm/bob', 'm/cid', 'm/dan'], false), own);
 });
 
-// Without r/: whom a message to a group has reached is told by a ledger that ends with its server.
-test('mailboxes: groups', () => {
-  const own = ['m/SELF', 'g/one'];
+test('mailboxes: groups and their receipts', () => {
+  const own = ['m/SELF', 'r/SELF', 'g/one'];
   const topics = ['g/one', 'g/two', 'm/ann'];
   sameAfterRestarts(OWN_MAILBOX, steps(['m/SELF', 'g/one', 'g/two'], topics, false), own);
 });

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from '
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
+import { decodeFrames, encodeFrame } from '#core/spool/frame.ts';
 import { readSnapshot, SnapshotWriter } from '#reference-server/snapshot/snapshot-file.ts';
 import { SnapshotFrames } from '#reference-server/snapshot/snapshot-frames.ts';
 import type { SnapshotRecord } from '#reference-server/snapshot/snapshot-record.ts';
@@ -103,6 +104,24 @@ test('a file with any byte changed, or cut anywhere, is refused and stays', asyn
   }
   writeFileSync(file, Buffer.concat([whole, whole]));
   isRefused(file, /bytes stand behind its end/);
+});
+
+test('version 1 is read as it is, a later one refused in one sentence', async (t) => {
+  const file = await written(t);
+  const whole = readFileSync(file);
+  const { frames } = decodeFrames(whole);
+  const { payload } = frames[0]!;
+  const at = 'wsar-snapshot'.length;
+  assert.equal(payload[at], 2);
+  const ofVersion = (version: number): void => {
+    const header = Buffer.from(payload);
+    header[at] = version;
+    writeFileSync(file, Buffer.concat([encodeFrame(1, header), whole.subarray(9 + header.length)]));
+  };
+  ofVersion(1);
+  assert.deepEqual(read(file), { savedWallMs: SAVED_MS, records: RECORDS });
+  ofVersion(3);
+  isRefused(file, /^the snapshot .* has version 3, and this server reads versions 1 to 2$/);
 });
 
 test('foreign files are named as such', async (t) => {

@@ -24,7 +24,9 @@ import {
 import { decodeRecord, type SnapshotRecord } from '#reference-server/snapshot/snapshot-record.ts';
 
 const MAGIC = 'wsar-snapshot';
-const VERSION = 1;
+const VERSION = 2;
+/** Version 1 had no `owed` and no `parked` records, and is else the same. */
+const VERSION_READ_MIN = 1;
 const HEADER = 1;
 const END = 2;
 /** Read at a time: at least one frame. */
@@ -209,8 +211,9 @@ function readHeader(file: string, type: number, payload: Buffer): SnapshotHeader
   if (!isOurs) throw refusal(file, 'is no snapshot of this server');
   const reader = new ByteReader(payload.subarray(MAGIC.length));
   const version = reader.varint();
-  if (version !== VERSION) {
-    throw refusal(file, `has version ${version}, and this server reads version ${VERSION}`);
+  if (version < VERSION_READ_MIN || version > VERSION) {
+    const read = `${VERSION_READ_MIN} to ${VERSION}`;
+    throw refusal(file, `has version ${version}, and this server reads versions ${read}`);
   }
   return { savedWallMs: reader.double() };
 }

@@ -6,6 +6,8 @@
 //   retained      a retained message
 //   user          a uid with its session; the records that follow belong to it:
 //     subscription, member, delivery, received, mail
+//   owed          a message to a group whose sender is still to be told who accepted it (home/group-ledger.ts)
+//   parked        a message that its receiver could not take
 //
 // Whole numbers are varints, times are doubles, texts and bytes stand behind their length. Every time is ms since
 // 1970 UTC, so that what expires also does while no server runs; Infinity = never. The order of fields is that of
@@ -14,6 +16,7 @@
 import { ByteReader, DamagedBytes } from '#core/spool/byte-reader.ts';
 import type { ByteWriter } from '#core/spool/byte-writer.ts';
 import type { MessageSource } from '#reference-server/broker/message-source.ts';
+import { CORRELATION_BYTES_MAX } from '#reference-server/home/receipt-batches.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 
 export interface SavedMessage {
@@ -102,8 +105,38 @@ export type SnapshotRecord =
       packetId: number;
       /** Connections that left it behind as their first. */
       left: number;
-      /** Who sent it; row -1 = nobody who hears of it. */
+      /** A sender's own copy of a message to a group: nobody hears of it. Never in a file of version 1. */
+      isSilent: boolean;
+      /** Who sent it, of a message to a group its `owed`; row -1 = nobody who hears of it. */
       sender: { worker: number; row: number; generation: number; packetId: number };
+    }
+  | {
+      kind: 'owed';
+      /** What references to it say: `worker` is that of the part. */
+      row: number;
+      generation: number;
+      /** A user of the part. */
+      senderRow: number;
+      senderGeneration: number;
+      packetId: number;
+      /** How its receipts were asked for; see group-desk.ts. */
+      asked: number;
+      /** Copies. */
+      stored: number;
+      refused: number;
+      accepted: number;
+      /** g/<gid>, and Correlation Data. */
+      name: Uint8Array;
+      correlation: Uint8Array;
+    }
+  | {
+      kind: 'parked';
+      body: number;
+      topic: Uint8Array;
+      content: Uint8Array;
+      hasProperties: boolean;
+      expiresWallMs: number;
+      storedMs: number;
     };
 
 export const SNAPSHOT_KINDS = [
@@ -116,6 +149,9 @@ export const SNAPSHOT_KINDS = [
   'delivery',
   'received',
   'mail',
+  // Since version 2.
+  'owed',
+  'parked',
 ] as const;
 
 /** Frames of records have the number of their kind, above the frames of the file itself. */
@@ -159,6 +195,12 @@ export function encodeRecord(writer: ByteWriter, record: SnapshotRecord): number
       break;
     case 'mail':
       putMail(writer, record);
+      break;
+    case 'owed':
+      putOwed(writer, record);
+      break;
+    case 'parked':
+      putBody(writer, record, false);
   }
   return TYPE_MIN + SNAPSHOT_KINDS.indexOf(record.kind);
 }
@@ -199,6 +241,11 @@ const READ: { [K in SnapshotRecord['kind']]: (reader: ByteReader) => Of<K> } = {
     message: reader.varint(MOST),
   }),
   mail: getMail,
+  owed: getOwed,
+  parked: (reader) => {
+    const { isSilent: _, ...body } = getBody(reader);
+    return { kind: 'parked', ...body };
+  },
 };
 
 /** More than any server has. */
@@ -206,6 +253,8 @@ const ROWS_MAX = 1 << 28;
 /** No row, number or identifier is larger. */
 const MOST = 0xffff_ffff;
 const IDS_MAX = 0xffff;
+/** 'g/' and a gid, which is as long as a uid at the most. */
+const GROUP_NAME_BYTES_MAX = 2 + UID_BYTES_MAX;
 
 function putMessage(writer: ByteWriter, message: SavedMessage): void {
   const { topic, properties, payload, qos, retain, expiresWallMs } = message;
@@ -324,12 +373,7 @@ function getDelivery(reader: ByteReader): Of<'delivery'> {
 
 function putMail(writer: ByteWriter, record: Of<'mail'>): void {
   const { sender } = record;
-  writer.byte(record.body);
-  putBytes(writer, record.topic);
-  putBytes(writer, record.content);
-  writer.byte(record.hasProperties ? 1 : 0);
-  writer.double(record.expiresWallMs);
-  writer.varint(record.storedMs);
+  putBody(writer, record, record.isSilent);
   writer.varint(record.packetId);
   writer.varint(record.left);
   writer.varint(sender.worker);
@@ -341,12 +385,7 @@ function putMail(writer: ByteWriter, record: Of<'mail'>): void {
 function getMail(reader: ByteReader): Of<'mail'> {
   return {
     kind: 'mail',
-    body: reader.byte(),
-    topic: getBytes(reader),
-    content: getBytes(reader),
-    hasProperties: reader.byte() === 1,
-    expiresWallMs: getTime(reader),
-    storedMs: reader.varint(MOST),
+    ...getBody(reader),
     packetId: reader.varint(0xffff),
     left: reader.varint(0xff),
     sender: {
@@ -355,6 +394,68 @@ function getMail(reader: ByteReader): Of<'mail'> {
       generation: reader.varint(MOST),
       packetId: reader.varint(0xffff),
     },
+  };
+}
+
+/** What mail has in common with what is parked. */
+type SavedBody = Omit<Of<'parked'>, 'kind'>;
+
+function putBody(writer: ByteWriter, saved: SavedBody, isSilent: boolean): void {
+  writer.byte(saved.body);
+  putBytes(writer, saved.topic);
+  putBytes(writer, saved.content);
+  writer.byte((saved.hasProperties ? 1 : 0) | (isSilent ? 2 : 0));
+  writer.double(saved.expiresWallMs);
+  writer.varint(saved.storedMs);
+}
+
+function getBody(reader: ByteReader): SavedBody & { isSilent: boolean } {
+  const body = reader.byte();
+  const topic = getBytes(reader);
+  const content = getBytes(reader);
+  const flags = reader.byte();
+  const hasProperties = (flags & 1) !== 0;
+  const expiresWallMs = getTime(reader);
+  const storedMs = reader.varint(MOST);
+  return {
+    body,
+    topic,
+    content,
+    hasProperties,
+    isSilent: (flags & 2) !== 0,
+    expiresWallMs,
+    storedMs,
+  };
+}
+
+function putOwed(writer: ByteWriter, record: Of<'owed'>): void {
+  writer.varint(record.row);
+  writer.varint(record.generation);
+  writer.varint(record.senderRow);
+  writer.varint(record.senderGeneration);
+  writer.varint(record.packetId);
+  writer.byte(record.asked);
+  writer.varint(record.stored);
+  writer.varint(record.refused);
+  writer.varint(record.accepted);
+  putBytes(writer, record.name);
+  putBytes(writer, record.correlation);
+}
+
+function getOwed(reader: ByteReader): Of<'owed'> {
+  return {
+    kind: 'owed',
+    row: reader.varint(ROWS_MAX),
+    generation: reader.varint(MOST),
+    senderRow: reader.varint(MOST),
+    senderGeneration: reader.varint(MOST),
+    packetId: reader.varint(0xffff),
+    asked: reader.byte(),
+    stored: reader.varint(0xffff),
+    refused: reader.varint(0xffff),
+    accepted: reader.varint(0xffff),
+    name: getBytes(reader, GROUP_NAME_BYTES_MAX),
+    correlation: getBytes(reader, CORRELATION_BYTES_MAX),
   };
 }
 
