@@ -150,6 +150,7 @@ export class Server {
         figures: this.saves,
       });
     this.#guard = new MemoryGuard({
+      clock: systemClock,
       bounds: () => {
         const { memoryReserveMib, memoryResidentMib } = this.settings;
         return { reserveBytes: memoryReserveMib * MIB, residentBytes: memoryResidentMib * MIB };

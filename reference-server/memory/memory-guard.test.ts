@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import mqtt from 'mqtt';
+import { VirtualClock } from '#core/clock/clock.ts';
 import { isShort, MemoryGuard } from '#reference-server/memory/memory-guard.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
@@ -33,7 +34,9 @@ test('short below the reserve until there is a quarter more; above the bound unt
 test('it is told once when it begins and once when it ends', (t) => {
   let freeBytes = 2000;
   const told: boolean[] = [];
+  const clock = new VirtualClock();
   const guard = new MemoryGuard({
+    clock,
     bounds: () => ({ reserveBytes: 1000, residentBytes: 0 }),
     tell: (isNow) => void told.push(isNow),
     read: () => ({ freeBytes, residentBytes: 1 }),
@@ -41,9 +44,13 @@ test('it is told once when it begins and once when it ends', (t) => {
   t.after(() => guard.close());
   for (const bytes of [2000, 900, 800, 1100, 1300, 1100, 999]) {
     freeBytes = bytes;
-    guard.look();
+    clock.advance(200);
   }
   assert.deepEqual(told, [true, false, true]);
+  guard.close();
+  freeBytes = 2000;
+  clock.advance(1000);
+  assert.equal(told.length, 3);
 });
 
 test('a server whose host has too little left refuses logins and messages, and drains', async (t) => {

@@ -8,6 +8,8 @@
 // The budget `--memory` bounds what queues and buffers are known to take (home/home.ts); this bounds the rest too:
 // tables that are touched for the first time, sockets in the kernel, other programs.
 
+import type { Clock } from '#core/clock/clock.ts';
+import { startTicker } from '#core/clock/ticker.ts';
 import { readFreeBytes } from '#core/host/free-memory.ts';
 
 const LOOK_INTERVAL_MS = 200;
@@ -46,6 +48,7 @@ export function readMemory(): MemoryReadings {
 }
 
 export interface MemoryGuardOptions {
+  clock: Clock;
   bounds: () => MemoryBounds;
   /** Called when it begins and ends. */
   tell: (isShort: boolean) => void;
@@ -58,13 +61,13 @@ export class MemoryGuard {
   isShort = false;
   readonly #options: MemoryGuardOptions;
   readonly #read: () => MemoryReadings;
-  readonly #timer: NodeJS.Timeout;
+  readonly #stopTicker: () => void;
 
   constructor(options: MemoryGuardOptions) {
     this.#options = options;
     this.#read = options.read ?? readMemory;
     this.readings = this.#read();
-    this.#timer = setInterval(() => this.look(), LOOK_INTERVAL_MS).unref();
+    this.#stopTicker = startTicker(options.clock, LOOK_INTERVAL_MS, () => void this.look());
   }
 
   /** Reads and tells; also at once when a bound was turned. True when it has told something. */
@@ -78,6 +81,6 @@ export class MemoryGuard {
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#stopTicker();
   }
 }
