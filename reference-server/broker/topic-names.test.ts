@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TopicNames } from '#reference-server/broker/topic-names.ts';
+import { type TopicName, TopicNames } from '#reference-server/broker/topic-names.ts';
 
 test('names come back as bytes and text, are not those of the buffer, and are made once', () => {
   const names = new TopicNames();
@@ -12,7 +12,6 @@ test('names come back as bytes and text, are not those of the buffer, and are ma
   assert.deepEqual([...first.bytes], [...Buffer.from('sensor/é/1')]);
   const again = Buffer.from('sensor/é/1');
   assert.equal(names.of(again, 0, again.length), first);
-  assert.equal(names.made, 1);
 });
 
 test('10,000 names that fight for 512 places are told apart, longer ones too', () => {
@@ -31,6 +30,10 @@ test('10,000 names that fight for 512 places are told apart, longer ones too', (
 test('a publisher that goes on with ten topics makes ten names in 100,000 messages', () => {
   const names = new TopicNames();
   const topics = Array.from({ length: 10 }, (_, i) => Buffer.from(`site/${i}/value`));
-  for (let i = 0; i < 100_000; i++) names.of(topics[i % 10]!, 0, topics[i % 10]!.length);
-  assert.equal(names.made, 10);
+  const made = new Set<TopicName>();
+  for (let i = 0; i < 100_000; i++) {
+    const topic = topics[i % 10]!;
+    made.add(names.of(topic, 0, topic.length));
+  }
+  assert.equal(made.size, 10);
 });

@@ -17,8 +17,6 @@ const NAME_BYTES_MAX = 128;
 
 export class TopicNames {
   readonly #names: (TopicName | undefined)[] = new Array(NAMES_MAX).fill(undefined);
-  /** Names that were not here. */
-  made = 0;
 
   /** The name in [start, end) of `bytes`, which are not kept. */
   of(bytes: Uint8Array, start: number, end: number): TopicName {
@@ -32,7 +30,6 @@ export class TopicNames {
   }
 
   #make(bytes: Uint8Array, start: number, end: number): TopicName {
-    this.made++;
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
     return { bytes: new Uint8Array(bytes.subarray(start, end)), text };
   }
