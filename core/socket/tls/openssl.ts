@@ -2,10 +2,10 @@
 // library to install and no second version. node:tls costs a socket, a stream, a Buffer and several trips through
 // libuv for each record; here a record is two calls of 50 ns and the cipher itself, and a connection is a number.
 //
-// All connections of one thread share two memory BIOs, since every call here leaves them empty: OpenSSL keeps a
+// All connections of one thread share two memory BIOs, since whoever reads on leaves them empty: OpenSSL keeps a
 // record that came in part in the connection's own buffer, and releases that buffer when it is empty
-// (SSL_MODE_RELEASE_BUFFERS). Sources: OpenSSL 3 manual pages SSL_read(3), SSL_set_bio(3), BIO_s_mem(3),
-// SSL_CTX_set_mode(3).
+// (SSL_MODE_RELEASE_BUFFERS). What a connection that was given up has left in them is dropped before the next one.
+// Sources: OpenSSL 3 manual pages SSL_read(3), SSL_set_bio(3), BIO_s_mem(3), SSL_CTX_set_mode(3).
 //
 // Memory: about 29 KB a connection, OpenSSL's own (SSL, keys, the server's certificate), and until `close` 1.2 MB a
 // client that trusts whom Node trusts; nothing of V8's heap.
@@ -102,6 +102,9 @@ export class OpensslClient {
   readonly #scratchAt: number;
   /** Address of the name that is asked for (SNI); 0 = none. */
   readonly #nameAt: number;
+  /** Bytes may be left of what was fed; and of what is to be sent, by this connection. */
+  #hasInput = false;
+  #outputOf: TlsHandle = 0;
 
   /** Throws WSAR_ERR_USAGE for an authority that cannot be read. */
   constructor(plan: TlsConnect) {
@@ -131,6 +134,8 @@ export class OpensslClient {
   /** A connection that has yet to shake hands. */
   open(): TlsHandle {
     const { sslNew, setBio, setConnectState, sslControl, bioUpRef } = this.#calls;
+    this.#dropInput();
+    this.#mayOutput(0);
     const ssl = sslNew(this.#context);
     if (ssl === 0) throw outOfMemory();
     // Each connection owns a reference of both.
@@ -148,55 +153,78 @@ export class OpensslClient {
 
   /** Bytes of the server, at most SCRATCH_BYTES, for the next `handshake` or `read` of their connection. */
   feed(bytes: Uint8Array, start: number, end: number): void {
+    this.#dropInput();
     const count = copy(this.#scratch, bytes, start, end);
+    this.#hasInput = true;
     this.#calls.bioWrite(this.#in, this.#scratchAt, count);
   }
 
   /** Goes on with the handshake; what it says to the server is in `takeOutput`. */
   handshake(ssl: TlsHandle): TlsState {
     const { handshake, error } = this.#calls;
+    this.#mayOutput(ssl);
     const result = handshake(ssl);
     if (result === 1) return TLS_STATE.done;
-    if (error(ssl, result) === SSL_ERROR_WANT_READ) return TLS_STATE.wants;
-    this.#forget();
+    if (this.#isReadUp(error(ssl, result))) return TLS_STATE.wants;
     return TLS_STATE.failed;
   }
 
   /** Plaintext into `plain` from `at` on: its length, or TLS_READ. There must be room for a record. */
   read(ssl: TlsHandle, at: number): number {
     const { read, error } = this.#calls;
+    this.#mayOutput(ssl);
     const count = read(ssl, this.#plainAt + at, SCRATCH_BYTES - at);
     if (count > 0) return count;
     const why = error(ssl, count);
-    if (why === SSL_ERROR_WANT_READ) return TLS_READ.nothing;
-    this.#forget();
+    if (this.#isReadUp(why)) return TLS_READ.nothing;
     return why === SSL_ERROR_ZERO_RETURN ? TLS_READ.closed : TLS_READ.failed;
   }
 
   /** Encrypts for `takeOutput`; false when the connection cannot any more. */
   write(ssl: TlsHandle, bytes: Uint8Array, start: number, end: number): boolean {
     const count = copy(this.#scratch, bytes, start, end);
+    this.#mayOutput(ssl);
     if (this.#calls.write(ssl, this.#scratchAt, count) === count) return true;
-    this.#forget();
+    this.#calls.clearErrors();
     return false;
   }
 
   /** Says goodbye (close_notify). */
   shutdown(ssl: TlsHandle): void {
-    if (this.#calls.shutdown(ssl) < 0) this.#forget();
+    this.#mayOutput(ssl);
+    if (this.#calls.shutdown(ssl) < 0) this.#calls.clearErrors();
   }
 
   /** Takes what shall be sent to the server into `cipher`; its length. */
   takeOutput(): number {
     const { bioPending, bioRead } = this.#calls;
+    this.#outputOf = 0;
     if (bioPending(this.#out) === 0) return 0;
     return bioRead(this.#out, this.#cipherAt, SCRATCH_BYTES);
   }
 
-  /** What has failed leaves bytes and errors of its own, which the next connection must not meet. */
-  #forget(): void {
-    this.#calls.bioControl(this.#in, BIO_CTRL_RESET, 0, 0);
+  /** Whether OpenSSL has read all that was fed; else it has failed, and what is left is nobody's, as are its errors. */
+  #isReadUp(error: number): boolean {
+    if (error === SSL_ERROR_WANT_READ) {
+      this.#hasInput = false;
+      return true;
+    }
+    this.#dropInput();
     this.#calls.clearErrors();
+    return false;
+  }
+
+  #dropInput(): void {
+    if (!this.#hasInput) return;
+    this.#hasInput = false;
+    this.#calls.bioControl(this.#in, BIO_CTRL_RESET, 0, 0);
+  }
+
+  /** The next output is of this connection; what another one has left of its own is dropped. */
+  #mayOutput(ssl: TlsHandle): void {
+    if (this.#outputOf !== 0 && this.#outputOf !== ssl)
+      this.#calls.bioControl(this.#out, BIO_CTRL_RESET, 0, 0);
+    this.#outputOf = ssl;
   }
 
   /** When no connection is left. Nothing here may be called or read any more. */
