@@ -33,12 +33,15 @@ export class AgentLoad {
   readonly ended: Promise<void>;
   readonly #answer: (value: AgentAnswer) => void;
   readonly #stop = new AbortController();
-  #start: (atUs: number) => void = () => {};
-  #logout: () => void = () => {};
+  readonly #started = new Told<number>();
+  readonly #loggedOut = new Told<void>();
   #load: LoadRun | undefined;
   #clock: Clock | undefined;
-  /** Turns that came while the plan was still being prepared. */
-  readonly #early: (AgentCommand & { kind: 'turn' })[] = [];
+  /** What came while the plan was still being prepared; more turns are refused. */
+  #early: AgentCommand[] | undefined = [];
+  /** Turns that wait for their time. */
+  readonly #due = new Map<number, () => void>();
+  #isOver = false;
 
   constructor(
     plan: AgentCommand & { kind: 'plan' },
@@ -49,26 +52,40 @@ export class AgentLoad {
   ) {
     this.#answer = answer;
     const both = AbortSignal.any([signal, this.#stop.signal]);
-    this.ended = this.#run(plan, sources, clock, both).catch((error: unknown) => {
-      const known = error instanceof WsarError ? error : undefined;
-      const message = error instanceof Error ? error.message : String(error);
-      answer({ kind: 'failed', code: known?.code, message, hint: known?.hint ?? '' });
-    });
+    const stop = (): void => {
+      this.#started.tell(0);
+      this.#loggedOut.tell();
+    };
+    if (both.aborted) stop();
+    both.addEventListener('abort', stop, { once: true });
+    this.ended = this.#run(plan, sources, clock, both)
+      .catch((error: unknown) => {
+        const known = error instanceof WsarError ? error : undefined;
+        const message = error instanceof Error ? error.message : String(error);
+        answer({ kind: 'failed', code: known?.code, message, hint: known?.hint ?? '' });
+      })
+      .finally(() => both.removeEventListener('abort', stop));
   }
 
   hear(command: AgentCommand): void {
+    if (command.kind === 'stop') this.#stop.abort();
+    else if (this.#early === undefined) this.#obey(command);
+    else if (this.#early.length < TURNS_MAX) this.#early.push(command);
+    else if (command.kind === 'turn') this.#refuse(command.id);
+  }
+
+  #obey(command: AgentCommand): void {
     if (command.kind === 'start') {
       // At once: a turn may be right behind.
-      this.#load?.begin(command.atUs);
-      this.#start(command.atUs);
+      this.#load!.begin(command.atUs);
+      this.#started.tell(command.atUs);
     } else if (command.kind === 'turn') this.#turn(command);
-    else if (command.kind === 'finish') this.#load?.finish();
-    else if (command.kind === 'logout') this.#logout();
-    else if (command.kind === 'stop') {
-      this.#stop.abort();
-      this.#start(0);
-      this.#logout();
-    }
+    else if (command.kind === 'finish') this.#load!.finish();
+    else if (command.kind === 'logout') this.#loggedOut.tell();
+  }
+
+  #refuse(id: number): void {
+    this.#answer({ kind: 'turned', id, isTaken: false, lateUs: 0 });
   }
 
   async #run(
@@ -105,12 +122,6 @@ export class AgentLoad {
       ...shiftClock(hostClock, offset.offsetUs),
       wallMs: () => clock.monoUs() / 1000 + wallLeadMs,
     };
-    const started = new Promise<number>((resolve) => {
-      this.#start = resolve;
-    });
-    const loggedOut = new Promise<void>((resolve) => {
-      this.#logout = resolve;
-    });
     const { model } = options;
     const arrivals = arrivalPlan(options, segment.total);
     const load = new LoadRun({
@@ -120,39 +131,50 @@ export class AgentLoad {
       barrier: {
         ready: () => {
           this.#answer({ kind: 'ready', hash: segmentHash(arrivals, model, segment) });
-          return started;
+          return this.#started.told;
         },
         drained: async () => {
           this.#answer({ kind: 'drained' });
-          const late = new Promise<void>((resolve) => hostClock.after(LOGOUT_TIMEOUT_MS, resolve));
-          await Promise.race([loggedOut, late]);
+          const cancel = hostClock.after(LOGOUT_TIMEOUT_MS, () => this.#loggedOut.tell());
+          await this.#loggedOut.told;
+          cancel();
         },
       },
     });
     this.#load = load;
     this.#clock = clock;
-    for (const command of this.#early.splice(0)) this.#turn(command);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const command of early) this.#obey(command);
     await this.#tell(load, clock, () =>
       turnedHash(arrivals, model, segment, load.schedule, options.durationMs),
     );
   }
 
   /** Lists of the plan know their time themselves; what holds at once waits for it. */
-  #turn(command: AgentCommand & { kind: 'turn' }): void {
-    const [load, clock] = [this.#load, this.#clock];
-    if (load === undefined || clock === undefined) {
-      if (this.#early.length < TURNS_MAX) this.#early.push(command);
-      return;
-    }
-    const { id, turn } = command;
+  #turn({ id, turn }: AgentCommand & { kind: 'turn' }): void {
+    const [load, clock] = [this.#load!, this.#clock!];
     const obey = (): void => {
+      this.#due.delete(id);
       const lateUs = turn.atUs === 0 ? 0 : Math.max(0, clock.monoUs() - turn.atUs);
       const isTaken = load.turn(turn);
       this.#answer({ kind: 'turned', id, isTaken, lateUs: Math.round(lateUs) });
     };
     const waitMs = isPlanned(turn) ? 0 : (turn.atUs - clock.monoUs()) / 1000;
-    if (waitMs > 0) clock.after(waitMs, obey);
-    else obey();
+    if (waitMs <= 0) obey();
+    else if (!this.#isOver && this.#due.size < TURNS_MAX)
+      this.#due.set(id, clock.after(waitMs, obey));
+    else this.#refuse(id);
+  }
+
+  /** What waits for its time will not come to it any more. */
+  #refuseDue(): void {
+    this.#isOver = true;
+    for (const [id, cancel] of this.#due) {
+      cancel();
+      this.#refuse(id);
+    }
+    this.#due.clear();
   }
 
   /** Runs the load, telling each second. */
@@ -174,6 +196,7 @@ export class AgentLoad {
       result = await done;
     } finally {
       stopTicks();
+      this.#refuseDue();
       await seconds;
     }
     const { end, counts, rampS, steadyS, sentInSteady, rampCpuUs, cpuUs } = result;
@@ -197,6 +220,18 @@ export class AgentLoad {
       },
     });
     if (load.failure !== undefined) throw load.failure;
+  }
+}
+
+/** Something that is said once, before or after somebody waits for it. */
+class Told<T> {
+  readonly told: Promise<T>;
+  tell: (value: T) => void = () => {};
+
+  constructor() {
+    this.told = new Promise<T>((resolve) => {
+      this.tell = resolve;
+    });
   }
 }
 
