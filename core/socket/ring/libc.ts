@@ -20,6 +20,7 @@ const MAP_PRIVATE_ANONYMOUS = 0x4022;
 /** Blocking, so that a read through a ring waits; a write to it never does in practice. */
 const EFD_CLOEXEC = 0o2000000;
 const RLIMIT_NOFILE = 7;
+const CLOCK_THREAD_CPUTIME_ID = 3;
 
 /** Memory outside of V8's heap, at an address that the kernel may be told. */
 export interface Mapping {
@@ -58,6 +59,8 @@ export interface Libc {
   socketName(fd: number, address: Uint8Array): number;
   /** Soft limit of open descriptors. */
   descriptorLimit(): number;
+  /** Fills a struct timespec with the CPU time of the calling thread; allocates nothing. */
+  threadTime(timespec: Uint8Array): number;
 }
 
 let loaded: Libc | undefined;
@@ -82,6 +85,7 @@ function bindLibc(): Libc {
   const eventfd = library.func('int eventfd(unsigned int, int)');
   const close = library.func('int close(int)');
   const getrlimit = library.func('int getrlimit(int, void *)');
+  const gettime = library.func('int clock_gettime(int, void *)');
   return {
     ...bindSocketCalls(library, failed),
     ioUringSetup: (entries, params) => failed(setup(SYS_IO_URING_SETUP, entries, params)),
@@ -107,6 +111,7 @@ function bindLibc(): Libc {
       assert(getrlimit(RLIMIT_NOFILE, limit) === 0, 'getrlimit answers');
       return Number(limit.readBigUInt64LE(0));
     },
+    threadTime: (timespec) => failed(gettime(CLOCK_THREAD_CPUTIME_ID, timespec)),
   };
 }
 
