@@ -27,6 +27,19 @@ test('who was in passing is told apart from a second delivery, and holds up nobo
   assert.ok(table.depart(9));
 });
 
+test('a part of many: who is not there on its own host is told apart, whatever was tried before', () => {
+  const table = new FlightTable(8, true);
+  assert.ok(table.allow(4));
+  assert.ok(table.allow(5));
+  // The connection of the writer was full; meanwhile the member came in.
+  table.takeBack(5);
+  assert.ok(table.depart(5));
+  assert.deepEqual(
+    [3, 3, 4, 4, 5].map((index) => table.arriveAtMember(index)),
+    [ARRIVAL.expected, ARRIVAL.unknown, ARRIVAL.extra, ARRIVAL.unknown, ARRIVAL.expected],
+  );
+});
+
 test('the last delivery of a message to a group completes it, once', () => {
   const flights = new GroupFlights(8);
   const elsewhere = new GroupFlights(flights.shared);

@@ -14,7 +14,7 @@
 //
 // A host that has only a part of the population sees departures of its own and arrivals from anywhere.
 // There (`isPart`) departures are not marked; an arrival marks, and one that meets its own mark is a second
-// delivery.
+// delivery. Members of this host who are not there are known all the same, and marked as above.
 //
 // Cost: 4 bytes a cell, one atomic operation a message at each end.
 
@@ -56,13 +56,14 @@ export class FlightTable {
 
   /** Marks delivery `index` as one that may come and need not. False as in `depart`. */
   allow(index: number): boolean {
-    if (this.#isPart) return true;
-    return Atomics.exchange(this.#cells, index % this.#cells.length, -mark(index)) <= 0;
+    const was = Atomics.exchange(this.#cells, index % this.#cells.length, -mark(index));
+    return this.#isPart || was <= 0;
   }
 
   /** The message did not leave after all. */
   takeBack(index: number): void {
     if (!this.#isPart) this.arriveAtMember(index);
+    else Atomics.compareExchange(this.#cells, index % this.#cells.length, -mark(index), 0);
   }
 
   /** The message has arrived. False when it bore no mark: it came before, or is not ours. */
@@ -74,9 +75,13 @@ export class FlightTable {
 
   /** A delivery to a member of a group has arrived. */
   arriveAtMember(index: number): Arrival {
-    if (this.arrive(index)) return ARRIVAL.expected;
-    if (this.#isPart) return ARRIVAL.unknown;
     const cell = index % this.#cells.length;
+    if (this.#isPart) {
+      const before = Atomics.exchange(this.#cells, cell, mark(index));
+      if (before === mark(index)) return ARRIVAL.unknown;
+      return before === -mark(index) ? ARRIVAL.extra : ARRIVAL.expected;
+    }
+    if (this.arrive(index)) return ARRIVAL.expected;
     const was = Atomics.compareExchange(this.#cells, cell, -mark(index), 0);
     return was === -mark(index) ? ARRIVAL.extra : ARRIVAL.unknown;
   }

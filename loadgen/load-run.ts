@@ -11,6 +11,7 @@
 import type { Clock } from '#core/clock/clock.ts';
 import type { WsarError } from '#core/errors.ts';
 import type { OfferedKnob } from '#core/knob/offer-knobs.ts';
+import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { tcpSockets } from '#loadgen/kernel-witness.ts';
 import { type LittleCheck, LittleWatch } from '#loadgen/little.ts';
@@ -79,6 +80,8 @@ export class LoadRun implements LoadDriver {
   readonly #control = new RunControl();
   readonly #settings: LoadSettings;
   readonly #crew: WorkerCrew;
+  /** With other hosts: this one's part, see GroupLedger. */
+  readonly ledger: GroupLedger | undefined;
   #phase: PhaseName = 'ramp';
   #startUs = 0;
   #rampEndUs = 0;
@@ -103,6 +106,8 @@ export class LoadRun implements LoadDriver {
       schedule: this.#settings.schedule.shared,
       live: this.#settings.live.shared,
     });
+    const shared = plans[0]!.ledger;
+    this.ledger = shared === undefined ? undefined : new GroupLedger(shared);
     this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
   }
 

@@ -75,6 +75,8 @@ export interface LoadResult {
   /** With several hosts: what became of them, and the users of those that were lost. */
   hosts?: HostsReport;
   lostUsers?: number;
+  /** With several hosts: messages to groups that are with every member; null when that is not known. */
+  groupComplete?: number | null;
   /** What engine stack counted; undefined with other engines. */
   stack: StackCounts | undefined;
 }
@@ -190,7 +192,8 @@ function figuresOf(result: LoadResult) {
 }
 
 /** What is told apart: latency by the network of the receiver, and what people do beside writing to one. */
-function partsOf({ options, counts, timings }: LoadResult) {
+function partsOf(result: LoadResult) {
+  const { options, timings } = result;
   const { network, people, seed, segment, connections } = options;
   const { parts } = timings;
   const users = { first: segment?.first ?? 0, count: connections };
@@ -204,12 +207,13 @@ function partsOf({ options, counts, timings }: LoadResult) {
             latencyUs: parts[i] === undefined ? null : timingSummary(parts[i]),
           })),
         }),
-    ...(people === undefined ? {} : { people: peopleFigures(options, people, counts) }),
+    ...(people === undefined ? {} : { people: peopleFigures(result, people) }),
     ...(parts[group] === undefined ? {} : { lastMemberUs: timingSummary(parts[group]) }),
   };
 }
 
-function peopleFigures(options: LoadOptions, people: People, counts: Counts) {
+function peopleFigures(result: LoadResult, people: People) {
+  const { options, counts } = result;
   const users = options.segment?.total ?? options.connections;
   const { groups } = arrivalPlan(options, users);
   return {
@@ -219,8 +223,8 @@ function peopleFigures(options: LoadOptions, people: People, counts: Counts) {
     groupMessages: counts.groupSent,
     groupExpected: counts.groupExpected,
     groupReceived: counts.groupReceived,
-    // Who has which message is known on one host only.
-    groupComplete: options.hosts === undefined ? counts.groupComplete : null,
+    groupComplete:
+      options.hosts === undefined ? counts.groupComplete : (result.groupComplete ?? null),
     groupOwn: counts.groupOwn,
     groupExtra: counts.groupExtra,
     groupReceipts: counts.groupReceipts,

@@ -14,6 +14,7 @@ import { settleOptions } from '#core/socket/reactor-options.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
+import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
 import { groupPart } from '#loadgen/latency-parts.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
@@ -150,15 +151,16 @@ function populate(
   const shared = { clock, reactor, users, present, packets, schedule, live, control, board };
   const groupFlights =
     plan.groupFlights === undefined ? undefined : new GroupFlights(plan.groupFlights);
+  const ledger = plan.ledger === undefined ? undefined : new GroupLedger(plan.ledger);
   const parts: MessageSenderParts = {
     ...shared,
-    ...{ plan: arrivals, flights, groupFlights, timings },
+    ...{ plan: arrivals, flights, groupFlights, ledger, timings },
     ...{ hints: people?.hints === true, payloadFactors: plan.payloadFactors },
   };
   let population: Population | undefined;
   const loop = loopOf(plan, parts, () => population!);
   const receiver = new MessageReceiver({
-    ...{ clock, reactor, users, flights, groupFlights, timings, board, run, level, seed },
+    ...{ clock, reactor, users, flights, groupFlights, ledger, timings, board, run, level, seed },
     groups: arrivals.groups,
     groupPart: groupPart(plan.latencyParts),
     networks: route.networks,

@@ -9,6 +9,7 @@ import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts'
 import { encodePuback } from '#core/wire/mqtt/encode.ts';
 import { ARRIVAL, type FlightTable, type GroupFlights } from '#loadgen/flight-table.ts';
 import type { GroupMap } from '#loadgen/group-map.ts';
+import type { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { networkOf, type UserNetwork } from '#loadgen/network-mix.ts';
 import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
@@ -41,6 +42,8 @@ export interface MessageReceiverParts {
   groups?: GroupMap | undefined;
   /** Undefined where members of other hosts have part of a message. */
   groupFlights?: GroupFlights | undefined;
+  /** With other hosts only. */
+  ledger?: GroupLedger | undefined;
   /** Part of the timings that is of groups, see latency-parts.ts; -1 = none. */
   groupPart: number;
   /** Each has its part, in this order. */
@@ -122,6 +125,7 @@ export class MessageReceiver {
       return;
     }
     board[BOARD.groupReceived]!++;
+    this.#parts.ledger?.arrived(header.index);
     this.#arrived(conn);
     if (groupFlights?.arrive(header.index) === true) {
       board[BOARD.groupComplete]!++;

@@ -18,6 +18,7 @@ import type { Clock } from '#core/clock/clock.ts';
 import { ArrivalCursor, type ArrivalPlan } from '#loadgen/arrivals.ts';
 import type { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
 import { HintSender } from '#loadgen/hint-sender.ts';
+import type { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import type { LiveSettings } from '#loadgen/live-settings.ts';
 import { LIVE_PAYLOAD_BYTES_MAX } from '#loadgen/load-knobs.ts';
@@ -70,6 +71,8 @@ export interface MessageSenderParts {
   /** Sizes of payloads, as factors of the one in `live`, each as likely. */
   payloadFactors?: readonly number[];
   groupFlights?: GroupFlights | undefined;
+  /** With other hosts only. */
+  ledger?: GroupLedger | undefined;
 }
 
 /** Who lets users write: by a plan (here), or in turns (user-loop.ts). */
@@ -236,6 +239,7 @@ export class MessageSender implements MessageSource {
     const deliveries = isToGroup ? this.#departToGroup(index, user, topic) : this.#depart(index);
     if (!reactor.send(users.conn[user]!, packets.publish, 0, packets.publish.length)) {
       this.#takeBack(index, isToGroup ? topic : -1);
+      if (isToGroup) this.#parts.ledger?.expect(index, -deliveries);
       return false;
     }
     users.unacked[user]!++;
@@ -260,7 +264,7 @@ export class MessageSender implements MessageSource {
 
   /** Marks the deliveries of a message to a group; returns how many are expected. */
   #departToGroup(index: number, user: number, group: number): number {
-    const { plan, users, present, flights, groupFlights, board } = this.#parts;
+    const { plan, users, present, flights, groupFlights, ledger, board } = this.#parts;
     const groups = plan.groups!;
     const size = groups.sizeOf(group);
     const rank = groups.rankOf(users.first + user);
@@ -272,6 +276,7 @@ export class MessageSender implements MessageSource {
       expected += isThere;
     }
     groupFlights?.depart(index, expected);
+    ledger?.expect(index, expected);
     for (let copy = 0; copy < size - 1; copy++) {
       const isFree =
         this.#wasThere[copy] === 1 ? flights.depart(index + copy) : flights.allow(index + copy);

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { FlightTable, flightCells, GroupFlights } from '#loadgen/flight-table.ts';
+import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { TakenTimings } from '#loadgen/interval-timings.ts';
 import { groupPart, latencyParts } from '#loadgen/latency-parts.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
@@ -62,6 +63,8 @@ export interface WorkerPlan {
   flights: SharedArrayBuffer;
   /** Undefined without groups, and where members of other hosts have part of a message. */
   groupFlights: SharedArrayBuffer | undefined;
+  /** With other hosts, and groups: see GroupLedger. */
+  ledger: SharedArrayBuffer | undefined;
   payloadFactors: readonly number[];
   /** Latencies that are told apart, see latency-parts.ts. */
   latencyParts: readonly string[];
@@ -118,6 +121,8 @@ export function planWorkers(
   const flights = new FlightTable(cells);
   const parts = latencyParts(options);
   const groupFlights = groupPart(parts) < 0 ? undefined : new GroupFlights(cells).shared;
+  const hasLedger = isPartOfMany(options) && people?.groups !== undefined;
+  const ledger = hasLedger ? new GroupLedger().shared : undefined;
   return Array.from({ length: workers }, (_, index) => {
     const share = shareOfUsers(connections, workers, index);
     const sources = stack === undefined ? load.sources : stack.sources[index]!;
@@ -153,6 +158,7 @@ export function planWorkers(
       clockOffsetUs: load.clockOffsetUs ?? 0,
       flights: flights.shared,
       groupFlights,
+      ledger,
       payloadFactors: options.payloadFactors,
       latencyParts: parts,
       isPart: isPartOfMany(options),

@@ -215,6 +215,7 @@ export class AgentLoad {
           sourceAddresses,
           portPlan,
           turnedHash: hash(),
+          ledger: load.ledger?.encode() ?? null,
         },
         userBytesPerConnection: Number.isNaN(bytes) ? null : bytes,
       },

@@ -20,7 +20,7 @@ import type { PortPlanKind } from '#loadgen/source-plan.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 
 /** Version of what is said here. An agent of another one is not taken. */
-export const AGENT_PROTOCOL = 2;
+export const AGENT_PROTOCOL = 3;
 
 export interface Hello {
   id: string;
@@ -83,6 +83,8 @@ export interface AgentFigures {
   /** Of its part of the plan, as it was turned. */
   turnedHash: number;
   portPlan: PortPlanKind | undefined;
+  /** Which messages to groups are with whom, see GroupLedger; null without groups. */
+  ledger: string | null;
 }
 
 export function toPlainOptions(options: LoadOptions): PlainOptions {

@@ -51,7 +51,13 @@ async function runLoad(endS: number) {
   const counts = sumBoards([createBoard()]);
   const figures = {
     ...{ engine: 'net' as const, rampS: 1, steadyS: 1, sentInSteady: 1, rampCpuUs: 1, cpuUs: 1 },
-    ...{ sourceAddresses: 1, portPlan: undefined, turnedHash: 0, userBytesPerConnection: null },
+    ...{
+      sourceAddresses: 1,
+      portPlan: undefined,
+      ledger: null,
+      turnedHash: 0,
+      userBytesPerConnection: null,
+    },
   };
   await bus.subscribe(topic.agent(LAB, 'slow', 'command'), (_name, value) => {
     const command = value as AgentCommand;

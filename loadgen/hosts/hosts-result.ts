@@ -2,6 +2,7 @@
 
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { AgentFigures } from '#loadgen/hosts/agent-message.ts';
+import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { HostMember } from '#loadgen/hosts/host-member.ts';
 import type { LoadResult } from '#loadgen/load-summary.ts';
 
@@ -50,5 +51,16 @@ export function hostsResult(
     little: undefined,
     sockets: { before: undefined, during: undefined },
     lostUsers: Math.max(0, lostUsers - usersOf(members.slice(hostCount))),
+    groupComplete: groupComplete(members, own.counts.groupSent),
   };
+}
+
+/** Messages to groups that are with every member; null when a host that had part of them has not told. */
+function groupComplete(members: readonly HostMember[], groupSent: number): number | null {
+  const sum = new GroupLedger();
+  for (const { figures } of members) {
+    if (figures === undefined || figures.ledger === null) return null;
+    sum.merge(figures.ledger);
+  }
+  return groupSent - sum.open;
 }

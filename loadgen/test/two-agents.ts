@@ -11,8 +11,9 @@ export interface AgentLab {
   watcher: LoadWatcher;
   env: Record<string, string>;
   agents: RunningCommand[];
-  /** Starts `wsar load --hosts` on all agents. */
+  /** Starts `wsar load --hosts` on all agents, one-to-one unless `population` is asked for. */
   load(...options: string[]): RunningCommand;
+  population(...options: string[]): RunningCommand;
 }
 
 /** Resolves when all agents wait on the bus. All of it ends with the test. */
@@ -22,16 +23,15 @@ export async function startAgentLab(t: TestContext, lab: string, count = 2): Pro
   const ids = Array.from({ length: count }, (_, index) => `h${index}`);
   const agents = ids.map((id) => startWsar(t, ['agent', '--id', id], { env }));
   await Promise.all(agents.map((agent, index) => agent.line(new RegExp(`^ready h${index}$`, 'm'))));
-  const load = (...options: string[]): RunningCommand =>
+  const population = (...options: string[]): RunningCommand =>
     startWsar(
       t,
-      [
-        ...['load', '--json', '--scenario', 'one-to-one', '--hosts', String(count)],
-        ...['--lateness-max', '60s', ...options],
-      ],
+      ['load', '--json', '--hosts', String(count), '--lateness-max', '60s', ...options],
       { env },
     );
-  return { bus, watcher, env, agents, load };
+  const load = (...options: string[]): RunningCommand =>
+    population('--scenario', 'one-to-one', ...options);
+  return { bus, watcher, env, agents, load, population };
 }
 
 export function summaryOf(run: RunningCommand): LoadSummary {
