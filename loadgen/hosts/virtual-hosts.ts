@@ -90,7 +90,7 @@ function spawnAgent(
   environment: LabEnvironment,
 ): ChildProcess {
   const agent = ['agent', '--id', id, '--sources', formatIpv4(address), '--once'];
-  const command = [process.execPath, join(root, 'bin', 'wsar'), ...agent];
+  const command = [join(root, 'bin', 'wsar'), ...agent];
   // The shell replaces itself, so the agent keeps this process id and our pipe as its lifeline.
   return spawn(
     'unshare',

@@ -20,9 +20,9 @@ interface Row {
 
 const server = startPinned(
   0,
-  process.execPath,
+  join(ROOT, 'bin/wsar'),
   [
-    ...[join(ROOT, 'bin/wsar'), 'serve', '--port', '0', '--lab', '--workers', '1', '--json'],
+    ...['serve', '--port', '0', '--lab', '--workers', '1', '--json'],
     ...['--engine', 'ring', '--messages', String(size.messages + 1000)],
     ...['--connections', String(size.users + 1000), '--users', String(4 * size.users + 1000)],
   ],

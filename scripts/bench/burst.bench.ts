@@ -59,17 +59,9 @@ interface Summary {
 async function runLoad(port: number): Promise<Summary> {
   const stages = `${calmS}s@${calmPerS}/s,${burstS}s@${burstPerS}/s,${afterS}s@${calmPerS}/s`;
   const child = spawn(
-    process.execPath,
+    join(ROOT, 'bin/wsar'),
     [
-      ...[
-        join(ROOT, 'bin/wsar'),
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        `mqtt://127.0.0.1:${port}`,
-        '--json',
-      ],
+      ...['load', '--scenario', 'one-to-one', '--target', `mqtt://127.0.0.1:${port}`, '--json'],
       ...['--connections', String(users), '--stages', stages, '--arrivals', 'constant'],
       ...['--lateness-max', '60s', '--drain', '60s'],
     ],

@@ -83,7 +83,7 @@ export async function startPeer(
   }
   const engine = name === 'ring-1ms' ? ['ring', '--gather', '1000'] : [name];
   const args = ['serve', '--port', '0', '--workers', '1', '--engine', ...engine, ...more];
-  const child = startPinned(SERVER_CORE, node, [join(ROOT, 'bin', 'wsar'), ...args], 'SIGTERM');
+  const child = startPinned(SERVER_CORE, join(ROOT, 'bin', 'wsar'), args, 'SIGTERM');
   const ready = await child.line();
   const own = Number(new URL(ready.split(' ')[1]!).port);
   return { ...common, port: own, pid: child.pid, end: child.end };
