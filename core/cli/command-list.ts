@@ -22,6 +22,7 @@ export const COMMANDS: Record<string, { file: string; summary: string; leanness?
   load: {
     file: 'loadgen/load-command.ts',
     summary: 'log in a population of users and let them talk',
+    leanness: 'unallocating',
   },
   agent: {
     file: 'loadgen/agent-command.ts',
