@@ -99,7 +99,8 @@ export class LoadSettings {
     // Steps of a plan lie ahead: nothing can be put between them.
     if (isChanging(this.#options.ratePlan)) return false;
     if (Number.isNaN(this.#startUs) && atUs > 0) {
-      if (this.#early.length === CHANGES_MAX) return false;
+      // The start of the plan is a change too.
+      if (this.#early.length === CHANGES_MAX - 1) return false;
       this.#early.push(turn);
       return true;
     }

@@ -6,6 +6,7 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import type { AgentAnswer, AgentCommand } from '#loadgen/hosts/agent-message.ts';
 import { OPEN_MAX, TurnDesk } from '#loadgen/hosts/turn-desk.ts';
 import { knobsOf } from '#loadgen/load-knobs.ts';
+import { LoadSettings } from '#loadgen/load-settings.ts';
 import { readOptions } from '#loadgen/read-options.ts';
 import { parseTarget } from '#loadgen/target.ts';
 
@@ -65,4 +66,16 @@ test('nothing is turned behind the end of the plan, and whoever turns a knob is 
   await assert.rejects(async () => rate!.apply(50), { message: /steady phase .* is over/ });
   assert.equal(desk.turn('payloadBytes', 100), false);
   assert.deepEqual(sent, []);
+});
+
+test('a rate that was taken before the start is known is in the plan, however many there were', () => {
+  const target = [parseTarget('mqtt://127.0.0.1:1')];
+  const settings = new LoadSettings(
+    readOptions({ target, connections: 100, duration: 9000, rate: 100 }),
+  );
+  let taken = 0;
+  while (settings.take({ name: 'rate', value: taken + 1, atUs: 2e6 + taken })) taken++;
+  settings.begin(1e6);
+  const { rate } = settings.schedule;
+  assert.equal(rate.value(rate.count - 1), taken);
 });
