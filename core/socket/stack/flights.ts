@@ -16,6 +16,11 @@ export const FLIGHT_BYTES_MAX = 2 ** 20;
 export const NO_FLIGHT = -1;
 const ROUND_TRIP_BITS = 16;
 const ROUND_TRIP_MASK = 0xffff;
+/** Of the variation 12 bits are remembered, in steps of 2 ms; of backoffs three. */
+const VARIATION_STEP = 16;
+const VARIATION_MAX = 2 ** 12 - 1;
+const BACKOFFS_AT = 28;
+const BACKOFFS_MAX = 7;
 /**
  * What a flight does about a loss: nothing is missing, the gaps are filled while acknowledgements come (RFC 6582,
  * RFC 6675), or all of it is sent again after a timeout; the last only with a peer that acknowledges selectively.
@@ -54,6 +59,11 @@ export class Flights {
   /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */
   readonly roundTrip: Uint16Array;
   readonly roundTripVariation: Uint16Array;
+  /**
+   * Timeouts since a round trip was last measured, at most 7: the timeout stays doubled so often until then (Karn,
+   * RFC 6298, 5), else a way that has become longer would be taken for loss again and again.
+   */
+  readonly backoffs: Uint8Array;
   /** Flights that are borrowed, and the most that ever were. */
   used = 0;
   usedMax = 0;
@@ -84,6 +94,7 @@ export class Flights {
     this.timedUs = new Float64Array(capacity);
     this.roundTrip = new Uint16Array(capacity);
     this.roundTripVariation = new Uint16Array(capacity);
+    this.backoffs = new Uint8Array(capacity);
   }
 
   /** The flight of a connection, or NO_FLIGHT. */
@@ -109,7 +120,9 @@ export class Flights {
     if (this.used > this.usedMax) this.usedMax = this.used;
     this.#table.flight[conn] = ~flight;
     this.roundTrip[flight] = remembered & ROUND_TRIP_MASK;
-    this.roundTripVariation[flight] = (remembered >>> ROUND_TRIP_BITS) << 1;
+    this.roundTripVariation[flight] =
+      ((remembered >>> ROUND_TRIP_BITS) & VARIATION_MAX) * VARIATION_STEP;
+    this.backoffs[flight] = remembered >>> BACKOFFS_AT;
     this.conn[flight] = conn;
     this.firstChunk[flight] = 0;
     this.cursorChunk[flight] = 0;
@@ -133,14 +146,15 @@ export class Flights {
   }
 
   /**
-   * Gives the flight of a connection back; its queue is empty and its timer is clear. The connection remembers its
-   * round trip, and the variation without its last bit, since nobody waits less than 200 ms.
+   * Gives the flight of a connection back; its queue is empty and its timer is clear. The connection remembers the
+   * round trip, its variation to 2 ms, since nobody waits less than 200 ms, and the timeouts since it was measured.
    */
   giveBack(flight: number): void {
     this.sacked.release(flight);
-    const variation = this.roundTripVariation[flight]! >>> 1;
-    const remembered = (variation << ROUND_TRIP_BITS) | this.roundTrip[flight]!;
-    this.#table.flight[this.conn[flight]!] = remembered;
+    const steps = Math.round(this.roundTripVariation[flight]! / VARIATION_STEP);
+    const variation = Math.min(VARIATION_MAX, steps) << ROUND_TRIP_BITS;
+    this.#table.flight[this.conn[flight]!] =
+      (this.backoffs[flight]! << BACKOFFS_AT) | variation | this.roundTrip[flight]!;
     this.conn[flight] = this.#free;
     this.#free = flight + 1;
     this.used--;
@@ -162,6 +176,11 @@ export class Flights {
     const mss = this.#mss(flight);
     this.slowStartLimit[flight] = Math.max(2 * mss, this.sentMax[flight]! >>> 1);
     this.congestionWindow[flight] = isTimeout ? mss : this.slowStartLimit[flight]!;
+  }
+
+  /** A timeout: the next one waits twice as long. */
+  backOff(flight: number): void {
+    if (this.backoffs[flight]! < BACKOFFS_MAX) this.backoffs[flight]!++;
   }
 
   /** Begins a recovery that ends when all that was sent so far is acknowledged. */

@@ -75,7 +75,7 @@ test('pieces in any order, overlapping, come out as the stream; reports name wha
       assert.deepEqual(out, [...STREAM.subarray(0, expected)]);
       kept.forget(CONN);
       assert.equal(kept.connections, 0);
-      assert.equal(table.flags[CONN], 0);
+      assert.equal(table.marks[CONN], 0);
     }),
   );
 });

@@ -15,7 +15,7 @@ import { SEGMENT_BYTES_MAX, type Segment, TCP_FLAG } from '#core/socket/stack/pa
 import { PacketSlots } from '#core/socket/stack/packet-slots.ts';
 import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import { SACK_BLOCKS_MAX, type TcpOptions } from '#core/socket/stack/tcp-options.ts';
-import { FLAG, type TcpTable } from '#core/socket/stack/tcp-table.ts';
+import { MARK, type TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 /** Most segments of one connection: one for so many bytes of its window, which is more than full ones; at least 64. */
 const WINDOW_BYTES_PER_SEGMENT = 1024;
@@ -215,7 +215,7 @@ export class KeptSegments {
 
   /** First slot of a connection, or -1. */
   #first(conn: number): number {
-    if ((this.#table.flags[conn]! & FLAG.kept) === 0) return NONE;
+    if ((this.#table.marks[conn]! & MARK.kept) === 0) return NONE;
     return this.#firsts.get(conn) ?? NONE;
   }
 
@@ -223,12 +223,12 @@ export class KeptSegments {
     this.#last[slot] = last;
     this.#count[slot] = count;
     if (this.#firsts.get(conn) === slot) return;
-    this.#table.flags[conn]! |= FLAG.kept;
+    this.#table.marks[conn]! |= MARK.kept;
     this.#firsts.set(conn, slot);
   }
 
   #over(conn: number): void {
-    this.#table.flags[conn]! &= ~FLAG.kept;
+    this.#table.marks[conn]! &= ~MARK.kept;
     this.#firsts.delete(conn);
   }
 

@@ -2,7 +2,6 @@
 // that an idle connection remembers its network in the word of its flight; longer than 8.19 s counts as that.
 
 import type { Flights } from '#core/socket/stack/flights.ts';
-import type { TcpTable } from '#core/socket/stack/tcp-table.ts';
 
 const US_PER_UNIT = 125;
 export const UNITS_PER_MS = 8;
@@ -17,16 +16,11 @@ const SPREAD_MS_MIN = 200;
 const TIMEOUT_MS_MAX = 60_000;
 
 /** Takes one measurement in. */
-export function measured(
-  table: TcpTable,
-  flights: Flights,
-  flight: number,
-  roundTripUs: number,
-): void {
+export function measured(flights: Flights, flight: number, roundTripUs: number): void {
   const { roundTrip, roundTripVariation } = flights;
   const now = Math.max(1, Math.min(UNITS_MAX, Math.round(roundTripUs / US_PER_UNIT)));
   const smooth = roundTrip[flight]!;
-  table.endBackoff(flights.conn[flight]!);
+  flights.backoffs[flight] = 0;
   if (smooth === 0) {
     roundTrip[flight] = now;
     roundTripVariation[flight] = now >>> 1;
@@ -38,9 +32,9 @@ export function measured(
 }
 
 /** How long to wait for an acknowledgement after the timeouts of a flight, and those before it, ms. */
-export function timeoutMs(table: TcpTable, flights: Flights, flight: number): number {
+export function timeoutMs(flights: Flights, flight: number): number {
   const smooth = flights.roundTrip[flight]!;
-  const doublings = Math.max(flights.retries[flight]!, table.backoffs(flights.conn[flight]!));
+  const doublings = Math.max(flights.retries[flight]!, flights.backoffs[flight]!);
   const first =
     smooth === 0
       ? TIMEOUT_MS_INITIAL

@@ -32,7 +32,7 @@ export function transmitGaps(
     hasSent = true;
   }
   if (!timers.isArmed(flight) && (flights.sentMax[flight]! > 0 || flights.bytes[flight]! > 0)) {
-    timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
+    timers.set(flight, now.us / 1000, timeoutMs(flights, flight));
   }
   return hasSent;
 }

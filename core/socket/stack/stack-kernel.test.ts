@@ -316,7 +316,7 @@ suite('engine stack and the kernel', { skip }, () => {
     assert.deepEqual([grown('ListenOverflows'), grown('TCPSYNChallenge')], [0, 0]);
     assert.ok(grown('RetransSegs') < count / 100, `${grown('RetransSegs')} retransmissions`);
     const idleBytes = (reactor as unknown as StackReactor).bytesPerConnection;
-    assert.ok(idleBytes <= 36, `${idleBytes} bytes of TCP state a connection`);
+    assert.ok(idleBytes <= 34, `${idleBytes} bytes of TCP state a connection`);
     assert.equal((reactor as unknown as StackReactor).counters[STACK_COUNT.malformed], 0);
   });
 

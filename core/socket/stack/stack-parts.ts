@@ -35,7 +35,7 @@ export interface StackParts {
   /** By connection: deadlines of the user, and the bound of lingering. */
   deadlines: TimerWheel;
   delayedAcks: DelayedAcks;
-  /** Who reads again and has something kept. Each connection is in it at most once (FLAG.resumed). */
+  /** Who reads again and has something kept. Each connection is in it at most once (MARK.resumed). */
   resumed: IntQueue;
   /** Undefined = nobody is asked whether he lives. */
   silence: SilenceWatch | undefined;

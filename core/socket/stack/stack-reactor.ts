@@ -1,6 +1,6 @@
 // Engine stack: clients whose TCP is ours, on a TUN device. The host sees so many ordinary remote clients;
-// on their side there is no socket, no descriptor, no port search and no kernel memory: 34 bytes for a
-// connection, 46 with deadlines. For generators only: it cannot listen. docs/internals/stack.md explains.
+// on their side there is no socket, no descriptor, no port search and no kernel memory: 32 bytes for a
+// connection, 44 with deadlines. For generators only: it cannot listen. docs/internals/stack.md explains.
 //
 // The turns: packets are taken in, timers fire, the handler has its turn, output leaves. Without work the
 // thread sleeps in ppoll on the device and the eventfd of its waker; like engine ring it never sleeps

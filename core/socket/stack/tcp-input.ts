@@ -23,7 +23,7 @@ import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpLife } from '#core/socket/stack/tcp-life.ts';
 import { MSS_DEFAULT } from '#core/socket/stack/tcp-options.ts';
 import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
-import { FLAG, hashAddresses } from '#core/socket/stack/tcp-table.ts';
+import { FLAG, hashAddresses, MARK } from '#core/socket/stack/tcp-table.ts';
 
 const { ECONNREFUSED, ECONNRESET } = constants.errno;
 /** Answers to segments that prove nothing, in a second (RFC 5961, 7). */
@@ -126,10 +126,10 @@ export class TcpInput {
     table.remoteMss[table.remote[conn]!] = Math.min(mss, SEGMENT_BYTES_MAX);
     table.expected[conn] = sequenceAdd(segment.sequence, 1);
     table.peerWindow[conn] = segment.window;
-    if (tcp.sack && options.isSackPermitted) table.flags[conn]! |= FLAG.sack;
+    if (tcp.sack && options.isSackPermitted) table.marks[conn]! |= MARK.sack;
     if (tcp.scaling && options.windowShift >= 0) table.scale(conn, options.windowShift);
     if (tcp.timestamps && options.hasTimestamp) {
-      table.flags[conn]! |= FLAG.timestamps;
+      table.marks[conn]! |= MARK.timestamps;
       table.peerTimestamp[conn] = options.timestamp;
     }
   }
@@ -139,12 +139,12 @@ export class TcpInput {
     const { table, flights, timers, stats, handler, now, silence } = this.#parts;
     const flight = flights.of(conn);
     table.unacknowledged[conn] = segment.acknowledged;
-    if (flights.timedUs[flight] !== 0)
-      measured(table, flights, flight, now.us - flights.timedUs[flight]!);
+    if (flights.timedUs[flight] !== 0) measured(flights, flight, now.us - flights.timedUs[flight]!);
     timers.clear(flight);
     flights.begin(flight);
     silence?.heard(conn);
-    table.flags[conn] = (table.flags[conn]! & ~FLAG.connecting) | FLAG.open | FLAG.ackNow;
+    const before = table.flags[conn]! & ~(FLAG.connecting | FLAG.synTaken);
+    table.flags[conn] = before | FLAG.open | FLAG.ackNow;
     this.#life.list(conn);
     stats[STAT.connected]!++;
     handler.onConnect(conn, 0);
@@ -159,7 +159,7 @@ export class TcpInput {
       this.#reset(conn, sequence);
       return;
     }
-    const hasTimestamps = (table.flags[conn]! & FLAG.timestamps) !== 0;
+    const hasTimestamps = (table.marks[conn]! & MARK.timestamps) !== 0;
     if (hasTimestamps && !this.#isTimely(conn, segment)) return;
     if ((flags & TCP_FLAG.syn) !== 0) {
       // Most likely SYN-ACK once more, because our acknowledgement of it was lost.
@@ -229,7 +229,7 @@ export class TcpInput {
     const windowBefore = table.peerWindow[conn]!;
     table.peerWindow[conn] = segment.window;
     if (flight === NO_FLIGHT) return true;
-    const isSelective = (table.flags[conn]! & FLAG.sack) !== 0;
+    const isSelective = (table.marks[conn]! & MARK.sack) !== 0;
     const isNews = isSelective && segment.options.sackCount > 0 && this.#reported(conn, segment);
     if (count > 0) this.#advance(conn, flight, count, segment);
     else if (segment.window === 0) {
@@ -271,7 +271,7 @@ export class TcpInput {
     flights.retries[flight] = 0;
     flights.duplicateAcks[flight] = 0;
     if (flights.sentMax[flight] === 0) timers.clear(flight);
-    else timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
+    else timers.set(flight, now.us / 1000, timeoutMs(flights, flight));
     const recovery = flights.recovery[flight]!;
     const isRecovered = sequenceDistance(acknowledged, flights.recoverUntil[flight]!) >= 0;
     if (recovery !== RECOVERY.fast) flights.grow(flight, count);
@@ -294,24 +294,24 @@ export class TcpInput {
       if (sequenceDistance(acknowledged, timedEnd[flight]!) < 0) return;
       // In a recovery it may have waited over there for what was missing before it.
       if (flights.recovery[flight] === RECOVERY.none)
-        measured(table, flights, flight, now.us - timedUs[flight]!);
+        measured(flights, flight, now.us - timedUs[flight]!);
       timedUs[flight] = 0;
-    } else if ((table.flags[conn]! & FLAG.timestamps) !== 0 && options.hasTimestamp) {
+    } else if ((table.marks[conn]! & MARK.timestamps) !== 0 && options.hasTimestamp) {
       const ms = sequenceDistance(this.#output.timestamp(now.us), options.timestampEcho);
-      if (ms >= 0 && ms < ECHO_MS_MAX) measured(table, flights, flight, ms * 1000);
+      if (ms >= 0 && ms < ECHO_MS_MAX) measured(flights, flight, ms * 1000);
     }
   }
 
   /** The timed segment has arrived, though the ones before it have not. */
   #measureBehindGap(flight: number, start: number, end: number): void {
-    const { table, flights, now } = this.#parts;
+    const { flights, now } = this.#parts;
     const { timedUs, timedEnd } = flights;
     const isIt =
       timedUs[flight] !== 0 &&
       sequenceDistance(timedEnd[flight]!, start) > 0 &&
       sequenceDistance(timedEnd[flight]!, end) <= 0;
     if (!isIt) return;
-    measured(table, flights, flight, now.us - timedUs[flight]!);
+    measured(flights, flight, now.us - timedUs[flight]!);
     timedUs[flight] = 0;
   }
 
@@ -377,7 +377,7 @@ export class TcpInput {
     const flags = table.flags[conn]!;
     if ((flags & FLAG.peerEnded) !== 0) return;
     if (known < 0) counters[COUNT.outOfOrder]!++;
-    const hasKept = (flags & FLAG.kept) !== 0;
+    const hasKept = (table.marks[conn]! & MARK.kept) !== 0;
     if (known < 0 || (flags & FLAG.paused) !== 0 || (hasKept && kept.ready(conn) >= 0)) {
       this.#keep(conn, segment, known);
       return;
@@ -428,7 +428,7 @@ export class TcpInput {
   /** Takes what follows without a gap now, and gives it to the handler. */
   #closeGap(conn: Conn): void {
     const { table, kept } = this.#parts;
-    if ((table.flags[conn]! & FLAG.kept) === 0) return;
+    if ((table.marks[conn]! & MARK.kept) === 0) return;
     const before = table.expected[conn]!;
     table.expected[conn] = kept.reach(conn, before);
     if (table.expected[conn] !== before) this.#ackSoon(conn);
@@ -438,7 +438,7 @@ export class TcpInput {
   /** Gives the handler what was kept, as far as it reads and nothing is missing. */
   #giveKept(conn: Conn): void {
     const { table, kept, stats, handler } = this.#parts;
-    while ((table.flags[conn]! & (FLAG.kept | FLAG.paused | FLAG.gone)) === FLAG.kept) {
+    while ((table.flags[conn]! & (FLAG.paused | FLAG.gone)) === 0) {
       const slot = kept.ready(conn);
       if (slot < 0) return;
       const start = kept.start[slot]!;
@@ -463,7 +463,7 @@ export class TcpInput {
     const { table, resumed } = this.#parts;
     for (let left = resumed.length; left > 0; left--) {
       const conn = resumed.shift();
-      table.flags[conn]! &= ~FLAG.resumed;
+      table.marks[conn]! &= ~MARK.resumed;
       if ((table.flags[conn]! & (FLAG.open | FLAG.gone)) === FLAG.open) this.#giveKept(conn);
     }
   }

@@ -22,7 +22,7 @@ import { sequenceAdd } from '#core/socket/stack/sequence.ts';
 import { SourcePicker } from '#core/socket/stack/source-picker.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import type { TcpOutput } from '#core/socket/stack/tcp-output.ts';
-import { FLAG, hashAddresses, LIST_FLAGS } from '#core/socket/stack/tcp-table.ts';
+import { FLAG, hashAddresses, LIST_FLAGS, MARK } from '#core/socket/stack/tcp-table.ts';
 
 const { EADDRINUSE, EADDRNOTAVAIL, ECANCELED, EHOSTUNREACH, ENOBUFS } = constants.errno;
 const CANNOT_SEND = FLAG.closing | FLAG.outputEnded | FLAG.gone;
@@ -101,13 +101,13 @@ export class TcpLife {
 
   /** Opens the window again; what was dropped meanwhile is asked for. */
   resumeReceive(conn: Conn): void {
-    const { flags } = this.#parts.table;
+    const { flags, marks } = this.#parts.table;
     const before = flags[conn]!;
     if ((before & FLAG.paused) === 0) return;
     flags[conn] = before & ~(FLAG.paused | FLAG.heldOff);
     if ((before & (FLAG.open | FLAG.gone)) !== FLAG.open) return;
-    if ((before & (FLAG.kept | FLAG.resumed)) === FLAG.kept) {
-      flags[conn]! |= FLAG.resumed;
+    if ((marks[conn]! & (MARK.kept | MARK.resumed)) === MARK.kept) {
+      marks[conn]! |= MARK.resumed;
       this.#parts.resumed.push(conn);
     }
     this.#output.sendAck(conn);
@@ -310,14 +310,14 @@ export class TcpLife {
   /** Its last segments may come again. */
   #remember(conn: Conn): void {
     const { table, timeWait, now } = this.#parts;
-    const address = table.localAddress[conn]!;
+    const address = table.localAddress(conn);
     const port = table.localPort[conn]!;
     const remote = table.remote[conn]!;
     const answer = {
       sequence: table.unacknowledged[conn]!,
       expected: table.expected[conn]!,
       timestamp:
-        (table.flags[conn]! & FLAG.timestamps) === 0 ? undefined : table.peerTimestamp[conn],
+        (table.marks[conn]! & MARK.timestamps) === 0 ? undefined : table.peerTimestamp[conn],
     };
     const hash = hashAddresses(address, port, remote, 0);
     timeWait.add(hash, address, port, remote, answer, now.us / 1000);

@@ -21,7 +21,7 @@ import { sequenceAdd, sequenceDistance } from '#core/socket/stack/sequence.ts';
 import { STACK_COUNT as COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackParts } from '#core/socket/stack/stack-parts.ts';
 import { SACK_BLOCKS_MAX, TcpOptions, WINDOW_FIELD_MAX } from '#core/socket/stack/tcp-options.ts';
-import { FLAG } from '#core/socket/stack/tcp-table.ts';
+import { FLAG, MARK } from '#core/socket/stack/tcp-table.ts';
 import type { TimeWait } from '#core/socket/stack/time-wait.ts';
 
 const US_PER_MS = 1000;
@@ -53,8 +53,8 @@ export class TcpOutput {
     const flight = flights.of(conn);
     const isFirst = flights.retries[flight] === 0;
     flights.timedUs[flight] = isFirst ? now.us : 0;
-    const flags = table.flags[conn]!;
-    const isAnswer = (flags & FLAG.synTaken) !== 0;
+    const marks = table.marks[conn]!;
+    const isAnswer = (table.flags[conn]! & FLAG.synTaken) !== 0;
     this.#setHeader(
       conn,
       table.unacknowledged[conn]!,
@@ -66,19 +66,19 @@ export class TcpOutput {
     // The window of a SYN is not shifted (RFC 7323, 2.2).
     header.window = Math.min(WINDOW_FIELD_MAX, networks.windowBytes(conn));
     options.mss = SEGMENT_BYTES_MAX;
-    options.isSackPermitted = isAnswer ? (flags & FLAG.sack) !== 0 : tcp.sack;
-    const isScaled = isAnswer ? (flags & FLAG.scaled) !== 0 : tcp.scaling;
+    options.isSackPermitted = isAnswer ? (marks & MARK.sack) !== 0 : tcp.sack;
+    const isScaled = isAnswer ? table.isScaled(conn) : tcp.scaling;
     if (isScaled) options.windowShift = networks.windowShift(conn);
-    const isStamped = isAnswer ? (flags & FLAG.timestamps) !== 0 : tcp.timestamps;
+    const isStamped = isAnswer ? (marks & MARK.timestamps) !== 0 : tcp.timestamps;
     if (isStamped) this.#stamp(isAnswer ? table.peerTimestamp[conn]! : 0);
     this.#send(0);
-    timers.set(flight, now.us / US_PER_MS, timeoutMs(table, flights, flight));
+    timers.set(flight, now.us / US_PER_MS, timeoutMs(flights, flight));
   }
 
   /** Acknowledges what came, without data. */
   sendAck(conn: number): void {
     this.#setHeader(conn, this.#nextSequence(conn), TCP_FLAG.ack);
-    if ((this.#parts.table.flags[conn]! & FLAG.kept) !== 0) this.#report(conn, 0);
+    if ((this.#parts.table.marks[conn]! & MARK.kept) !== 0) this.#report(conn, 0);
     this.#sendPureAck(conn);
   }
 
@@ -92,7 +92,7 @@ export class TcpOutput {
   /** Says that [start, end) came twice: the peer then knows that it sent again in vain (RFC 2883). */
   sendDuplicateAck(conn: number, start: number, end: number): void {
     this.#setHeader(conn, this.#nextSequence(conn), TCP_FLAG.ack);
-    if ((this.#parts.table.flags[conn]! & FLAG.sack) !== 0) {
+    if ((this.#parts.table.marks[conn]! & MARK.sack) !== 0) {
       this.#header.options.addSack(start, end);
       this.#report(conn, 0);
     }
@@ -161,7 +161,7 @@ export class TcpOutput {
       hasSent = true;
     }
     if (!timers.isArmed(flight) && (sentMax[flight]! > 0 || bytes[flight]! > 0)) {
-      timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
+      timers.set(flight, now.us / 1000, timeoutMs(flights, flight));
     }
     return hasSent;
   }
@@ -177,18 +177,18 @@ export class TcpOutput {
       flights.sentMax[flight]! > flights.bytes[flight]! && count === flights.bytes[flight];
     this.sendAgain(conn, flight, 0, count, withFin);
     if (gap < Number.POSITIVE_INFINITY) flights.filled[flight] = count;
-    timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
+    timers.set(flight, now.us / 1000, timeoutMs(flights, flight));
   }
 
   /** One byte beyond a closed window, so that its opening cannot be missed (RFC 9293, 3.8.6.1). */
   probeWindow(conn: number): void {
-    const { table, flights, timers, counters, now } = this.#parts;
+    const { flights, timers, counters, now } = this.#parts;
     const flight = flights.of(conn);
     counters[COUNT.windowProbes]!++;
     this.sendAgain(conn, flight, 0, 1, false);
     flights.sent[flight] = 0;
     flights.sentMax[flight] = Math.max(1, flights.sentMax[flight]!);
-    timers.set(flight, now.us / 1000, timeoutMs(table, flights, flight));
+    timers.set(flight, now.us / 1000, timeoutMs(flights, flight));
   }
 
   /** Sends `count` bytes from where sending stands, and moves on. */
@@ -235,7 +235,7 @@ export class TcpOutput {
     const { table, networks } = this.#parts;
     const header = this.#header;
     const remote = table.remote[conn]!;
-    header.sourceAddress = table.localAddress[conn]!;
+    header.sourceAddress = table.localAddress(conn);
     header.sourcePort = table.localPort[conn]!;
     header.targetAddress = table.remoteAddress[remote]!;
     header.targetPort = table.remotePort[remote]!;
@@ -243,13 +243,13 @@ export class TcpOutput {
     header.acknowledged = table.expected[conn]!;
     header.flags = flags;
     header.options.clear();
-    const state = table.flags[conn]!;
-    if ((state & FLAG.timestamps) !== 0 && (flags & (TCP_FLAG.rst | TCP_FLAG.syn)) === 0) {
+    const isStamped = (table.marks[conn]! & MARK.timestamps) !== 0;
+    if (isStamped && (flags & (TCP_FLAG.rst | TCP_FLAG.syn)) === 0) {
       this.#stamp(table.peerTimestamp[conn]!);
     }
     // Handlers get bytes at once, so what we are ready to take never fills.
-    if ((state & FLAG.paused) !== 0) header.window = 0;
-    else if ((state & FLAG.scaled) === 0) {
+    if ((table.flags[conn]! & FLAG.paused) !== 0) header.window = 0;
+    else if (!table.isScaled(conn)) {
       header.window = Math.min(WINDOW_FIELD_MAX, networks.windowBytes(conn));
     } else header.window = networks.windowBytes(conn) >>> networks.windowShift(conn);
   }
@@ -270,7 +270,7 @@ export class TcpOutput {
   /** Adds what lies beyond a gap. */
   #report(conn: number, latest: number): void {
     const { table, kept } = this.#parts;
-    if ((table.flags[conn]! & FLAG.sack) === 0) return;
+    if ((table.marks[conn]! & MARK.sack) === 0) return;
     const { options } = this.#header;
     kept.report(conn, latest, options, SACK_BLOCKS_MAX - (options.hasTimestamp ? 1 : 0));
   }

@@ -1,6 +1,7 @@
 // The stack without its device and its thread: given a link and told the time, it is a deterministic
 // machine, which is how tests drive it. stack-reactor.ts gives it a TUN device and a loop.
 
+import { assert } from '#core/assert.ts';
 import { type Conn, type ConnectOptions, REACTOR_STAT as STAT } from '#core/socket/reactor.ts';
 import type { ReactorSettings } from '#core/socket/reactor-options.ts';
 import { DelayLine } from '#core/socket/stack/delay-line.ts';
@@ -19,7 +20,7 @@ import { TcpInput } from '#core/socket/stack/tcp-input.ts';
 import { type TcpKnobs, USUAL_TCP } from '#core/socket/stack/tcp-knobs.ts';
 import { TcpLife } from '#core/socket/stack/tcp-life.ts';
 import { TcpOutput } from '#core/socket/stack/tcp-output.ts';
-import { TcpTable } from '#core/socket/stack/tcp-table.ts';
+import { ADDRESSES_MAX, TcpTable } from '#core/socket/stack/tcp-table.ts';
 import { onDeadline, onSilence, onTimeout } from '#core/socket/stack/tcp-timers.ts';
 import { TimeWait } from '#core/socket/stack/time-wait.ts';
 import { DEADLINES_PER_TURN } from '#core/socket/turns.ts';
@@ -59,9 +60,10 @@ export class TcpStack {
   constructor(options: TcpStackOptions) {
     const { settings, nowUs, network, counters } = options;
     const { capacity } = settings;
+    assert(options.block.addressCount <= ADDRESSES_MAX, 'the address of a client has 24 bits');
     const tcp = { ...USUAL_TCP, ...options.tcp };
     const { keepAlive } = tcp;
-    const table = new TcpTable(capacity, tcp.timestamps);
+    const table = new TcpTable(capacity, tcp.timestamps, options.block.addressMin);
     const flights = new Flights(table);
     const networks = new NetworkClasses(network, capacity);
     const draw = { seed: network?.seed ?? 0, nowUs };

@@ -1,4 +1,4 @@
-// What the stack knows of each connection, open or idle: 34 bytes in typed arrays, and no more while
+// What the stack knows of each connection, open or idle: 32 bytes in typed arrays, and no more while
 // nothing is under way. What a connection needs while bytes are on their way is a flight (flights.ts).
 //
 // A packet finds its connection through a hash of its addresses: one chain for each connection of the
@@ -8,7 +8,7 @@
 
 import { MSS_DEFAULT, TIMESTAMP_OPTION_BYTES } from '#core/socket/stack/tcp-options.ts';
 
-/** Flags of a connection. 32 bits, of which the last stays clear: numbers are then small integers. */
+/** Flags of a connection, 16 bits. What the handshake agreed is beside the address (MARK). */
 export const FLAG = {
   /** SYN is out. */
   connecting: 1 << 0,
@@ -18,8 +18,9 @@ export const FLAG = {
   closing: 1 << 2,
   /** Nothing more will be queued: FIN follows the output. */
   outputEnded: 1 << 3,
-  /** Our FIN was acknowledged. */
+  /** Our FIN was acknowledged; while connecting: the peer's own SYN was taken (open from both sides). */
   finAcked: 1 << 4,
+  synTaken: 1 << 4,
   /** The peer's FIN was taken. */
   peerEnded: 1 << 5,
   /** `pauseReceive()` holds; `heldOff`: something was dropped meanwhile. */
@@ -40,36 +41,37 @@ export const FLAG = {
   lingering: 1 << 14,
   /** In the list of those whom only the bound of the whole reactor held up. */
   starved: 1 << 15,
-  /** Agreed with the peer in the handshake: RFC 2018; RFC 7323; the shift of its windows follows in SHIFT bits. */
-  sack: 1 << 16,
-  timestamps: 1 << 17,
-  scaled: 1 << 18,
-  /** Segments of it lie in KeptSegments; `resumed`: in the list of those that are to get theirs. */
-  kept: 1 << 19,
-  resumed: 1 << 20,
-  /** While connecting: the peer's own SYN was taken (open from both sides). */
-  synTaken: 1 << 21,
 } as const;
-/** Bits that say how far the windows of the peer are shifted: 0..14. */
-const WINDOW_SHIFT_AT = 24;
-const WINDOW_SHIFT_BITS = 15;
-/** Bits that count timeouts since a round trip was last measured. */
-const BACKOFF_AT = 28;
-const BACKOFF_MAX = 7;
+/** What shares a word with the address of a connection, above its bits. */
+export const MARK = {
+  /** Agreed with the peer in the handshake: RFC 2018; RFC 7323. */
+  sack: 1 << 24,
+  timestamps: 1 << 25,
+  /** Segments of it lie in KeptSegments; `resumed`: in the list of those that are to get theirs. */
+  kept: 1 << 26,
+  resumed: 1 << 27,
+} as const;
+/** Bits that say how far the windows of the peer are shifted (0..14), plus one; 0 = no shift was agreed. */
+const WINDOW_SHIFT_AT = 28;
+/** A block of clients has at most so many addresses (10.0.0.0/8). */
+export const ADDRESSES_MAX = 2 ** 24;
+const ADDRESS_MASK = ADDRESSES_MAX - 1;
 /** These stay with the number when the connection ends: its entry in a list is still there. */
-export const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved | FLAG.resumed;
+export const LIST_FLAGS = FLAG.listed | FLAG.ackListed | FLAG.starved;
+const LIST_MARKS = MARK.resumed;
 
 const REMOTES_MAX = 65_535;
 const NO_CONN = -1;
 
 export class TcpTable {
   readonly capacity: number;
-  readonly flags: Int32Array;
+  readonly flags: Uint16Array;
   /** First sequence number that the peer has not acknowledged. */
   readonly unacknowledged: Uint32Array;
   /** Next sequence number that is expected. */
   readonly expected: Uint32Array;
-  readonly localAddress: Uint32Array;
+  /** Its address, counted from the first of the block, and marks. */
+  readonly marks: Int32Array;
   readonly localPort: Uint16Array;
   readonly remote: Uint16Array;
   /** What the peer is ready to take from `unacknowledged` on, as it says it: not shifted. */
@@ -90,18 +92,21 @@ export class TcpTable {
   readonly #chain: Int32Array;
   readonly #next: Int32Array;
   readonly #chainsPerHash: number;
+  readonly #addressMin: number;
   readonly #remotes = new Map<number, number>();
   #lastRemote = 0;
   #free = 0;
   #fresh = 0;
 
-  constructor(capacity: number, hasTimestamps = false) {
+  /** `addressMin`: the first address that clients have. */
+  constructor(capacity: number, hasTimestamps = false, addressMin = 0) {
     this.capacity = capacity;
-    this.flags = new Int32Array(capacity);
+    this.#addressMin = addressMin;
+    this.flags = new Uint16Array(capacity);
     this.peerTimestamp = new Uint32Array(hasTimestamps ? capacity : 0);
     this.unacknowledged = new Uint32Array(capacity);
     this.expected = new Uint32Array(capacity);
-    this.localAddress = new Uint32Array(capacity);
+    this.marks = new Int32Array(capacity);
     this.localPort = new Uint16Array(capacity);
     this.remote = new Uint16Array(capacity);
     this.peerWindow = new Uint16Array(capacity);
@@ -113,7 +118,7 @@ export class TcpTable {
 
   /** Bytes that one connection of the capacity costs here. */
   get bytesPerConnection(): number {
-    const columns = [this.flags, this.unacknowledged, this.expected, this.localAddress];
+    const columns = [this.flags, this.unacknowledged, this.expected, this.marks];
     const more = [this.localPort, this.remote, this.peerWindow];
     const rest = [this.flight, this.#chain, this.#next];
     const all = [...columns, ...more, ...rest, this.peerTimestamp].filter(
@@ -125,34 +130,29 @@ export class TcpTable {
   /** Payload of the largest segment that this peer takes. */
   segmentBytes(conn: number): number {
     const mss = this.remoteMss[this.remote[conn]!]!;
-    return (this.flags[conn]! & FLAG.timestamps) === 0 ? mss : mss - TIMESTAMP_OPTION_BYTES;
+    return (this.marks[conn]! & MARK.timestamps) === 0 ? mss : mss - TIMESTAMP_OPTION_BYTES;
   }
 
   /** What the peer is ready to take from `unacknowledged` on, bytes. */
   sendWindow(conn: number): number {
-    return this.peerWindow[conn]! << ((this.flags[conn]! >>> WINDOW_SHIFT_AT) & WINDOW_SHIFT_BITS);
-  }
-
-  /**
-   * Timeouts since a round trip was last measured, at most 7: the timeout stays doubled so often until then (Karn,
-   * RFC 6298, 5), else a way that has become longer would be taken for loss again and again.
-   */
-  backoffs(conn: number): number {
-    return (this.flags[conn]! >>> BACKOFF_AT) & BACKOFF_MAX;
-  }
-
-  backOff(conn: number): void {
-    if (this.backoffs(conn) < BACKOFF_MAX) this.flags[conn]! += 1 << BACKOFF_AT;
-  }
-
-  endBackoff(conn: number): void {
-    this.flags[conn]! &= ~(BACKOFF_MAX << BACKOFF_AT);
+    const shift = this.marks[conn]! >>> WINDOW_SHIFT_AT;
+    return shift === 0 ? this.peerWindow[conn]! : this.peerWindow[conn]! << (shift - 1);
   }
 
   /** Agreed: the peer's windows are shifted so far from now on, but not the one of its SYN. */
   scale(conn: number, shift: number): void {
-    this.flags[conn]! |= FLAG.scaled | (shift << WINDOW_SHIFT_AT);
+    const others = this.marks[conn]! & ((1 << WINDOW_SHIFT_AT) - 1);
+    this.marks[conn] = others | ((shift + 1) << WINDOW_SHIFT_AT);
     this.peerWindow[conn]! >>>= shift;
+  }
+
+  /** Whether windows are shifted, by whatever: both sides said by how much. */
+  isScaled(conn: number): boolean {
+    return this.marks[conn]! >>> WINDOW_SHIFT_AT !== 0;
+  }
+
+  localAddress(conn: number): number {
+    return this.#addressMin + (this.marks[conn]! & ADDRESS_MASK);
   }
 
   /** One past the highest number that was ever in use. */
@@ -192,6 +192,7 @@ export class TcpTable {
   /** Gives a number back that is no longer linked. */
   give(conn: number): void {
     this.flags[conn]! &= LIST_FLAGS;
+    this.marks[conn]! &= LIST_MARKS;
     this.flight[conn] = 0;
     this.#next[conn] = this.#free;
     this.#free = conn + 1;
@@ -200,7 +201,7 @@ export class TcpTable {
 
   /** Packets of these addresses find `conn` from now on. */
   link(conn: number, address: number, port: number, remote: number): void {
-    this.localAddress[conn] = address;
+    this.marks[conn] = (this.marks[conn]! & LIST_MARKS) | (address - this.#addressMin);
     this.localPort[conn] = port;
     this.remote[conn] = remote;
     const chain = this.#chainOf(address, port, remote);
@@ -209,11 +210,7 @@ export class TcpTable {
   }
 
   unlink(conn: number): void {
-    const chain = this.#chainOf(
-      this.localAddress[conn]!,
-      this.localPort[conn]!,
-      this.remote[conn]!,
-    );
+    const chain = this.#chainOf(this.localAddress(conn), this.localPort[conn]!, this.remote[conn]!);
     let node = this.#chain[chain]!;
     if (node === conn + 1) {
       this.#chain[chain] = this.#next[conn]!;
@@ -230,7 +227,7 @@ export class TcpTable {
       const conn = node - 1;
       const isIt =
         this.localPort[conn] === port &&
-        this.localAddress[conn] === address &&
+        this.localAddress(conn) === address &&
         this.remote[conn] === remote;
       if (isIt) return conn;
       node = this.#next[conn]!;

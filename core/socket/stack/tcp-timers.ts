@@ -33,7 +33,7 @@ export function onTimeout(
   if (isConnecting) output.sendSyn(conn);
   else if (table.sendWindow(conn) === 0 && flights.bytes[flight]! > 0) output.probeWindow(conn);
   else {
-    table.backOff(conn);
+    flights.backOff(flight);
     if (flights.retries[flight] === 1) flights.shrink(flight, true);
     flights.sent[flight] = 0;
     const isSelective = flights.sacked.boardOf[flight] !== 0;
