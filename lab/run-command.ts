@@ -5,6 +5,7 @@ import type { ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount } from '#core/cli/quantity.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { readTerminal } from '#core/host/terminal.ts';
+import { storyLines } from '#dashboards/report/ladder-story.ts';
 import { readExperiment, readExperimentText } from '#lab/experiment/read-experiment.ts';
 import { type LadderOptions, type LadderResult, runLadder } from '#lab/ladder/ladder-run.ts';
 import { isLadder, readLadder } from '#lab/ladder/read-ladder.ts';
@@ -115,7 +116,7 @@ function verdictText({ record, reportFile }: RunResult): string {
 }
 
 function ladderText({ record, reportFile }: LadderResult): string {
-  return `\n${record.sentence}\nreport: ${reportFile}\n`;
+  return `\n${[record.sentence, ...storyLines(record)].join('\n')}\nreport: ${reportFile}\n`;
 }
 
 function ladderLine({ record, reportFile, exitCode }: LadderResult): object {

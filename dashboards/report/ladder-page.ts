@@ -14,7 +14,7 @@ import { facts, table } from '#dashboards/report/table.ts';
 import { timeLine } from '#dashboards/report/time-line.ts';
 
 /** Columns whose cells are words. */
-const WORDS = ['clients', 'outcome', 'what', 'setting', 'compared with', 'figure', 'clear'];
+const WORDS = ['clients', 'outcome', 'what', 'setting', 'compared with', 'figure', 'verdict'];
 
 export function renderLadder(record: LadderRecord): string {
   const story = storyTable(record);

@@ -1,6 +1,6 @@
 // What a ladder leaves behind: a population that grows step by step on one host, and what each step cost.
 
-import type { RunRecord, TimeSeries } from '#dashboards/report/run-record.ts';
+import type { RunRecord, TimeSeries, Verdict } from '#dashboards/report/run-record.ts';
 
 export const LADDER_SCHEMA = 'wsar.ladder/2';
 
@@ -119,6 +119,34 @@ export interface LadderStep {
   socketsAfter: number | null;
 }
 
+/** What a setting did to one figure. */
+export interface SettingFinding {
+  figure: string;
+  better: 'lower' | 'higher';
+  /** Geometric means of the blocks. */
+  before: number | null;
+  after: number | null;
+  /** After by before, and its 98 % interval; null when it cannot be told. */
+  ratio: number | null;
+  low: number | null;
+  high: number | null;
+  verdict: Verdict;
+  /** Fit blocks before and after that have this figure. */
+  blocks: [before: number, after: number];
+}
+
+/** A phase that was compared with another one at the knee, A B B A. */
+export interface LadderComparison {
+  phase: string;
+  against: string;
+  /** Null when it was not begun. */
+  users: number | null;
+  /** Its steps, by their place in the record. */
+  before: number[];
+  after: number[];
+  findings: SettingFinding[];
+}
+
 /** The host before the ladder and after everything of it was gone. */
 export interface HostRestored {
   /** Settings (/proc/sys) whose value is another. */
@@ -148,8 +176,7 @@ export interface LadderRecord {
   steps: LadderStep[];
   /** How each phase ended. */
   phases: { name: string; reached: number; sentence: string }[];
-  /** Phases that were compared with another one at the knee, A B B A. */
-  comparisons: { phase: string; against: string }[];
+  comparisons: LadderComparison[];
   /** Null as long as the ladder has not ended whole: in the store's copy of the record. */
   restored: HostRestored | null;
   /** Most users that were held. */

@@ -6,11 +6,12 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import { chooseClients, chooseServer } from '#lab/ladder/choose-engines.ts';
+import type { ComparedSteps } from '#lab/ladder/compare-settings.ts';
 import { dropFileCache, readHostMemory } from '#lab/ladder/host-memory.ts';
 import type { Ladder, PlannedStep, SizedStep } from '#lab/ladder/ladder.ts';
 import { runStep } from '#lab/ladder/ladder-step.ts';
 import { between, sized } from '#lab/ladder/step-list.ts';
-import { foresee, sizeDown } from '#lab/ladder/step-room.ts';
+import { type Foresight, foresee, sizeDown } from '#lab/ladder/step-room.ts';
 import type { LabState } from '#lab/run/run-state.ts';
 
 /** Everything of a step beside its hold, at the least: logging in, settling, ending. */
@@ -19,6 +20,8 @@ const STEP_SPARE_MS = 20_000;
 export class Climb {
   readonly steps: LadderStep[] = [];
   readonly phases: LadderRecord['phases'] = [];
+  /** Steps at the knee, by their place in `steps`. */
+  readonly compared: ComparedSteps[];
   /** Why it ended where it did, for a sentence. */
   end = 'every step was held';
   readonly #state: LabState;
@@ -27,6 +30,9 @@ export class Climb {
   constructor(state: LabState, ladder: Ladder) {
     this.#state = state;
     this.#ladder = ladder;
+    this.compared = ladder.comparisons
+      .filter(({ phase }) => ladder.steps.some(({ comparedIn }) => comparedIn === phase))
+      .map((one) => ({ ...one, before: [], after: [] }));
   }
 
   /** Most users that were held. */
@@ -37,24 +43,52 @@ export class Climb {
   }
 
   async run(): Promise<void> {
-    const ended = new Set<string>();
     for (const planned of this.#ladder.steps) {
-      // What is compared at the knee is beyond the end of the climb, whatever that was.
       const isCompared = planned.users === 'knee';
-      if (ended.has(planned.phase) && !isCompared) continue;
+      // What is compared at the knee is beyond the end of the climb, whatever that was.
+      if (this.#hasEnded(planned.phase) && !isCompared) continue;
       const late = this.#timeFor(planned);
       if (late !== undefined) {
-        this.#endPhase(planned.phase, late);
-        return;
+        this.#endPhase(isCompared ? planned.comparedIn : planned.phase, late);
+        break;
+      }
+      if (isCompared) {
+        await this.#compare(planned);
+        continue;
       }
       const obstacle = await this.#takeSurely(planned);
-      if (obstacle === undefined || (isCompared && this.#hasClimbed)) continue;
-      ended.add(planned.phase);
+      if (obstacle === undefined) continue;
       this.#endPhase(planned.phase, (await this.#refine(planned)) ?? obstacle);
     }
     for (const { phase } of this.#ladder.steps) {
-      if (!this.phases.some(({ name }) => name === phase)) this.#endPhase(phase, undefined);
+      if (!this.#hasEnded(phase)) this.#endQuietly(phase);
     }
+    // As in the file: what was compared has ended last of all.
+    const order = this.#ladder.steps.map(({ phase }) => phase);
+    this.phases.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
+  }
+
+  #hasEnded(phase: string): boolean {
+    return this.phases.some(({ name }) => name === phase);
+  }
+
+  /** Takes a step at the knee, with exactly as many users as the first phase held: others would compare nothing. */
+  async #compare(planned: PlannedStep): Promise<void> {
+    const first = this.#ladder.steps[0]!.phase;
+    const users = this.#reachedIn(first);
+    if (users === 0) {
+      const why = `${first} held nobody, so there is no knee`;
+      if (!this.#hasEnded(planned.comparedIn)) this.#endPhase(planned.comparedIn, why);
+      return;
+    }
+    const step = sized(planned, users);
+    const { server: written, clients } = planned;
+    const engine = chooseClients(clients.engine, chooseServer(written).engine);
+    this.#foresee(step, engine);
+    const place = this.steps.length;
+    await this.#step(step, engine);
+    const { before, after } = this.compared.find(({ phase }) => phase === planned.comparedIn)!;
+    (planned.phase === planned.comparedIn ? after : before).push(place);
   }
 
   /** The run was ended from outside. */
@@ -62,17 +96,12 @@ export class Climb {
     this.end = sentence;
   }
 
-  /** Whether the first phase held anybody: without that there is nothing to compare at. */
-  get #hasClimbed(): boolean {
-    return this.#reachedIn(this.#ladder.steps[0]!.phase) > 0;
-  }
-
   /** Where the end is looked for exactly, a step counts as broken when it breaks twice: hosts have bad moments. */
   async #takeSurely(planned: PlannedStep): Promise<string | undefined> {
     const taken = this.steps.length;
     const obstacle = await this.#take(planned);
     const isBroken = obstacle !== undefined && this.steps.length > taken;
-    if (!isBroken || planned.refineRatio === 0 || planned.users === 'knee') return obstacle;
+    if (!isBroken || planned.refineRatio === 0) return obstacle;
     return this.#timeFor(planned) === undefined ? await this.#take(planned) : obstacle;
   }
 
@@ -103,20 +132,11 @@ export class Climb {
 
   /** Takes one step, or as much of it as there is room for; why the phase ends with it, if it does. */
   async #take(written: PlannedStep): Promise<string | undefined> {
-    const first = this.#ladder.steps[0]!.phase;
-    const users = written.users === 'knee' ? this.#reachedIn(first) : written.users;
-    if (users === 0) return `${first} held nobody, so there is no knee`;
-    const planned = sized(written, users);
+    const planned = sized(written, Number(written.users));
     const { engine: serverEngine } = chooseServer(planned.server);
     const engine = chooseClients(planned.clients.engine, serverEngine);
     const { stop } = this.#ladder;
-    let foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
-    if (foresight.lackBytes > 0) {
-      // Clean pages of files are no use to a ladder, and those used lately do not count as free.
-      if (dropFileCache()) {
-        foresight = foresee(planned.users, engine, this.steps, stop, readHostMemory());
-      }
-    }
+    const foresight = this.#foresee(planned, engine);
     const before = this.#reachedIn(planned.phase);
     let { usersMax, sentence } = foresight;
     if (foresight.isWorthTrying) {
@@ -131,6 +151,15 @@ export class Climb {
     if (fit === undefined) return sentence;
     const broken = await this.#step(sized(written, fit), engine);
     return broken ?? `${sentence}; ${numberText(fit)} were taken instead`;
+  }
+
+  /** Whether there is room, after what the kernel keeps of files was given back where it was needed. */
+  #foresee({ users }: SizedStep, engine: EngineName): Foresight {
+    const { stop } = this.#ladder;
+    const look = (): Foresight => foresee(users, engine, this.steps, stop, readHostMemory());
+    const foresight = look();
+    // Clean pages of files are no use to a ladder, and those used lately do not count as free.
+    return foresight.lackBytes > 0 && dropFileCache() ? look() : foresight;
   }
 
   /** Most users that a phase held so far. */
@@ -159,6 +188,21 @@ export class Climb {
     if (obstacle === undefined) return;
     const before = this.end === 'every step was held' ? '' : `${this.end}; `;
     this.end = `${before}${name === '' ? '' : `${name}: `}${obstacle}`;
+  }
+
+  /** A phase that nothing ended: a climb to its top, a comparison, or what there was no time for. */
+  #endQuietly(name: string): void {
+    const comparison = this.compared.find(({ phase }) => phase === name);
+    const places = [...(comparison?.before ?? []), ...(comparison?.after ?? [])];
+    const broken = places.map((place) => this.steps[place]!).filter((s) => s.outcome !== 'held');
+    const isClimb = comparison === undefined && this.steps.some(({ phase }) => phase === name);
+    const sentences = [
+      isClimb ? 'every step was held' : '',
+      places.length > 0 ? `${places.length} steps beside ${comparison!.against} at the knee` : '',
+      ...broken.map(({ phase, sentence }) => `one of ${phase} was not held: ${sentence}`),
+    ].filter((sentence) => sentence !== '');
+    const sentence = sentences.length === 0 ? 'not begun' : sentences.join('; ');
+    this.phases.push({ name, reached: this.#reachedIn(name), sentence });
   }
 
   #timeFor({ holdMs }: PlannedStep): string | undefined {

@@ -17,6 +17,26 @@ export function readHostMemory(procFolder = '/proc', cgroupFolder = '/sys/fs/cgr
   };
 }
 
+/** Looks in a row within which what the kernel keeps must not have fallen further, and by how much it may. */
+const STILL_LOOKS = 5;
+const STILL_RATIO = 0.005;
+
+/**
+ * Whether the kernel has given back what it will: connections that are closed are freed after a while (RCU), and what
+ * is left of them would be missing in the growth of the next step.
+ */
+export class SlabRest {
+  readonly #looks: number[] = [];
+
+  /** With every look at the slabs; true where they cannot be seen. */
+  isStill(slabBytes: number | null): boolean {
+    if (slabBytes === null) return true;
+    this.#looks.push(slabBytes);
+    if (this.#looks.length <= STILL_LOOKS) return false;
+    return this.#looks.shift()! - slabBytes <= slabBytes * STILL_RATIO;
+  }
+}
+
 /** Resident memory of a process, bytes; null when it is gone. */
 export function readResidentBytes(pid: number): number | null {
   return kibibytes(readText(`/proc/${pid}/status`), 'VmRSS');

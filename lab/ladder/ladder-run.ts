@@ -12,6 +12,7 @@ import { numberText } from '#dashboards/report/number-text.ts';
 import { EMPTY_SERIES } from '#dashboards/report/run-record.ts';
 import { chooseServer, type ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { Climb } from '#lab/ladder/climb.ts';
+import { compareSettings } from '#lab/ladder/compare-settings.ts';
 import { startServerOnce } from '#lab/ladder/first-start.ts';
 import { compareHostStates, type HostState, readHostState } from '#lab/ladder/host-state.ts';
 import type { Ladder } from '#lab/ladder/ladder.ts';
@@ -145,7 +146,7 @@ async function finish(context: LadderContext): Promise<LadderResult> {
     engines: { server: server.engine },
     steps,
     phases,
-    comparisons: ladder.comparisons,
+    comparisons: compareSettings(climb.compared, steps, ladder.stop),
     restored: null,
     reached,
     sentence: `Held ${numberText(reached)} users; ended because ${end}.`,

@@ -15,9 +15,15 @@ import { untilAllAway } from '#lab/ladder/away-crowd.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { freezeServer } from '#lab/ladder/freeze-server.ts';
-import { offerToKernel, readHostMemory, readResidentBytes } from '#lab/ladder/host-memory.ts';
+import {
+  offerToKernel,
+  readHostMemory,
+  readResidentBytes,
+  SlabRest,
+} from '#lab/ladder/host-memory.ts';
 import type { Ladder, SizedStep } from '#lab/ladder/ladder.ts';
 import { awayLoad, ladderLoad, ladderPorts, ladderServer } from '#lab/ladder/ladder-parts.ts';
+import { LoginWatch } from '#lab/ladder/login-watch.ts';
 import { readSlabs, slabGrowth } from '#lab/ladder/slab-info.ts';
 import { holdFigures, loginFigures, type StepRows } from '#lab/ladder/step-figures.ts';
 import { type Ended, judgeStep, stormOf, summaryOf } from '#lab/ladder/step-judge.ts';
@@ -45,8 +51,6 @@ const SETTLE_TIMEOUT_MS = 60_000;
 const FREE_AGAIN_RATIO = 0.95;
 /** Users who are registered at a time: 2 GB while they are here. */
 const AWAY_CROWD = 500_000;
-/** When the generator has all in, the server's count follows with its next rows or not at all. */
-const AGREE_MS = 15_000;
 
 export interface StepContext {
   state: LabState;
@@ -192,11 +196,12 @@ class Step {
   /** Wall time of the row in which everybody was in; null when that was not reached. */
   async #logIn(): Promise<number | null> {
     const { clock, signal } = this.#state;
+    const watch = new LoginWatch(this.#users, this.#nowMs());
     let told: number | null = null;
-    let disagreeMs = Number.POSITIVE_INFINITY;
+    let isHopeless = false;
     const isAllIn = (): boolean => {
       const { generator, server } = this.#counts();
-      if (generator === this.#users) disagreeMs = Math.min(disagreeMs, this.#nowMs() + AGREE_MS);
+      isHopeless = watch.isHopeless(generator, this.#nowMs());
       if (generator !== told) {
         const free = readHostMemory().freeBytes;
         const gib = free === null ? '' : `, ${(free / 1024 ** 3).toFixed(1)} GiB free`;
@@ -207,7 +212,7 @@ class Step {
     };
     const timeoutMs = (this.#users / LOGINS_PER_S_MIN) * 1000 + LOGIN_SPARE_MS;
     const done = (): boolean =>
-      isAllIn() || this.#nowMs() > disagreeMs || this.#isMemoryShort() || this.#isPartGone();
+      isAllIn() || isHopeless || this.#isMemoryShort() || this.#isPartGone();
     await untilTrue(done, { clock, everyMs: LOOK_MS, timeoutMs, signal });
     return isAllIn() ? this.#rows(this.#startedWallMs, this.#nowMs()).load.at(-1)!.wallMs : null;
   }
@@ -225,8 +230,13 @@ class Step {
       await this.#disturb();
       const leftS = Math.ceil((endMs - this.#nowMs()) / 1000);
       this.#onText(`${numberText(this.#users)} logged in, ${leftS} s to go`);
-      await untilWall(clock, Math.min(endMs, this.#nowMs() + 1000), signal);
-      if (this.#nowMs() <= startMs) before = readTcpSegments();
+      // On the seconds of the rows, so that what is counted between two looks is that of the hold.
+      const nextMs = (Math.floor(this.#nowMs() / 1000) + 1) * 1000;
+      // A queue can take the memory within a second.
+      while (this.#nowMs() < nextMs && !this.#isMemoryShort()) {
+        await untilWall(clock, Math.min(nextMs, this.#nowMs() + LOOK_MS), signal);
+      }
+      if (nextMs <= startMs) before = readTcpSegments();
     }
     const after = readTcpSegments();
     const isClientHere =
@@ -396,7 +406,10 @@ class Step {
       const now = readHostMemory().freeBytes;
       return areGone && (now === null || freeBytes === null || now > freeBytes * FREE_AGAIN_RATIO);
     };
-    await untilTrue(isBack, { clock, everyMs: LOOK_MS, timeoutMs: SETTLE_TIMEOUT_MS, signal });
+    const wait = { clock, everyMs: LOOK_MS, timeoutMs: SETTLE_TIMEOUT_MS, signal };
+    await untilTrue(isBack, wait);
+    const rest = new SlabRest();
+    await untilTrue(() => rest.isStill(readHostMemory().slabBytes), wait);
   }
 
   #nowMs(): number {

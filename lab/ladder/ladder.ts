@@ -52,6 +52,8 @@ export interface PlannedStep {
   phase: string;
   /** knee = as many as the first phase held. */
   users: number | 'knee';
+  /** At the knee: the phase whose comparison it belongs to; '' for a step of the climb. */
+  comparedIn: string;
   server: LadderServer;
   clients: LadderClients;
   /** How near the phase's end is looked for: between the last step held and the first broken; 0 = not. */

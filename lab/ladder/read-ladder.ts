@@ -85,7 +85,7 @@ function readBuckets(root: Section): number {
 function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' | 'comparisons'> {
   const clients = readClients(root.section('load', CLIENT_KEYS), undefined);
   const all = {
-    ...{ phase: '', server, clients },
+    ...{ phase: '', comparedIn: '', server, clients },
     ...{ holdMs: readHold(root, HOLD_MS), refineRatio: readRefine(root, 0) },
   };
   if (!root.has('phases')) return { steps: readSteps(root, all), comparisons: [] };
@@ -98,7 +98,7 @@ function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' |
   const steps = phases.keys().flatMap((phase): PlannedStep[] => {
     const section = phases.section(phase, [...CLIENT_KEYS, ...PHASE_KEYS]);
     const what = {
-      phase,
+      ...{ phase, comparedIn: '' },
       server: readServer(section, server),
       clients: readClients(section, clients),
       holdMs: readHold(section, all.holdMs),
@@ -110,7 +110,8 @@ function readPhases(root: Section, server: LadderServer): Pick<Ladder, 'steps' |
     if (other === what) throw section.wrong('against', 'is the phase itself', 'name one above it');
     comparisons.push({ phase, against: other.phase });
     // A B B A, so that a drift of the machine falls on both.
-    return [other, what, what, other].map((one) => ({ ...one, users: 'knee' }));
+    const atKnee = { users: 'knee', comparedIn: phase } as const;
+    return [other, what, what, other].map((one) => ({ ...one, ...atKnee }));
   });
   if (steps.length > 0 && steps.length <= STEPS_MAX) return { steps, comparisons };
   throw root.wrong('phases', `${steps.length} steps`, `give 1 to ${STEPS_MAX}`);

@@ -36,6 +36,31 @@ test('a phase alone is all of its steps; a step need not be one of the file', ()
   assert.deepEqual(told(chooseSteps('kernel:12345', steps)), [['kernel', 12_345, 9000, 500]]);
 });
 
+test('a phase at the knee is its whole comparison, and the one before it climbs alone', () => {
+  const story = parseLadder(
+    `version: 1
+kind: ladder
+name: story
+question: What does it do?
+load: { rate: 500/s }
+phases:
+  stock: { steps: [500, 700] }
+  turn: { against: stock, server: { flush: turn } }
+`,
+    'story.yaml',
+  ).steps;
+  const named = (text: string): string[] =>
+    chooseSteps(text, story).map(({ phase, users }) => `${phase} ${users}`);
+  assert.deepEqual(named('stock'), ['stock 500', 'stock 700']);
+  assert.deepEqual(named('turn'), ['stock knee', 'turn knee', 'turn knee', 'stock knee']);
+  assert.deepEqual(named('turn:90'), ['turn 90']);
+  const alone = withUsers(story, 70).map(({ users, comparedIn }) => [users, comparedIn]);
+  assert.deepEqual(alone, [
+    [70, ''],
+    [70, ''],
+  ]);
+});
+
 test('each phase once, with so many users', () => {
   assert.deepEqual(told(withUsers(steps, 70)), [
     ['kernel', 70, 9000, 50],

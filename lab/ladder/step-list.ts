@@ -42,14 +42,15 @@ export function chooseSteps(text: string, planned: readonly PlannedStep[]): Plan
   return text.split(',').flatMap((item) => {
     const [before, after] = splitPhase(item.trim());
     if (phases.includes(before) && after === undefined) {
-      return planned.filter(({ phase }) => phase === before);
+      // What is compared with it is not of the phase, and what it is compared with is.
+      return planned.filter(({ phase, comparedIn }) => (comparedIn || phase) === before);
     }
     const { users, holdMs } = parseStep(after ?? before);
     const phase = after === undefined ? onlyPhase(phases, item) : before;
     const same = planned.filter((step) => step.phase === phase);
     const like = same.find((step) => step.users === users) ?? same[0];
     if (like === undefined) throw noPhase(before, phases);
-    return { ...like, users, holdMs: holdMs ?? like.holdMs };
+    return { ...like, users, comparedIn: '', holdMs: holdMs ?? like.holdMs };
   });
 }
 
@@ -60,7 +61,7 @@ export function withUsers(steps: readonly PlannedStep[], users: number): Planned
     .map((step) => {
       const share = step.users === 'knee' ? 1 : users / step.users;
       const ratePerS = Math.max(1, Math.round(step.clients.ratePerS * share));
-      return { ...step, users, clients: { ...step.clients, ratePerS } };
+      return { ...step, users, comparedIn: '', clients: { ...step.clients, ratePerS } };
     });
 }
 
