@@ -51,21 +51,22 @@ export class HintSender {
       const typedUs = cursor.dueUs() - HINT_AHEAD_US;
       if (typedUs > endUs) return Number.POSITIVE_INFINITY;
       if (typedUs > nowUs) return typedUs - nowUs;
-      if (cursor.dueUs() > nowUs) this.#hint();
+      if (cursor.dueUs() > nowUs) this.#hint(nowUs);
       cursor.advance();
     }
     return 0;
   }
 
   /** Who writes the message at the cursor to one user, and is here, is seen typing. */
-  #hint(): void {
-    const { users, packets, reactor, board, present } = this.#parts;
+  #hint(nowUs: number): void {
+    const { users, packets, reactor, board, present, away } = this.#parts;
     const cursor = this.#cursor;
     const user = cursor.sender - users.first;
     if (user < 0 || user >= users.count || users.state[user] !== USER.ready) return;
     if (cursor.group >= 0) return;
     const receiver = cursor.receiver(0);
     if (receiver < 0 || present[receiver] === PRESENT.no) return;
+    if (away?.isAway(receiver, nowUs) === true) return;
     packets.writeHint(receiver);
     if (reactor.send(users.conn[user]!, packets.hint, 0, packets.hint.length)) {
       board[BOARD.hintsSent]!++;

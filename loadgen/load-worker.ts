@@ -14,6 +14,7 @@ import { settleOptions } from '#core/socket/reactor-options.ts';
 import { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import type { ArrivalPlan } from '#loadgen/arrivals.ts';
 import { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
+import { AwayUsers } from '#loadgen/hosts/away-users.ts';
 import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import { createTimings, takeTimings } from '#loadgen/interval-timings.ts';
 import { groupPart } from '#loadgen/latency-parts.ts';
@@ -152,15 +153,33 @@ function populate(
   const groupFlights =
     plan.groupFlights === undefined ? undefined : new GroupFlights(plan.groupFlights);
   const ledger = plan.ledger === undefined ? undefined : new GroupLedger(plan.ledger);
+  const { sessions, here, durationMs } = plan;
+  const away =
+    sessions === undefined || here === undefined
+      ? undefined
+      : new AwayUsers(sessions, seed, here, schedule, durationMs);
   const parts: MessageSenderParts = {
     ...shared,
-    ...{ plan: arrivals, flights, groupFlights, ledger, timings },
+    ...{ plan: arrivals, flights, groupFlights, ledger, away, timings },
     ...{ hints: people?.hints === true, payloadFactors: plan.payloadFactors },
   };
   let population: Population | undefined;
   const loop = loopOf(plan, parts, () => population!);
   const receiver = new MessageReceiver({
-    ...{ clock, reactor, users, flights, groupFlights, ledger, timings, board, run, level, seed },
+    ...{
+      clock,
+      reactor,
+      users,
+      flights,
+      groupFlights,
+      ledger,
+      away,
+      timings,
+      board,
+      run,
+      level,
+      seed,
+    },
     groups: arrivals.groups,
     groupPart: groupPart(plan.latencyParts),
     networks: route.networks,
@@ -181,9 +200,9 @@ function populate(
     slow: new SlowReaders(users, reactor, route.networks, live, seed),
     hasSessions: plan.model.kind === 'partly-open',
     sessions:
-      plan.sessions === undefined
+      sessions === undefined
         ? undefined
-        : new SessionClock(plan.sessions, users, seed, clock.monoUs()),
+        : new SessionClock(sessions, users, seed, schedule, clock.monoUs()),
     announces: people?.announces === true,
     regionOf: (country) => regionOfCountry(people, arrivals.users, country),
   });

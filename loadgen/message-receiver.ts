@@ -9,6 +9,7 @@ import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts'
 import { encodePuback } from '#core/wire/mqtt/encode.ts';
 import { ARRIVAL, type FlightTable, type GroupFlights } from '#loadgen/flight-table.ts';
 import type { GroupMap } from '#loadgen/group-map.ts';
+import type { AwayUsers } from '#loadgen/hosts/away-users.ts';
 import type { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { networkOf, type UserNetwork } from '#loadgen/network-mix.ts';
@@ -44,6 +45,8 @@ export interface MessageReceiverParts {
   groupFlights?: GroupFlights | undefined;
   /** With other hosts only. */
   ledger?: GroupLedger | undefined;
+  /** With other hosts whose users come and go. */
+  away?: AwayUsers | undefined;
   /** Part of the timings that is of groups, see latency-parts.ts; -1 = none. */
   groupPart: number;
   /** Each has its part, in this order. */
@@ -124,6 +127,10 @@ export class MessageReceiver {
       board[arrival === ARRIVAL.extra ? BOARD.groupExtra : BOARD.unmatched]!++;
       return;
     }
+    if (this.#wasAway(member)) {
+      board[BOARD.groupExtra]!++;
+      return;
+    }
     board[BOARD.groupReceived]!++;
     this.#parts.ledger?.arrived(header.index);
     this.#arrived(conn);
@@ -131,6 +138,13 @@ export class MessageReceiver {
       board[BOARD.groupComplete]!++;
       timings.parts[groupPart]!.record(Math.max(0, clock.monoUs() - header.intendedUs));
     }
+  }
+
+  /** Whether the writer, on another host, did not expect a member here to be there. */
+  #wasAway(member: number): boolean {
+    const { away } = this.#parts;
+    const { sender, sentUs } = this.#header;
+    return away !== undefined && !away.isHere(sender) && away.isAwayByPlan(member, sentUs);
   }
 
   /** The message of `header` is with the user of `conn`. */

@@ -18,6 +18,7 @@ import type { Clock } from '#core/clock/clock.ts';
 import { ArrivalCursor, type ArrivalPlan } from '#loadgen/arrivals.ts';
 import type { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
 import { HintSender } from '#loadgen/hint-sender.ts';
+import type { AwayUsers } from '#loadgen/hosts/away-users.ts';
 import type { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import type { LiveSettings } from '#loadgen/live-settings.ts';
@@ -73,6 +74,8 @@ export interface MessageSenderParts {
   groupFlights?: GroupFlights | undefined;
   /** With other hosts only. */
   ledger?: GroupLedger | undefined;
+  /** With other hosts whose users come and go. */
+  away?: AwayUsers | undefined;
 }
 
 /** Who lets users write: by a plan (here), or in turns (user-loop.ts). */
@@ -236,7 +239,9 @@ export class MessageSender implements MessageSource {
     const topic = isToGroup ? GROUP_BASE - receiver : receiver;
     packets.writePublish(users.first + user, topic, packetId, index, dueUs, nowUs);
     // Marked before it can leave: the receiver's thread may be faster than the next line.
-    const deliveries = isToGroup ? this.#departToGroup(index, user, topic) : this.#depart(index);
+    const deliveries = isToGroup
+      ? this.#departToGroup(index, user, topic, nowUs)
+      : this.#depart(index);
     if (!reactor.send(users.conn[user]!, packets.publish, 0, packets.publish.length)) {
       this.#takeBack(index, isToGroup ? topic : -1);
       if (isToGroup) this.#parts.ledger?.expect(index, -deliveries);
@@ -263,15 +268,16 @@ export class MessageSender implements MessageSource {
   }
 
   /** Marks the deliveries of a message to a group; returns how many are expected. */
-  #departToGroup(index: number, user: number, group: number): number {
-    const { plan, users, present, flights, groupFlights, ledger, board } = this.#parts;
+  #departToGroup(index: number, user: number, group: number, nowUs: number): number {
+    const { plan, users, present, flights, groupFlights, ledger, away, board } = this.#parts;
     const groups = plan.groups!;
     const size = groups.sizeOf(group);
     const rank = groups.rankOf(users.first + user);
     let expected = 0;
     for (let copy = 0; copy < size - 1; copy++) {
       const member = groups.memberOf(group, (rank + 1 + copy) % size);
-      const isThere = present[member] === PRESENT.yes ? 1 : 0;
+      const isThere =
+        present[member] === PRESENT.yes && away?.isAway(member, nowUs) !== true ? 1 : 0;
       this.#wasThere[copy] = isThere;
       expected += isThere;
     }
@@ -373,11 +379,13 @@ export class MessageSender implements MessageSource {
    * The planned receiver, or the next one who is there and not the sender; -1 when none is near.
    */
   #presentReceiver(planned: number, sender: number): number {
-    const { present } = this.#parts;
+    const { present, away, clock } = this.#parts;
     if (planned < 0) return -1;
+    const nowUs = away === undefined ? 0 : clock.monoUs();
     for (let i = 0; i < Math.min(present.length, PROBES_MAX); i++) {
       const user = (planned + i) % present.length;
-      if (present[user] !== PRESENT.no && user !== sender) return user;
+      const isThere = present[user] !== PRESENT.no && away?.isAway(user, nowUs) !== true;
+      if (isThere && user !== sender) return user;
     }
     return -1;
   }

@@ -112,7 +112,7 @@ function setUp(count: number, given: Given = {}) {
   };
   const below = reactor as unknown as ClientReactor;
   const sessions = hasSessions
-    ? new SessionClock({ sessionMs: 1e9, awayMs: 1 }, users, 1, 0)
+    ? new SessionClock({ sessionMs: 1e9, awayMs: 1 }, users, 1, { startUs: 0 }, 0)
     : undefined;
   const population = new Population({
     ...{ clock, reactor: below, users, present, packets, schedule, live, control, board, sender },

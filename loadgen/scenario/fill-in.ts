@@ -1,5 +1,5 @@
-// How a scenario fills in what the command line of `wsar load` does not say. What the model, the target or
-// several hosts cannot have stays out. Pure.
+// How a scenario fills in what the command line of `wsar load` does not say. What the model or the
+// target cannot have stays out. Pure.
 
 import { planGroups } from '#loadgen/group-map.ts';
 import type { Arrivals } from '#loadgen/load-option-list.ts';
@@ -48,14 +48,12 @@ function planOf(given: Given, scenario: Scenario, users: number): Given {
 
 function populationOf(given: Given, scenario: Scenario): Given {
   const { mediaRatio, sessionMs, payloadSigma = 0 } = scenario;
-  // Hosts do not know who of the others is away, and would write to them.
-  const isAlone = given['hosts'] === undefined && given['virtualHosts'] === undefined;
   const hasSizes = payloadSigma > 0 && given['payload'] === undefined;
   const people = peopleOf(scenario);
   return {
     ...(mediaRatio === undefined ? {} : { media: mediaRatio }),
     ...(scenario.media === undefined ? {} : { mediaKinds: scenario.media }),
-    ...(sessionMs === undefined || !isAlone ? {} : { sessionLength: sessionMs }),
+    ...(sessionMs === undefined ? {} : { sessionLength: sessionMs }),
     ...(hasSizes ? { payloadFactors: logNormalTable(1, payloadSigma, PAYLOAD_SIZES) } : {}),
     ...(people === undefined ? {} : { people, receipts: 'auto' }),
   };
