@@ -4,11 +4,12 @@
 // (wsar.server.queue.drain), which is compared with when they were.
 
 import { join } from 'node:path';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import { type BenchProcess, startPinned } from '#scripts/bench/bench-process.ts';
 import type { Answer, Order } from '#scripts/bench/mqtt-client.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
-const isSmall = process.argv.includes('--small');
+const { small: isSmall, json: isJson } = benchOptions('bench:backlog', { small, json });
 const size = isSmall
   ? { messages: 40_000, users: 800, perS: 100 }
   : { messages: 2_000_000, users: 20_000, perS: 1000 };
@@ -120,7 +121,7 @@ function report(
     drain_error_median: errors[Math.floor(errors.length / 2)] ?? Number.NaN,
     predictions: errors.length,
   };
-  if (process.argv.includes('--json')) {
+  if (isJson) {
     process.stdout.write(`${JSON.stringify(figures)}\n`);
     return;
   }

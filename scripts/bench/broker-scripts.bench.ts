@@ -15,7 +15,7 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { benchOptions, count, flag, text, texts } from '#scripts/bench/bench-options.ts';
 import { ROOT } from '#test/command.ts';
 import { freePort } from '#test/free-port.ts';
 
@@ -24,13 +24,11 @@ const SCRIPT_MS_MAX = 900_000;
 /** What needs a plugin, a bridge, TLS or dynamic security. */
 const OTHER_SCRIPTS = /^(06|08|14)-|plugin|extended-auth|auth-bad-method/;
 
-const { values } = parseArgs({
-  options: {
-    suite: { type: 'string' },
-    only: { type: 'string', multiple: true, default: [''] },
-    together: { type: 'string', default: '2' },
-    verbose: { type: 'boolean', default: false },
-  },
+const values = benchOptions('conformance:scripts', {
+  suite: text('FOLDER', 'the `test` folder of a checkout of eclipse/mosquitto (required)'),
+  only: texts('TEXT', 'only scripts whose name contains TEXT'),
+  together: count('scripts that run at the same time', 2),
+  verbose: flag('all that a failed script said'),
 });
 if (values.suite === undefined) {
   process.stderr.write('conformance:scripts: --suite FOLDER is needed\n');
@@ -114,8 +112,8 @@ function endGroup(group: number): void {
 
 const folder = prepare(values.suite);
 try {
-  const scripts = plainScripts(folder).filter(({ name }) =>
-    values.only.some((text) => name.includes(text)),
+  const scripts = plainScripts(folder).filter(
+    ({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)),
   );
   const left = [...scripts];
   let failures = 0;
@@ -134,7 +132,7 @@ try {
       );
     }
   };
-  await Promise.all(Array.from({ length: Number(values.together) }, runner));
+  await Promise.all(Array.from({ length: values.together }, runner));
   process.stdout.write(`${scripts.length - failures} of ${scripts.length}\n`);
   process.exitCode = failures === 0 ? 0 : 10;
 } finally {

@@ -10,9 +10,10 @@ import { text } from 'node:stream/consumers';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
 import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
-const isSmall = process.argv.includes('--small');
+const { small: isSmall, json: isJson } = benchOptions('bench:burst', { small, json });
 const size = isSmall
   ? { costUs: 1000, users: 100, calmS: 4, burstS: 3, afterS: 6 }
   : { costUs: 100, users: 2000, calmS: 20, burstS: 20, afterS: 40 };
@@ -91,7 +92,7 @@ function report(samples: Sample[], { messages, latencyUs }: Summary): void {
     not_acknowledged: messages.planned - messages.acked,
     lost: messages.planned - messages.received,
   };
-  if (process.argv.includes('--json')) {
+  if (isJson) {
     process.stdout.write(`${JSON.stringify(figures)}\n`);
     return;
   }

@@ -12,11 +12,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import { type Comparison, compare, rowMeans } from '#scripts/bench/collector-tools.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
-const isSmall = process.argv.includes('--small');
-const isJson = process.argv.includes('--json');
+const { small: isSmall, json: isJson } = benchOptions('bench:live', { small, json });
 const SECONDS = isSmall ? 3 : 60;
 /** Datagrams a millisecond tick sends; connections are opened at a tenth of that. */
 const BURST = 3;

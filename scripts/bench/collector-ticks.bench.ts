@@ -9,10 +9,10 @@ import { constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 
-const isSmall = process.argv.includes('--small');
-const isJson = process.argv.includes('--json');
+const { small: isSmall, json: isJson } = benchOptions('bench:ticks', { small, json });
 const LOOPS = 8;
 const SECONDS = isSmall ? 4 : 60;
 const STOP_MS = isSmall ? 2000 : 5000;

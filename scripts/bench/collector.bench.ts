@@ -12,6 +12,7 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises';
 import type { Row } from '#core/metric/row.ts';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import {
   bytesAt,
   type Contestant,
@@ -25,8 +26,7 @@ import {
 import { ROOT } from '#scripts/source-tree.ts';
 import { freePort } from '#test/free-port.ts';
 
-const isSmall = process.argv.includes('--small');
-const isJson = process.argv.includes('--json');
+const { small: isSmall, json: isJson } = benchOptions('bench:collector', { small, json });
 const SECONDS = isSmall ? 3 : 40;
 const WARM_UP_MS = isSmall ? 2500 : 8000;
 /** Both ends are here: twice the connections. */

@@ -7,29 +7,27 @@
 //   --only TEXT       only sequences whose name contains TEXT
 //   --quiet           the score without what failed
 
-import { parseArgs } from 'node:util';
 import type { Cut } from '#reference-server/conformance/play-sequence.ts';
 import { runSequences } from '#reference-server/conformance/run-sequences.ts';
 import { readSequences } from '#reference-server/conformance/sequence-file.ts';
+import { benchOptions, flag, text, words } from '#scripts/bench/bench-options.ts';
 import { sequencesFolder } from '#test/sequences-folder.ts';
 
-const { values } = parseArgs({
-  options: {
-    target: { type: 'string' },
-    cut: { type: 'string', multiple: true, default: ['packets'] },
-    sequences: { type: 'string' },
-    only: { type: 'string', default: '' },
-    quiet: { type: 'boolean', default: false },
-  },
+const values = benchOptions('conformance', {
+  target: text('URL', 'mqtt://, mqtts://, ws:// or wss:// (required)'),
+  cut: words<Cut>('how packets are cut', ['packets', 'bytes', 'together'], ['packets']),
+  sequences: text('DIR', 'folder of sequence files'),
+  only: text('TEXT', 'only sequences whose name contains TEXT'),
+  quiet: flag('the score without what failed'),
 });
 const folder = values.sequences ?? sequencesFolder();
 if (values.target === undefined || folder === undefined) {
   process.stderr.write('conformance: --target URL and a folder of sequences are needed\n');
   process.exit(2);
 }
-const sequences = readSequences(folder).filter(({ name }) => name.includes(values.only));
+const sequences = readSequences(folder).filter(({ name }) => name.includes(values.only ?? ''));
 let failures = 0;
-for (const cut of values.cut as Cut[]) {
+for (const cut of values.cut) {
   const start = performance.now();
   const verdicts = await runSequences(values.target, sequences, cut);
   const seconds = ((performance.now() - start) / 1000).toFixed(1);

@@ -1,4 +1,4 @@
-// npm run bench:loadgen [-- --small] [-- --json] [-- --only TABLE]: what `wsar load` costs and what it shows, beside
+// npm run bench:loadgen [-- --small] [-- --json] [-- --only TABLES]: what `wsar load` costs and what it shows, beside
 // other generators in the same run. All tables take about ten minutes; each of them alone less than four:
 //
 //   engines   every engine of this host on `wsar serve`: logins a second, own memory of a user, CPU of a message
@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import type { EngineName } from '#core/socket/reactor.ts';
 import { whyNoStack } from '#core/socket/stack/why-no-stack.ts';
+import { benchOptions, json, small, words } from '#scripts/bench/bench-options.ts';
 import { fillCost } from '#scripts/bench/loadgen-fill.ts';
 import { frozenServer } from '#scripts/bench/loadgen-frozen.ts';
 import { hostDeaths } from '#scripts/bench/loadgen-hosts.ts';
@@ -23,8 +24,12 @@ import { runLoad, startServer } from '#scripts/bench/loadgen-process.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 import { freePort } from '#test/free-port.ts';
 
-const isSmall = process.argv.includes('--small');
-const isJson = process.argv.includes('--json');
+const NAMES = ['engines', 'fill', 'ports', 'hosts', 'message', 'frozen'] as const;
+const {
+  small: isSmall,
+  json: isJson,
+  only,
+} = benchOptions('bench:loadgen', { small, json, only: words('tables', NAMES) });
 const size = isSmall
   ? { users: 500, netUsers: 500, ratePerS: 300, seconds: 1, messages: 200 }
   : { users: 100_000, netUsers: 18_000, ratePerS: 5000, seconds: 20, messages: 40_000 };
@@ -47,7 +52,7 @@ const hosts = isSmall
   ? { hosts: 4, usersEach: 25, ratePerS: 100, seconds: 4 }
   : { hosts: 30, usersEach: 5000, ratePerS: 1000, seconds: 15 };
 
-const TABLES: Record<string, () => Promise<object[]> | object[]> = {
+const TABLES: Record<(typeof NAMES)[number], () => Promise<object[]> | object[]> = {
   engines: () => eachEngine(['ring', 'epoll', 'net', 'stack'], measureEngine),
   fill: () => eachEngine(['ring', 'stack'], (engine) => fillCost(engine, fill[engine])),
   ports: () => portCosts(ports),
@@ -55,15 +60,7 @@ const TABLES: Record<string, () => Promise<object[]> | object[]> = {
   message: async () => await messageCosts(size.messages, await freePort(), await freePort()),
   frozen: () => frozenServer(frozen),
 };
-const only = process.argv[process.argv.indexOf('--only') + 1];
-const wanted = process.argv.includes('--only') ? (only ?? '').split(',') : Object.keys(TABLES);
-for (const name of wanted) {
-  const table = TABLES[name];
-  if (table === undefined) {
-    throw new Error(`there is no table '${name}'; there are ${Object.keys(TABLES).join(', ')}`);
-  }
-  print(name, await table());
-}
+for (const name of only) print(name, await TABLES[name]());
 
 /** Those that this host has, one after the other. */
 async function eachEngine<E extends 'ring' | 'epoll' | 'net' | 'stack'>(

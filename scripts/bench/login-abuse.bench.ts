@@ -5,29 +5,16 @@
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import mqtt, { type MqttClient } from 'mqtt';
 import { openClaims } from '#reference-server/test/slow-claims.ts';
+import { benchOptions, count, text } from '#scripts/bench/bench-options.ts';
 import { ROOT, watchProcess } from '#test/command.ts';
 
-const { values } = parseArgs({
-  options: {
-    claims: { type: 'string', default: '10000' },
-    engine: { type: 'string', default: 'auto' },
-  },
+const { claims: claimsCount, engine = 'auto' } = benchOptions('bench:login-abuse', {
+  claims: count('connections', 10_000),
+  engine: text('NAME', 'engine of the server (default auto)'),
 });
-const count = Number(values.claims);
-const args = [
-  'serve',
-  '--lab',
-  '--port',
-  '0',
-  '--workers',
-  '1',
-  '--engine',
-  values.engine,
-  '--json',
-];
+const args = ['serve', '--lab', '--port', '0', '--workers', '1', '--engine', engine, '--json'];
 const child = spawn(join(ROOT, 'bin', 'wsar'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
 const server = watchProcess(child);
 const [, url, port] = await server.line(/^ready (mqtt:\/\/127\.0\.0\.1:(\d+))\n/);
@@ -37,18 +24,18 @@ const to = await login('to');
 await to.subscribeAsync('m/to', { qos: 1 });
 
 // A first crowd touches tables and buffers that stay.
-await (await openClaims(Number(port), count)).closed;
+await (await openClaims(Number(port), claimsCount)).closed;
 const quiet = await converse(2000);
 const before = await rss();
 const start = performance.now();
-const claims = await openClaims(Number(port), count);
+const claims = await openClaims(Number(port), claimsCount);
 const busy = await converse(2000);
 const during = await rss();
 await claims.closed;
 const seconds = ((performance.now() - start) / 1000).toFixed(1);
 const grown = ((during - before) / 1024 / 1024).toFixed(2);
 process.stdout.write(
-  `${count} claims: ${grown} MiB, ended after ${seconds} s\n` +
+  `${claimsCount} claims: ${grown} MiB, ended after ${seconds} s\n` +
     `message and PUBACK, us: p50 ${quiet.p50} p99 ${quiet.p99} before, ` +
     `p50 ${busy.p50} p99 ${busy.p99} with the claims open\n`,
 );

@@ -46,7 +46,7 @@ export interface LoadSize {
 }
 
 /** What can be measured alone, as --only=idle,fan; all in a run without it. */
-const PARTS = ['idle', 'messages', 'drain', 'fan'] as const;
+export const PARTS = ['idle', 'messages', 'drain', 'fan'] as const;
 type PartName = (typeof PARTS)[number];
 
 /** All rounds of one broker. Keys of the first three: qos0@4000, qos1@saturated. */
@@ -86,17 +86,16 @@ const IDLE_REST_MS = 500;
 
 /** Measures all brokers that are there, one after the other, round after round. */
 export async function measureAll(
-  wanted: readonly PeerName[],
+  wanted: { peers: readonly PeerName[]; only: readonly PartName[] },
   size: LoadSize,
   freePort: FreePort,
 ): Promise<Map<PeerName, PeerFigures>> {
-  const names = wanted.filter((name) => {
+  const names = wanted.peers.filter((name) => {
     const isThere = versionOf(name) !== undefined;
     if (!isThere) process.stderr.write(`${name} is not installed: left out\n`);
     return isThere;
   });
-  const only = argument('only')?.split(',');
-  const parts = new Set(PARTS.filter((part) => only?.includes(part) ?? true));
+  const parts = new Set(wanted.only);
   const figures = new Map(names.map((name) => [name, newFigures()]));
   const scratch = mkdtempSync(join(tmpdir(), 'wsar-bench-server-'));
   const remove = (): void => rmSync(scratch, { recursive: true, force: true });
@@ -118,18 +117,6 @@ export async function measureAll(
     remove();
   }
   return figures;
-}
-
-/** The value of --name=VALUE. */
-export function argument(name: string): string | undefined {
-  const prefix = `--${name}=`;
-  return process.argv.find((arg) => arg.startsWith(prefix))?.slice(prefix.length);
-}
-
-/** Of --peers=a,b, or all. */
-export function wantedPeers(all: readonly PeerName[]): PeerName[] {
-  const wanted = argument('peers')?.split(',');
-  return all.filter((name) => wanted?.includes(name) ?? true);
 }
 
 interface Round {

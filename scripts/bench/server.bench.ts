@@ -9,29 +9,35 @@
 //
 // Medians of rounds. Ratios count: absolute figures are this machine's and wander with what else runs on it.
 
-import {
-  argument,
-  type LoadSize,
-  measureAll,
-  wantedPeers,
-} from '#scripts/bench/server-measures.ts';
+import { benchOptions, count, json, small, words } from '#scripts/bench/bench-options.ts';
+import { type LoadSize, measureAll, PARTS } from '#scripts/bench/server-measures.ts';
+import type { PeerName } from '#scripts/bench/server-peers.ts';
 import { headLine, printTable } from '#scripts/bench/server-table.ts';
 import { freePort } from '#test/free-port.ts';
 
-const isSmall = process.argv.includes('--small');
+const PEERS = ['ring', 'ring-1ms', 'net', 'mosquitto', 'aedes'] as const;
+const given = benchOptions('bench:server', {
+  ...{
+    small,
+    json,
+    peers: words<PeerName>('brokers', PEERS),
+    only: words('what is measured', PARTS),
+  },
+  rounds: count('interleaved rounds, not with --small', 3),
+});
+const { small: isSmall, json: isJson } = given;
 const size: LoadSize = isSmall
   ? {
       ...{ rounds: 1, users: 100, tokens: 20, rates: [1000], seconds: 0.3, warmUpS: 0.2 },
       ...{ fans: [1, 10], idle: 500, idleWarmUp: 50, stored: 500, searchSteps: 0 },
     }
   : {
-      ...{ rounds: Number(argument('rounds') ?? 3), users: 1000, tokens: 1000 },
+      ...{ rounds: given.rounds, users: 1000, tokens: 1000 },
       ...{ rates: [1000, 4000, 12_000], seconds: 2, warmUpS: 1.5, fans: [1, 10, 100, 1000] },
       ...{ idle: 15_000, idleWarmUp: 1000, stored: 20_000, searchSteps: 0 },
     };
-const names = wantedPeers(['ring', 'ring-1ms', 'net', 'mosquitto', 'aedes']);
-printTable(await measureAll(names, size, freePort), {
-  isJson: process.argv.includes('--json'),
+printTable(await measureAll(given, size, freePort), {
+  isJson,
   size,
   head: [headLine(size)],
 });

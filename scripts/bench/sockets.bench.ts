@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import {
   type BenchProcess,
   cpuUs,
@@ -16,7 +17,7 @@ import {
 } from '#scripts/bench/bench-process.ts';
 
 const folder = dirname(fileURLToPath(import.meta.url));
-const isSmall = process.argv.includes('--small');
+const { small: isSmall, json: isJson } = benchOptions('bench:sockets', { small, json });
 const size = isSmall
   ? { rounds: 1, echoConnections: 100, echoS: 1, idle: 1000 }
   : { rounds: 5, echoConnections: 1000, echoS: 4, idle: 100_000 };
@@ -154,7 +155,7 @@ function print(figures: Map<Server, Figures>): void {
     user_bytes_per_idle: of.userBytes,
     kernel_bytes_per_idle: of.kernelBytes,
   }));
-  if (process.argv.includes('--json')) {
+  if (isJson) {
     for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`);
     return;
   }
