@@ -1,8 +1,10 @@
 // Plays all sequences against one server, as many at a time as do not disturb each other.
 //
 // What disturbs: two clients of one id (the later login ends the earlier), a publish that reaches
-// somebody else's subscription. So three rounds: first one by one what logs in by itself, shares its name
-// or both subscribes and publishes; then, side by side, what only subscribes; then all the rest.
+// somebody else's subscription, a message that is retained. So four rounds: first one by one what logs in by
+// itself, shares its name or both subscribes and publishes; then, side by side, what only subscribes; then all
+// the rest, less what retains or deletes what is retained: that plays last, one by one in its order, which leaves
+// nothing behind for the next who play all of them.
 
 import { type Cut, playSequence } from '#reference-server/conformance/play-sequence.ts';
 import type { Sequence } from '#reference-server/conformance/sequence-file.ts';
@@ -15,6 +17,7 @@ export interface Verdict {
 
 const SUBSCRIBE = 8;
 const PUBLISH = 3;
+const RETAIN = 1;
 /** Sequences at a time. */
 const ABREAST = 64;
 
@@ -46,15 +49,24 @@ function rounds(sequences: Sequence[]): { members: Sequence[]; abreast: number }
     (sends(sequence, SUBSCRIBE) && meetsPublish(sequence));
   const alone = sequences.filter(needsPeace);
   const others = sequences.filter((sequence) => !needsPeace(sequence));
+  const rest = others.filter((one) => !sends(one, SUBSCRIBE));
   return [
     { members: alone, abreast: 1 },
     { members: others.filter((one) => sends(one, SUBSCRIBE)), abreast: ABREAST },
-    { members: others.filter((one) => !sends(one, SUBSCRIBE)), abreast: ABREAST },
+    { members: rest.filter((one) => !retains(one)), abreast: ABREAST },
+    { members: rest.filter(retains), abreast: 1 },
   ];
 }
 
 function sends({ steps }: Sequence, type: number): boolean {
   return steps.some((step) => step.kind === 'send' && step.bytes[0]! >> 4 === type);
+}
+
+function retains({ steps }: Sequence): boolean {
+  return steps.some((step) => {
+    const first = step.kind === 'send' ? step.bytes[0]! : 0;
+    return first >> 4 === PUBLISH && (first & RETAIN) !== 0;
+  });
 }
 
 function meetsPublish(sequence: Sequence): boolean {
