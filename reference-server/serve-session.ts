@@ -163,10 +163,11 @@ async function startServer(
   const why = server.fallback === undefined ? '' : ` (${server.fallback})`;
   const threads = `${server.workers} worker${server.workers === 1 ? '' : 's'}`;
   context.talk(`wsar serve: engine ${server.engine}${why}, ${threads}\n`);
-  const { users, dropped } = server.saves.restored;
-  if (users + dropped > 0) {
+  const { users, messages, dropped } = server.saves.restored;
+  if (users + messages + dropped > 0) {
+    const what = `${users} users, ${messages} messages`;
     const lost = dropped === 0 ? '' : `; ${dropped} messages or subscriptions found no room`;
-    context.talk(`wsar serve: ${users} users taken from ${options.snapshot!.file}${lost}\n`);
+    context.talk(`wsar serve: ${what} taken from ${options.snapshot!.file}${lost}\n`);
   }
   return server;
 }

@@ -98,7 +98,7 @@ describe('a server with --snapshot', { concurrency: false }, () => {
       assert.equal(statSync(file).mode & 0o777, 0o600);
 
       const second = await mailServer(t, file, after);
-      assert.match(second.command.stderr(), /wsar serve: 4 users taken from /);
+      assert.match(second.command.stderr(), /wsar serve: 4 users, [789] messages taken from /);
       const annHears = listener();
       await client(t, second, { ...KEPT, clientId: 'ann' }, annHears.note);
       for (const clientId of names.slice(1)) {
@@ -146,6 +146,11 @@ describe('a server with --snapshot', { concurrency: false }, () => {
     await end(first);
     assert.equal(existsSync(join(folder, 'kept.db')), true);
     const second = await start();
+    // A queued one, and one that is retained and queued.
+    assert.match(
+      second.command.stderr(),
+      /wsar serve: 1 users, 3 messages taken from .*kept\.db\n/,
+    );
     const hears = listener();
     await client(t, second, { ...KEPT, clientId: 'reader' }, hears.note);
     await hears.until(2);
