@@ -3,46 +3,25 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
-import { startWsar } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 import { startMosquitto } from '#test/mosquitto.ts';
+import { serve, startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const noMosquitto = needPrograms('mosquitto');
 
 async function load(t: TestContext, url: string, by: string, told = /^/): Promise<LoadSummary> {
-  const run = startWsar(t, [
-    ...[
-      'load',
-      '--scenario',
-      'one-to-one',
-      '--target',
-      url,
-      '--json',
-      '--lateness-max',
-      '60s',
-      '--receipts',
-      by,
-    ],
+  const run = startLoad(t, url, [
+    ...UNHURRIED,
+    ...['--receipts', by],
     ...['--connections', '60', '--rate', '100/s', '--duration', '2s'],
   ]);
   assert.equal(await run.exit(), 0, run.stderr());
   assert.match(run.stderr(), told);
-  return JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+  return summaryOf(run);
 }
 
-async function serve(t: TestContext, by: string): Promise<string> {
-  const server = startWsar(t, [
-    'serve',
-    '--lab',
-    '--port',
-    '0',
-    '--workers',
-    '2',
-    '--receipts',
-    by,
-  ]);
-  const [, url] = await server.line(/^ready (mqtt:\/\/.*)\n/);
-  return url!;
+async function serveBy(t: TestContext, by: string): Promise<string> {
+  return await serve(t, ['--workers', '2', '--receipts', by]);
 }
 
 /** Second check marks for each message that was received. */
@@ -58,16 +37,16 @@ describe('who makes receipts', { concurrency: 2 }, () => {
   });
 
   test('the receivers, at wsar serve', async (t) => {
-    assert.equal(marks(await load(t, await serve(t, 'client'), 'client')), 1);
+    assert.equal(marks(await load(t, await serveBy(t, 'client'), 'client')), 1);
   });
 
   test('the server, or nobody', async (t) => {
-    assert.equal(marks(await load(t, await serve(t, 'server'), 'server')), 1);
-    assert.equal(marks(await load(t, await serve(t, 'none'), 'server')), 0);
+    assert.equal(marks(await load(t, await serveBy(t, 'server'), 'server')), 1);
+    assert.equal(marks(await load(t, await serveBy(t, 'none'), 'server')), 0);
   });
 
   test('as the server does: it is asked, also where there are only messages', async (t) => {
-    const [makes, none] = [await serve(t, 'server'), await serve(t, 'none')];
+    const [makes, none] = [await serveBy(t, 'server'), await serveBy(t, 'none')];
     assert.equal(marks(await load(t, makes, 'auto', /^target: makes second check marks$/m)), 1);
     assert.equal(marks(await load(t, none, 'auto', /^target: makes no second check marks$/m)), 0);
   });

@@ -7,10 +7,10 @@ import { describe, test } from 'node:test';
 import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import { turnKnob } from '#core/knob/turn-knob.ts';
 import { decodeHistogram } from '#core/metric/histogram.ts';
-import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { watchLoad } from '#loadgen/test/load-watcher.ts';
-import { startWsar, temporaryFolder } from '#test/command.ts';
+import { temporaryFolder } from '#test/command.ts';
+import { startLoad, summaryOf } from '#test/running-load.ts';
 
 // Most of the time of these runs is waiting: several at a time.
 describe('wsar load in a lab', { concurrency: 3 }, () => {
@@ -19,21 +19,11 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
     const { bus, url: busUrl, watcher } = await watchLoad(t, lab);
     const broker = await startFakeBroker(t);
     const stateFolder = temporaryFolder(t);
-    const run = startWsar(
+    const run = startLoad(
       t,
+      broker.url,
       [
-        ...[
-          'load',
-          '--scenario',
-          'one-to-one',
-          '--target',
-          broker.url,
-          '--connections',
-          '30',
-          '--rate',
-          '100/s',
-          '--json',
-        ],
+        ...['--connections', '30', '--rate', '100/s'],
         ...['--arrivals', 'constant', '--duration', '10m'],
       ],
       { env: { WSAR_BUS_URL: busUrl, WSAR_LAB: lab, WSAR_STATE_DIR: stateFolder } },
@@ -68,7 +58,7 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
 
     run.child.kill('SIGTERM');
     assert.equal(await run.exit(), 143, run.stderr());
-    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(run);
     assert.deepEqual(
       [summary.end, summary.messages.lost, summary.rateTargetPerS],
       ['stopped', 0, 1000],
@@ -81,27 +71,14 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
   test('the bus ends for good: a clean end with a report, exit 4', async (t) => {
     const embedded = await startEmbeddedBus();
     const broker = await startFakeBroker(t);
-    const run = startWsar(
-      t,
-      [
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        broker.url,
-        '--connections',
-        '5',
-        '--duration',
-        '10m',
-        '--json',
-      ],
-      { env: { WSAR_BUS_URL: embedded.url } },
-    );
+    const run = startLoad(t, broker.url, ['--connections', '5', '--duration', '10m'], {
+      env: { WSAR_BUS_URL: embedded.url },
+    });
     await run.line(/"wsar.load.connections.logged_in":5/);
     await embedded.close();
     assert.equal(await run.exit(), 4);
     assert.match(run.stderr(), /the bus of the lab was lost/);
-    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(run);
     assert.deepEqual([summary.end, summary.connections.loggedIn], ['stopped', 5]);
     assert.equal(broker.goodbyes, 6);
   });
@@ -110,22 +87,9 @@ describe('wsar load in a lab', { concurrency: 3 }, () => {
     const embedded = await startEmbeddedBus();
     await embedded.close();
     const broker = await startFakeBroker(t);
-    const run = startWsar(
-      t,
-      [
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        broker.url,
-        '--connections',
-        '5',
-        '--duration',
-        '1s',
-        '--json',
-      ],
-      { env: { WSAR_BUS_URL: embedded.url } },
-    );
+    const run = startLoad(t, broker.url, ['--connections', '5', '--duration', '1s'], {
+      env: { WSAR_BUS_URL: embedded.url },
+    });
     assert.equal(await run.exit(), 4);
     assert.match(run.stderr(), /WSAR_ERR_UNREACHABLE/);
     assert.equal(broker.logins, 0);

@@ -2,66 +2,22 @@
 // frozen server shows in the latencies as long as it was, and a second run follows at once.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp, createServer } from 'node:net';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import mqtt from 'mqtt';
 import { createHistogram, type Histogram } from '#core/metric/histogram.ts';
 import type { Row } from '#core/metric/row.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
-import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
+import type { RunningCommand } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
+import { startMosquitto } from '#test/mosquitto.ts';
+import { startLoad, UNHURRIED } from '#test/running-load.ts';
 
 const skip = needPrograms('mosquitto');
 
-/** A mosquitto on a port of its own; returns the port and its process. */
-async function startMosquitto(t: TestContext) {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  const file = join(temporaryFolder(t), 'mosquitto.conf');
-  writeFileSync(
-    file,
-    [
-      `listener ${port} 127.0.0.1`,
-      'allow_anonymous true',
-      'sys_interval 1',
-      'set_tcp_nodelay true',
-      'persistence false',
-      'max_queued_messages 0',
-    ].join('\n'),
-  );
-  const child = spawn('mosquitto', ['-c', file], { stdio: 'ignore' });
-  t.after(() => void child.kill('SIGKILL'));
-  while (!(await isListening(port))) await new Promise((resolve) => setTimeout(resolve, 20));
-  return { port, child, url: `mqtt://127.0.0.1:${port}` };
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectTcp(port, '127.0.0.1');
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
-  });
-}
-
-function startLoad(t: TestContext, url: string, ...more: string[]): RunningCommand {
-  return startWsar(t, [
-    'load',
-    '--scenario',
-    'one-to-one',
-    '--target',
-    url,
-    '--json',
-    '--lateness-max',
-    '60s',
-    ...more,
-  ]);
-}
+/** Tells every second what is connected, and queues what comes while it is frozen. */
+const TOLD = ['sys_interval 1', 'set_tcp_nodelay true', 'max_queued_messages 0'];
 
 function outputOf(run: RunningCommand): { rows: Row[]; summary: LoadSummary } {
   const lines = run
@@ -85,18 +41,17 @@ describe('wsar load against mosquitto', { concurrency: 3 }, () => {
     skip,
   }, async (t) => {
     const users = 300;
-    const { port, url } = await startMosquitto(t);
+    const { port, url } = await startMosquitto(t, undefined, TOLD);
     const watcher = await mqtt.connectAsync(url);
     t.after(() => watcher.endAsync(true));
     let brokerCount = 0;
     watcher.on('message', (_topic, payload) => (brokerCount = Number(payload)));
     await watcher.subscribeAsync('$SYS/broker/clients/connected');
     for (let round = 0; round < 2; round++) {
-      const run = startLoad(
-        t,
-        url,
-        ...['--connections', String(users), '--rate', '500/s', '--duration', '2500ms'],
-      );
+      const run = startLoad(t, url, [
+        ...[...UNHURRIED, '--connections', String(users)],
+        ...['--rate', '500/s', '--duration', '2500ms'],
+      ]);
       await run.line(new RegExp(`"wsar.load.connections.logged_in":${users}`));
       assert.equal(establishedTo(port), users + 1, 'the users and the watcher');
       while (brokerCount !== users + 1) {
@@ -121,13 +76,12 @@ describe('wsar load against mosquitto', { concurrency: 3 }, () => {
   test('from one address, two runs at once after each other: TIME_WAIT does not stop the second', {
     skip,
   }, async (t) => {
-    const { url } = await startMosquitto(t);
+    const { url } = await startMosquitto(t, undefined, TOLD);
     for (let round = 0; round < 2; round++) {
-      const run = startLoad(
-        t,
-        url,
-        ...['--connections', '800', '--duration', '100ms', '--sources', '127.1.7.7'],
-      );
+      const run = startLoad(t, url, [
+        ...[...UNHURRIED, '--connections', '800'],
+        ...['--duration', '100ms', '--sources', '127.1.7.7'],
+      ]);
       assert.equal(await run.exit(), 0, run.stderr());
       assert.equal(outputOf(run).summary.connections.sourceTaken, 0);
     }
@@ -136,14 +90,12 @@ describe('wsar load against mosquitto', { concurrency: 3 }, () => {
   test('a frozen server: as many late messages as were due, and as late as it was frozen', {
     skip,
   }, async (t) => {
-    const { url, child } = await startMosquitto(t);
+    const { url, child } = await startMosquitto(t, undefined, TOLD);
     const ratePerS = 400;
-    const run = startLoad(
-      t,
-      url,
-      ...['--connections', '50', '--rate', `${ratePerS}/s`, '--arrivals', 'constant'],
-      ...['--duration', '5s'],
-    );
+    const run = startLoad(t, url, [
+      ...[...UNHURRIED, '--connections', '50', '--rate', `${ratePerS}/s`],
+      ...['--arrivals', 'constant', '--duration', '5s'],
+    ]);
     await run.line(/"wsar.load.messages.received":[1-9]/);
     const frozenMs = performance.now();
     child.kill('SIGSTOP');

@@ -8,33 +8,15 @@ import { suite, type TestContext, test } from 'node:test';
 import { decodeHistogram } from '#core/metric/histogram.ts';
 import { enterOwnNamespace, stackObstacle } from '#core/socket/stack/test/own-namespace.ts';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
-import { startWsar, temporaryFolder } from '#test/command.ts';
+import { type RunningCommand, temporaryFolder } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
+import { serve, startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const skip = stackObstacle();
 if (skip === false) enterOwnNamespace();
 
-async function startServer(t: TestContext): Promise<string> {
-  const server = startWsar(t, ['serve', '--port', '0', '--lab', '--json']);
-  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
-  return url!;
-}
-
-function startLoad(t: TestContext, url: string, ...more: string[]) {
-  const base = [
-    'load',
-    '--scenario',
-    'one-to-one',
-    '--target',
-    url,
-    '--json',
-    '--lateness-max',
-    '60s',
-    '--engine',
-    'stack',
-  ];
-  return startWsar(t, [...base, ...more]);
-}
+const startStackLoad = (t: TestContext, url: string, ...more: string[]): RunningCommand =>
+  startLoad(t, url, [...UNHURRIED, '--engine', 'stack', ...more]);
 
 /** Names of the network devices of this namespace. */
 function devices(): string[] {
@@ -44,14 +26,14 @@ function devices(): string[] {
 
 suite('wsar load --engine stack', { skip }, () => {
   test('two workers, each with a device: everybody in, nothing lost, nothing left', async (t) => {
-    const url = await startServer(t);
-    const run = startLoad(
+    const url = await serve(t);
+    const run = startStackLoad(
       t,
       url,
       ...['--connections', '600', '--rate', '400/s', '--duration', '2s', '--workers', '2'],
     );
     assert.equal(await run.exit(), 0, run.stderr());
-    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(run);
     const { connections, messages, stack } = summary;
     assert.deepEqual([summary.engine, connections.loggedIn, connections.failed], ['stack', 600, 0]);
     assert.equal(connections.sourceAddresses, 2, 'one address of each part');
@@ -61,15 +43,15 @@ suite('wsar load --engine stack', { skip }, () => {
   });
 
   test('a slow network that loses packets shows in the latency, and nothing is lost for good', async (t) => {
-    const url = await startServer(t);
-    const run = startLoad(
+    const url = await serve(t);
+    const run = startStackLoad(
       t,
       url,
       ...['--connections', '50', '--rate', '50/s', '--duration', '2s'],
       ...['--rtt', '80ms', '--jitter', '20ms', '--loss', '1%'],
     );
     assert.equal(await run.exit(), 0, run.stderr());
-    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(run);
     assert.equal(summary.messages.received, summary.messages.planned);
     // Half a round trip to the server, and half of another to the receiver.
     assert.ok(summary.latencyUs.p50! > 60_000, `${summary.latencyUs.p50}`);
@@ -77,9 +59,9 @@ suite('wsar load --engine stack', { skip }, () => {
   });
 
   test('two in five are on a slow link, the others on none: each message by its two ends', async (t) => {
-    const url = await startServer(t);
+    const url = await serve(t);
     const log = join(temporaryFolder(t), 'run.hlog');
-    const run = startLoad(
+    const run = startStackLoad(
       t,
       url,
       ...['--connections', '60', '--rate', '100/s', '--duration', '3s'],
@@ -87,7 +69,7 @@ suite('wsar load --engine stack', { skip }, () => {
       ...['--hlog', log],
     );
     assert.equal(await run.exit(), 0, run.stderr());
-    const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(run);
     assert.equal(summary.messages.received, summary.messages.planned);
     const slow = summary.networks![0]!.users;
     assert.equal(slow + summary.networks![1]!.users, 60);
@@ -113,9 +95,9 @@ suite('wsar load --engine stack', { skip }, () => {
   });
 
   test('bandwidth each way, window and reading speed each hold a user to what they say', async (t) => {
-    const url = await startServer(t);
+    const url = await serve(t);
     const run = async (index: number, network: string): Promise<LoadSummary> => {
-      const one = startLoad(
+      const one = startStackLoad(
         t,
         url,
         ...['--connections', '10', '--rate', '20/s', '--duration', '2s', '--payload', '8 KiB'],
@@ -123,7 +105,7 @@ suite('wsar load --engine stack', { skip }, () => {
         ...['--sources', `10.${64 + index}.0.0/16`, '--receipts', 'none', '--seed', '3'],
       );
       assert.equal(await one.exit(), 0, one.stderr());
-      return JSON.parse(one.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+      return summaryOf(one);
     };
     // Each is sent, and sends, four messages of 8 KiB or more in two seconds: as much as it may, or twice that. What
     // its queue has no room for is lost, and a repetition may come later than the drain waits.
@@ -141,18 +123,16 @@ suite('wsar load --engine stack', { skip }, () => {
   });
 
   test('timestamps, keep-alive and no SACK: asked for on the command line, nothing is lost', async (t) => {
-    const url = await startServer(t);
+    const url = await serve(t);
     for (const tcp of ['timestamps on keepalive 1s', 'sack off scaling off']) {
-      const run = startLoad(
+      const run = startStackLoad(
         t,
         url,
         ...['--connections', '50', '--rate', '50/s', '--duration', '3s', '--tcp', tcp],
         ...['--network', 'rtt 40ms loss 3%', '--drain', '60s'],
       );
       assert.equal(await run.exit(), 0, run.stderr());
-      const { messages, stack } = JSON.parse(
-        run.stdout().trimEnd().split('\n').at(-1)!,
-      ) as LoadSummary;
+      const { messages, stack } = summaryOf(run);
       assert.equal(messages.received, messages.planned);
       assert.ok(stack!.lost > 0 && stack!.retransmits > 0);
       assert.deepEqual([stack!.malformed, stack!.sacksReneged, stack!.pawsRefused], [0, 0, 0]);
@@ -161,7 +141,7 @@ suite('wsar load --engine stack', { skip }, () => {
   });
 
   test('what cannot be is refused in one sentence, and killed it leaves no device', async (t) => {
-    const url = await startServer(t);
+    const url = await serve(t);
     const small = ['--connections', '10', '--duration', '1m'];
     for (const [extra, message] of [
       [['--sources', '8.8.8.0/24'], /private addresses/],
@@ -171,14 +151,14 @@ suite('wsar load --engine stack', { skip }, () => {
       [['--network', '50%: phone'], /50 % together/],
       [['--tcp', 'sack maybe'], /sack is 'on' or 'off'/],
     ] as const) {
-      const refused = startLoad(t, url, ...small, ...extra);
+      const refused = startStackLoad(t, url, ...small, ...extra);
       assert.equal(await refused.exit(), 2, refused.stderr());
       assert.match(refused.stderr(), message);
     }
-    const elsewhere = startLoad(t, 'mqtt://192.0.2.1:1883', ...small, '--i-own-this-target');
+    const elsewhere = startStackLoad(t, 'mqtt://192.0.2.1:1883', ...small, '--i-own-this-target');
     assert.equal(await elsewhere.exit(), 2);
     assert.match(elsewhere.stderr(), /no route to mqtt:\/\/192.0.2.1:1883/);
-    const killed = startLoad(t, url, ...small);
+    const killed = startStackLoad(t, url, ...small);
     await killed.line(/"wsar.load.connections.logged_in":10/);
     assert.equal(devices().length, 2);
     killed.child.kill('SIGKILL');
@@ -191,7 +171,7 @@ suite('wsar load --engine stack', { skip }, () => {
   }, async (t) => {
     const other = otherHost(t);
     const run = (...more: string[]) =>
-      startLoad(
+      startStackLoad(
         t,
         `tcp://${other.address}:${other.port}`,
         ...['--connections', '40', '--rate', '80/s', '--duration', '2s', ...more],
@@ -209,7 +189,7 @@ suite('wsar load --engine stack', { skip }, () => {
     other.run('ip', 'route', 'add', '10.64.0.0/10', 'via', '10.201.0.1');
     const there = run('--i-own-this-target', '--network', '50%: rtt 100ms loss 1%; rest: none');
     assert.equal(await there.exit(), 0, there.stderr());
-    const summary = JSON.parse(there.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+    const summary = summaryOf(there);
     assert.equal(summary.connections.loggedIn, 40);
     assert.equal(summary.messages.received, summary.messages.planned);
     assert.equal(summary.stack!.malformed, 0);

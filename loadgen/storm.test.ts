@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { WsarError } from '#core/errors.ts';
-import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { isCutOff, parseReturn, parseStorm, returnDelayMs } from '#loadgen/storm.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { startWsar } from '#test/command.ts';
+import { startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const USERS = 20_000;
 
@@ -30,7 +30,7 @@ test('a country goes as a whole, and comes back; one that nobody lives in is ref
     ]);
   const run = load('br');
   await run.exit();
-  const summary = JSON.parse(run.stdout().trimEnd().split('\n').at(-1)!) as LoadSummary;
+  const summary = summaryOf(run);
   // India has the users 0 to 19, Brazil the next 13.
   assert.equal(summary.storms![0]!.cutOff, 13);
   assert.equal(summary.storms![0]!.share, 0.13);
@@ -75,26 +75,14 @@ test('what is no storm and no way back is refused', () => {
 for (const policy of ['fixed:200ms', 'backoff:300ms', 'beta:1s']) {
   test(`half of the users are cut off and come back by ${policy}`, async (t) => {
     const broker = await startFakeBroker(t);
-    const run = startWsar(t, [
-      ...[
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        broker.url,
-        '--json',
-        '--lateness-max',
-        '60s',
-        '--engine',
-        'net',
-      ],
+    const run = startLoad(t, broker.url, [
+      ...UNHURRIED,
+      ...['--engine', 'net'],
       ...['--connections', '200', '--rate', '100/s', '--duration', '5s', '--workers', '2'],
       ...['--storm', '50%@1s', '--return', policy],
     ]);
     assert.equal(await run.exit(), 0, run.stderr());
-    const { connections, storms } = JSON.parse(
-      run.stdout().trimEnd().split('\n').at(-1)!,
-    ) as LoadSummary;
+    const { connections, storms } = summaryOf(run);
     const [storm] = storms!;
     const expected = Array.from({ length: 200 }, (_, user) => user).filter((user) =>
       isCutOff(1, 0, user, 0.5),

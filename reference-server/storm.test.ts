@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import mqtt, { type MqttClient, type OnMessageCallback } from 'mqtt';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { startServer } from '#reference-server/test/running-server.ts';
-import { startWsar } from '#test/command.ts';
+import { startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const RECEIVERS = 12;
 const TAKE_OVERS = 15;
@@ -88,19 +88,9 @@ describe('storms', { concurrency: 2 }, () => {
   test(`a server that stands still for ${FROZEN_MS} ms under load loses nothing and recovers`, async (t) => {
     const { engine } = chooseEngine('auto');
     const server = await startServer(t, ['--lab', '--workers', '2', '--engine', engine]);
-    const load = startWsar(t, [
-      ...[
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        server.url,
-        '--json',
-        '--lateness-max',
-        '60s',
-        '--drain',
-        '30s',
-      ],
+    const load = startLoad(t, server.url, [
+      ...UNHURRIED,
+      ...['--drain', '30s'],
       ...['--connections', '300', '--rate', '300/s', '--duration', '8s', '--engine', engine],
     ]);
     await server.values((value) => value('messages.delivered') > 300);
@@ -109,9 +99,7 @@ describe('storms', { concurrency: 2 }, () => {
     await new Promise((resolve) => setTimeout(resolve, FROZEN_MS));
     process.kill(pid!, 'SIGCONT');
     assert.equal(await load.exit(), 0, load.stderr());
-    const { connections, messages, latencyUs } = JSON.parse(
-      load.stdout().trimEnd().split('\n').at(-1)!,
-    );
+    const { connections, messages, latencyUs } = summaryOf(load);
     assert.deepEqual([connections.failed, connections.lost], [0, 0]);
     assert.deepEqual(
       [messages.sent, messages.acked, messages.received, messages.lost],

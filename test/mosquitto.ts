@@ -1,6 +1,6 @@
 // Debian's MQTT broker for one test: own port, own configuration, ended with the test.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
@@ -13,6 +13,7 @@ import { freePort } from '#test/free-port.ts';
 export interface Mosquitto {
   url: string;
   port: number;
+  child: ChildProcess;
   /** Ends it at once, without a farewell. */
   kill(): Promise<void>;
 }
@@ -39,6 +40,7 @@ export async function startMosquitto(
       return {
         url: `mqtt://127.0.0.1:${port}`,
         port,
+        child,
         async kill() {
           child.kill('SIGKILL');
           await ended;

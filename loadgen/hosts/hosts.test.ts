@@ -12,13 +12,13 @@ import type { LossPolicy } from '#loadgen/hosts/hosts-run.ts';
 import { type Segment, segmentHash, segmentOf, turnedHash } from '#loadgen/hosts/segment.ts';
 import { whyNoVirtualHosts } from '#loadgen/hosts/virtual-hosts.ts';
 import { LoadSettings, type Turn } from '#loadgen/load-settings.ts';
-import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { readOptions } from '#loadgen/read-options.ts';
 import { isCutOff } from '#loadgen/storm.ts';
 import { parseTarget } from '#loadgen/target.ts';
 import { readModel } from '#loadgen/user-model.ts';
 import { type RunningCommand, startWsar } from '#test/command.ts';
 import { skipUnless } from '#test/foreign-part.ts';
+import { serve, startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const obstacle = whyNoVirtualHosts();
 const skip = skipUnless(obstacle === undefined ? [] : [obstacle], 'run as root');
@@ -96,10 +96,6 @@ test('a clock that is skewed is found within its error; one that is not stays un
   assert.equal(clockOffset([exchange(0, 500, 300)]).offsetUs, 0);
 });
 
-function summaryOf(run: RunningCommand): LoadSummary {
-  return JSON.parse(run.stdout().trimEnd().split('\n').at(-1) ?? '') as LoadSummary;
-}
-
 function rowsOf(run: RunningCommand): Row[] {
   const lines = run.stdout().trimEnd().split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line) as Row);
@@ -115,21 +111,10 @@ function isRunning(pid: number): boolean {
 
 /** A load by three virtual hosts, one of which is killed when messages flow; with no policy none is. */
 async function loadWithDeath(t: TestContext, policy?: LossPolicy, ...more: string[]) {
-  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
-  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
-  const run = startWsar(t, [
-    ...[
-      'load',
-      '--scenario',
-      'one-to-one',
-      '--target',
-      url!,
-      '--json',
-      '--virtual-hosts',
-      '3',
-      '--lateness-max',
-      '60s',
-    ],
+  const url = await serve(t);
+  const run = startLoad(t, url, [
+    ...UNHURRIED,
+    ...['--virtual-hosts', '3'],
     ...['--connections', '150', '--rate', '300/s', '--duration', '3s', '--drain', '1s'],
     ...(policy === undefined ? [] : ['--on-loss', policy]),
     ...more,
@@ -223,25 +208,11 @@ test('agents of other hosts are waited for on the bus; without one the command l
 test('SIGINT while agents are waited for ends the load at once, with a report', async (t) => {
   const bus = await startEmbeddedBus();
   t.after(() => bus.close());
-  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
-  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
-  const run = startWsar(
+  const url = await serve(t);
+  const run = startLoad(
     t,
-    [
-      ...[
-        'load',
-        '--scenario',
-        'one-to-one',
-        '--target',
-        url!,
-        '--json',
-        '--hosts',
-        '2',
-        '--connections',
-        '60',
-      ],
-      ...['--rate', '100/s', '--duration', '1s'],
-    ],
+    url,
+    [...['--hosts', '2', '--connections', '60'], ...['--rate', '100/s', '--duration', '1s']],
     { env: { WSAR_BUS_URL: bus.url, WSAR_LAB: 'nobody' } },
   );
   await run.line(/"wsar.load.coverage":0/);
@@ -255,26 +226,16 @@ test('two agents by hand, one load after the other, then SIGTERM', async (t) => 
   const bus = await startEmbeddedBus();
   t.after(() => bus.close());
   const env = { WSAR_BUS_URL: bus.url, WSAR_LAB: 'by-hand' };
-  const server = startWsar(t, ['serve', '--port', '0', '--lab']);
-  const [, url] = await server.line(/^ready (mqtt:\S+)$/m);
+  const url = await serve(t);
   const agents = ['a', 'b'].map((id) => startWsar(t, ['agent', '--id', id], { env }));
   await Promise.all(agents.map((agent, i) => agent.line(new RegExp(`^ready ${'ab'[i]}$`, 'm'))));
   for (let round = 0; round < 2; round++) {
-    const run = startWsar(
+    const run = startLoad(
       t,
+      url,
       [
-        ...[
-          'load',
-          '--scenario',
-          'one-to-one',
-          '--target',
-          url!,
-          '--json',
-          '--hosts',
-          '2',
-          '--lateness-max',
-          '60s',
-        ],
+        ...UNHURRIED,
+        ...['--hosts', '2'],
         ...['--connections', '60', '--rate', '100/s', '--duration', '1s'],
       ],
       { env },

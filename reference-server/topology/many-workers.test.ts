@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { startServer } from '#reference-server/test/running-server.ts';
 import { startWsar } from '#test/command.ts';
+import { startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const WORKERS = 24;
 const USERS = 600;
@@ -17,23 +18,13 @@ test(`${WORKERS} workers: everybody logs in, nothing is lost, the work is spread
     ...['--lab', '--workers', String(WORKERS), '--pin', 'on', '--engine', engine],
     ...['--connections', '2400', '--users', '10000', '--messages', '100000'],
   ]);
-  const load = startWsar(t, [
-    ...[
-      'load',
-      '--scenario',
-      'one-to-one',
-      '--target',
-      server.url,
-      '--json',
-      '--lateness-max',
-      '60s',
-      '--drain',
-      '20s',
-    ],
+  const load = startLoad(t, server.url, [
+    ...UNHURRIED,
+    ...['--drain', '20s'],
     ...['--connections', String(USERS), '--rate', '400/s', '--duration', '3s', '--engine', engine],
   ]);
   assert.equal(await load.exit(), 0, load.stderr());
-  const summary = JSON.parse(load.stdout().trimEnd().split('\n').at(-1)!);
+  const summary = summaryOf(load);
   const { connections, messages } = summary;
   assert.deepEqual([connections.loggedIn, connections.failed], [USERS, 0]);
   assert.ok(messages.planned > 800);

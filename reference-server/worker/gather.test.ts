@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { startServer } from '#reference-server/test/running-server.ts';
-import { startWsar } from '#test/command.ts';
 import { skipUnless } from '#test/foreign-part.ts';
+import { startLoad, summaryOf, UNHURRIED } from '#test/running-load.ts';
 
 const skip = skipUnless(
   chooseEngine('auto').engine === 'ring' ? [] : ['io_uring'],
@@ -16,23 +16,13 @@ const skip = skipUnless(
 /** Turns of the loops for each message, of a run in which nothing was lost. */
 async function turnsPerMessage(t: TestContext, more: string[]): Promise<number> {
   const server = await startServer(t, ['--lab', '--workers', '2', '--engine', 'ring', ...more]);
-  const load = startWsar(t, [
-    ...[
-      'load',
-      '--scenario',
-      'one-to-one',
-      '--target',
-      server.url,
-      '--json',
-      '--lateness-max',
-      '60s',
-      '--engine',
-      'ring',
-    ],
+  const load = startLoad(t, server.url, [
+    ...UNHURRIED,
+    ...['--engine', 'ring'],
     ...['--connections', '200', '--rate', '1000/s', '--duration', '3s'],
   ]);
   assert.equal(await load.exit(), 0, load.stderr());
-  const { messages } = JSON.parse(load.stdout().trimEnd().split('\n').at(-1)!);
+  const { messages } = summaryOf(load);
   assert.deepEqual(
     [messages.received, messages.receipts, messages.lost],
     [messages.planned, messages.planned, 0],
