@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { HistogramLogReader } from 'hdr-histogram-js';
 import type { LoadSummary } from '#loadgen/load-summary.ts';
+import { startEchoServer } from '#loadgen/test/echo-server.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
 
@@ -99,6 +100,22 @@ describe('wsar load about itself', { concurrency: 3 }, () => {
     assert.equal(kernel?.expected, 600);
     assert.ok(little !== null, JSON.stringify(warnings));
   });
+
+  for (const framing of ['length', 'line']) {
+    test(`the ceiling of a load of ${framing}s is measured with them`, async (t) => {
+      const { port } = await startEchoServer(t, 'tcp');
+      const run = startWsar(t, [
+        ...['load', '--target', `tcp://127.0.0.1:${port}`, '--framing', framing, '--json'],
+        ...['--calibrate', '--lateness-max', '200ms'],
+        ...['--connections', '50', '--rate', '100/s', '--duration', '1s'],
+      ]);
+      assert.equal(await run.exit(), 0, run.stderr());
+      const { ceiling, messages } = summaryOf(run);
+      assert.equal(ceiling?.protocol, `echo ${framing}`);
+      assert.ok(ceiling.ratePerS >= 1000, JSON.stringify(ceiling));
+      assert.equal(messages.lost, 0);
+    });
+  }
 
   test('a search in which no rate holds the rule: exit 10, and every step is told', async (t) => {
     const broker = await startFakeBroker(t);

@@ -193,7 +193,8 @@ test('progress says how long it will take', () => {
 
 test('witnesses that disagree are warnings, and a run near its ceiling is flagged', () => {
   const all = { by: 'lab', sessions: 1000, expected: 1000 } as const;
-  const ceiling = { ratePerS: 5000, limitedBy: 'generator', users: 100 } as const;
+  const generator = { limitedBy: 'generator', protocol: 'mqtt 3.1.1' } as const;
+  const ceiling = { ...generator, ratePerS: 5000, users: 100 };
   const calm = summarize(resultOf(), { socketsPerUser: 2, server: all, ceiling });
   assert.deepEqual([calm.warnings, calm.ceiling?.share], [[], 0.1]);
   const loud = summarize(

@@ -11,6 +11,7 @@ import { fillIn } from '#loadgen/scenario/fill-in.ts';
 import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 
 const MQTT = '--target mqtt://127.0.0.1:1 --connections 100 --duration 1s';
+const MQTTS = '--target mqtts://127.0.0.1:1 --connections 100 --duration 1s';
 const HTTP = '--target http://127.0.0.1:1 --connections 100 --duration 1s';
 
 /** The words as commander hands them on. */
@@ -36,6 +37,10 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--virtual-hosts 2 --engine stack', /engine stack is for one host/],
   [MQTT, '--virtual-hosts 2 --sources 127.1.0.0/16', /virtual hosts have addresses of their own/],
   [MQTT, '--on-loss degrade', /--on-loss is for several hosts/],
+  [MQTT, '--calibrate --mqtt 5', /--calibrate cannot measure a ceiling with MQTT 5/],
+  [MQTT, '--calibrate --protocol ws', /cannot measure a ceiling with WebSocket/],
+  [MQTT, '--calibrate --engine stack', /cannot measure a ceiling with engine stack/],
+  [MQTTS, '--calibrate', /cannot measure a ceiling with TLS/],
   [MQTT, '--engine stack --ports window', /--ports is for kernel sockets/],
   [MQTT, '--spike 35%@peak/30s/5m', /a spike at the peak needs a day/],
   [MQTT, '--upload 1KiB', /--upload is for http/],

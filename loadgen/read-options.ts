@@ -7,6 +7,7 @@ import type { EngineName } from '#core/socket/reactor.ts';
 import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import { whyNoOpenssl } from '#core/socket/tls/openssl.ts';
 import type { AddressBlock } from '#loadgen/address-block.ts';
+import { requireCeiling } from '#loadgen/ceiling/ceiling-reach.ts';
 import { worldPeakHour } from '#loadgen/country-map.ts';
 import { readHosts } from '#loadgen/hosts/hosts-options.ts';
 import type { MediaKind } from '#loadgen/http/media-sizes.ts';
@@ -52,6 +53,8 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   // Before the engine: what several hosts cannot do is no reason to ask for another one.
   const hosts = readHosts(given, connections);
   refuseForStack(given);
+  const engine = readEngine(given, wire);
+  if (given['calibrate'] === true) requireCeiling({ wire, engine });
   return {
     target,
     wire,
@@ -75,7 +78,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     seed,
     firstUser,
     isRoomChecked: given['memory'] !== 'watched',
-    engine: readEngine(given, wire),
+    engine,
     workers,
     areWorkersAsked: given['workers'] !== undefined,
     sources: given['sources'] as AddressBlock[] | undefined,

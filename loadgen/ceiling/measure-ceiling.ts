@@ -1,7 +1,8 @@
 // What the generator itself can do on this host: the highest rate that it keeps on time against a
-// server that does nothing (null-server.ts), with the engine, payload, workers and lateness rule of
-// the run to come. A result of the run that comes near it says as much of the generator as of the
-// target.
+// server that does nothing (null-server.ts), with the protocol, engine, payload, workers and lateness
+// rule of the run to come, in messages from one to one. What that server does not speak is refused
+// (ceiling-reach.ts): a ceiling of something else would mislead. A result of the run that comes near
+// the ceiling says as much of the generator as of the target.
 //
 // The null server is a thread of this process, so that both share the cores as a target on this host
 // would. Takes five to ten seconds.
@@ -9,10 +10,11 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { parseIpv4 } from '#core/host/ipv4.ts';
 import { wake } from '#core/socket/waker.ts';
-import { PROTOCOL_LEVEL_3_1_1 } from '#core/wire/mqtt/packet.ts';
+import { whyNoCeiling } from '#loadgen/ceiling/ceiling-reach.ts';
 import type { NullServerPlan, NullServerReady } from '#loadgen/ceiling/null-server-worker.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { planRoute } from '#loadgen/load-route.ts';
@@ -22,7 +24,6 @@ import type { SearchResult } from '#loadgen/rate-search.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
-import type { WirePlan } from '#loadgen/wire-plan.ts';
 
 /** Users of the measurement: enough to spread, few enough to be in at once. */
 const USERS_MAX = 1000;
@@ -37,18 +38,10 @@ const DURATION_MS = 30_000;
 /** A rate holds while messages come through at all; the lateness rule is judged with it. */
 const RULE = 'latency.p50 < 1s';
 
-/** Whatever the run to come speaks: what lies below MQTT costs more, so the ceiling is an upper bound. */
-const PLAIN: WirePlan = {
-  text: 'mqtt 3.1.1',
-  level: PROTOCOL_LEVEL_3_1_1,
-  echo: undefined,
-  webSocket: undefined,
-  tls: undefined,
-  isHttp: false,
-};
-
 export interface Ceiling {
   ratePerS: number;
+  /** What was spoken. */
+  protocol: string;
   limitedBy: SearchResult['limitedBy'];
   users: number;
 }
@@ -59,16 +52,23 @@ export async function measureCeiling(
   signal: AbortSignal,
 ): Promise<Ceiling> {
   const users = Math.max(2, Math.min(given.connections, USERS_MAX));
-  const engine = given.engine === 'stack' ? 'auto' : given.engine;
+  const { engine, wire } = given;
+  assert(
+    whyNoCeiling(given) === undefined,
+    'the server that does nothing speaks what the load does',
+  );
   const over = new SharedArrayBuffer(4);
-  const plan: NullServerPlan = { connections: users + 64, receipts: given.receipts, engine, over };
+  const { receipts } = given;
+  const echoes = wire.echo !== undefined;
+  const plan: NullServerPlan = { connections: users + 64, receipts, echoes, engine, over };
   const worker = new Worker(new URL('./null-server-worker.ts', import.meta.url), {
     workerData: plan,
   });
   const ended = once(worker, 'exit');
   const [ready] = (await once(worker, 'message')) as [NullServerReady];
   try {
-    return { ...(await search(given, users, ready.port, clock, signal)), users };
+    const found = await search(given, users, ready.port, clock, signal);
+    return { ...found, users, protocol: wire.text };
   } finally {
     Atomics.store(new Int32Array(over), 0, 1);
     wake(ready.waker);
@@ -83,15 +83,15 @@ async function search(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<{ ratePerS: number; limitedBy: SearchResult['limitedBy'] }> {
-  const text = `mqtt://127.0.0.1:${port}`;
+  const scheme = given.wire.echo === undefined ? 'mqtt' : 'tcp';
+  const text = `${scheme}://127.0.0.1:${port}`;
   const target: ResolvedTarget = {
-    ...{ text, scheme: 'mqtt' as const, host: '127.0.0.1', port, ports: [port], path: '' },
+    ...{ text, scheme, host: '127.0.0.1', port, ports: [port], path: '' },
     ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
   };
   const options: LoadOptions = {
     ...given,
     target,
-    wire: PLAIN,
     segment: undefined,
     hosts: undefined,
     storms: [],

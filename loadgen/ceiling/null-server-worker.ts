@@ -10,6 +10,8 @@ import { NullServer } from '#loadgen/ceiling/null-server.ts';
 export interface NullServerPlan {
   connections: number;
   receipts: boolean;
+  /** See NullServer. */
+  echoes: boolean;
   engine: EngineName | 'auto';
   /** Int32: 1 = end. */
   over: SharedArrayBuffer;
@@ -21,9 +23,9 @@ export interface NullServerReady {
 }
 
 assert(parentPort !== null, 'a null server runs in a worker thread');
-const { connections, receipts, engine, over } = workerData as NullServerPlan;
+const { connections, receipts, echoes, engine, over } = workerData as NullServerPlan;
 const isOver = new Int32Array(over);
-const server = new NullServer(receipts, () => Atomics.load(isOver, 0) === 1);
+const server = new NullServer(receipts, echoes, () => Atomics.load(isOver, 0) === 1);
 const reactor = createReactor({ engine, handler: server, capacity: connections });
 server.reactor = reactor;
 const { port } = reactor.listen({ host: '127.0.0.1', port: 0 });

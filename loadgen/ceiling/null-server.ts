@@ -2,6 +2,8 @@
 // one who subscribed to its topic 'm/<uid>', acknowledges, forgets. What a generator reaches against
 // it is the ceiling of generator and host together; no real server can show more.
 //
+// For a load of messages that only come back (tcp:// targets) it sends back all bytes, whatever they are.
+//
 // Not a broker: no queues, no sessions, no redelivery; packet ids are those of the sender. Cost: the
 // reactor's own, and about 1 us a message.
 
@@ -30,6 +32,7 @@ const RECEIPT_TEXT = new TextEncoder().encode('00000000 1');
 export class NullServer implements ReactorHandler {
   reactor: Reactor | undefined;
   readonly #isOver: () => boolean;
+  readonly #echoes: boolean;
   readonly #receipt: Uint8Array;
   /** Connection of each mailbox; only as many as users subscribe. */
   readonly #mailboxes = new Map<number, Conn>();
@@ -40,9 +43,13 @@ export class NullServer implements ReactorHandler {
   readonly #codes = new Uint8Array(FILTERS_MAX).fill(1);
   readonly #answer = new Uint8Array(64);
 
-  /** `receipts`: answers each message with a second check mark too, as wsar serve does. */
-  constructor(receipts: boolean, isOver: () => boolean) {
+  /**
+   * `receipts`: answers each message with a second check mark too, as wsar serve does; `echoes`: speaks no MQTT and
+   * sends all back.
+   */
+  constructor(receipts: boolean, echoes: boolean, isOver: () => boolean) {
     this.#isOver = isOver;
+    this.#echoes = echoes;
     const out = new Uint8Array(64);
     const [topic, text] = [RECEIPT_TOPIC, RECEIPT_TEXT];
     const length = receipts
@@ -52,6 +59,10 @@ export class NullServer implements ReactorHandler {
   }
 
   onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+    if (this.#echoes) {
+      this.reactor?.send(conn, bytes, start, end);
+      return;
+    }
     const rest = this.#rests.get(conn);
     if (rest !== undefined) {
       const whole = new Uint8Array(rest.length + end - start);
