@@ -60,12 +60,7 @@ export class Climb {
       if (obstacle === undefined) continue;
       this.#endPhase(planned.phase, (await this.#refine(planned)) ?? obstacle);
     }
-    for (const { phase } of this.#ladder.steps) {
-      if (!this.#hasEnded(phase)) this.#endQuietly(phase);
-    }
-    // As in the file: what was compared has ended last of all.
-    const order = this.#ladder.steps.map(({ phase }) => phase);
-    this.phases.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
+    this.#endRest('');
   }
 
   #hasEnded(phase: string): boolean {
@@ -94,6 +89,17 @@ export class Climb {
   /** The run was ended from outside. */
   cutShort(sentence: string): void {
     this.end = sentence;
+    this.#endRest(sentence);
+  }
+
+  /** Phases that nothing has ended yet: `cut` says why those of them that had begun did not go on. */
+  #endRest(cut: string): void {
+    const order = [...new Set(this.#ladder.steps.map(({ phase }) => phase))];
+    for (const phase of order) {
+      if (!this.#hasEnded(phase)) this.#endQuietly(phase, cut);
+    }
+    // As in the file: what was compared has ended last of all.
+    this.phases.sort((one, other) => order.indexOf(one.name) - order.indexOf(other.name));
   }
 
   /** Where the end is looked for exactly, a step counts as broken when it breaks twice: hosts have bad moments. */
@@ -191,17 +197,19 @@ export class Climb {
   }
 
   /** A phase that nothing ended: a climb to its top, a comparison, or what there was no time for. */
-  #endQuietly(name: string): void {
+  #endQuietly(name: string, cut: string): void {
     const comparison = this.compared.find(({ phase }) => phase === name);
     const places = [...(comparison?.before ?? []), ...(comparison?.after ?? [])];
     const broken = places.map((place) => this.steps[place]!).filter((s) => s.outcome !== 'held');
     const isClimb = comparison === undefined && this.steps.some(({ phase }) => phase === name);
     const sentences = [
-      isClimb ? 'every step was held' : '',
+      isClimb && cut === '' ? 'every step was held' : '',
       places.length > 0 ? `${places.length} steps beside ${comparison!.against} at the knee` : '',
       ...broken.map(({ phase, sentence }) => `one of ${phase} was not held: ${sentence}`),
     ].filter((sentence) => sentence !== '');
-    const sentence = sentences.length === 0 ? 'not begun' : sentences.join('; ');
+    const hasBegun = isClimb || places.length > 0;
+    if (hasBegun && cut !== '') sentences.push(cut);
+    const sentence = hasBegun ? sentences.join('; ') : 'not begun';
     this.phases.push({ name, reached: this.#reachedIn(name), sentence });
   }
 
