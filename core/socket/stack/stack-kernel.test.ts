@@ -21,6 +21,7 @@ import { STACK_COUNT } from '#core/socket/stack/stack-counters.ts';
 import type { StackReactor } from '#core/socket/stack/stack-reactor.ts';
 import type { TcpKnobs } from '#core/socket/stack/tcp-knobs.ts';
 import { Capture } from '#core/socket/stack/test/capture.ts';
+import { Flood } from '#core/socket/stack/test/flood.ts';
 import {
   enterOwnNamespace,
   LAB_ADDRESS,
@@ -333,6 +334,26 @@ suite('engine stack and the kernel', { skip }, () => {
     await client.stop();
     assert.ok(!existsSync(`/proc/sys/net/ipv4/conf/${name}`));
     assert.equal(blockOf(0).addressMin, 0x0a400000);
+  });
+
+  test('what waits in the device is taken in before anything new begins, unless it never ends', async (t) => {
+    const flood = new Flood();
+    const waits = [15_000, Number.POSITIVE_INFINITY, 0];
+    const takenAt: number[] = [];
+    const client = new Subject(
+      t,
+      stackVariant({ tap: (one) => flood.tap(one) }),
+      {},
+      {
+        onTurn: () => {
+          takenAt.push(flood.taken);
+          flood.waiting = waits[takenAt.length - 1] ?? 0;
+          return 1000;
+        },
+      },
+    );
+    await client.until(() => takenAt.length > waits.length, 'turns');
+    assert.deepEqual(takenAt.slice(0, 3), [0, 15_000, 15_000 + 10 * 2048]);
   });
 
   for (const tcp of [NO_OPTIONS, ALL_OPTIONS]) {

@@ -43,6 +43,11 @@ import { WakerEnd } from '#core/socket/waker.ts';
  * starts new work in its turn: else answers wait behind it until their senders think them lost.
  */
 const PACKETS_PER_TURN = 2048;
+/**
+ * Turns in a row in which there was more: until then nothing times out and nothing new begins, since what is waited for
+ * may lie in the queue of the device (20,000). Else whoever is behind sends again what has arrived, and falls back.
+ */
+const FULL_TURNS_MAX = 10;
 
 /** What engine stack needs to know beside the options of every reactor. */
 export interface StackOptions {
@@ -78,6 +83,7 @@ export class StackReactor implements Reactor {
   #turnEndUs = 0;
   /** What came in the last turn. */
   #taken = 0;
+  #fullTurns = 0;
   #isInTurn = false;
   #sleepUs = 0;
 
@@ -212,9 +218,10 @@ export class StackReactor implements Reactor {
     const nowUs = systemClock.monoUs();
     this.#isInTurn = true;
     const taken = stack.receive(nowUs, PACKETS_PER_TURN);
+    this.#fullTurns = taken < PACKETS_PER_TURN ? 0 : (this.#fullTurns + 1) % FULL_TURNS_MAX;
     let wishUs = 0;
     if (this.#isStopping) this.#continueStop();
-    else wishUs = this.#fireHandlers(nowUs);
+    else if (this.#fullTurns === 0) wishUs = this.#fireHandlers(nowUs);
     stack.finishTurn();
     this.#isInTurn = false;
     this.#sleepUs = taken > 0 ? 0 : Math.min(wishUs, stack.waitUs(nowUs), SLEEP_US_MAX);
