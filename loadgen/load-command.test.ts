@@ -164,9 +164,10 @@ describe('wsar load', { concurrency: 4 }, () => {
       const broker = await startFakeBroker(t, flaws);
       const run = startLoad(t, broker.url, ...SMALL);
       assert.equal(await run.exit(), 4);
-      const { code, message } = errorOf(run);
+      const { code, message, hint } = errorOf(run);
       assert.equal(code, 'WSAR_ERR_UNREACHABLE');
       assert.match(message, sentence);
+      assert.equal(/no name and password/.test(hint), what === 'refuses the login', hint);
       const { valid, invalidReasons, connections } = summaryOf(run);
       assert.deepEqual([valid, invalidReasons, connections.attempted], [false, [message], 0]);
     });

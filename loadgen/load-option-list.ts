@@ -299,7 +299,14 @@ function parseArrivals(text: string): Arrivals {
   if (text.startsWith('trace:')) {
     return { process: 'trace', trace: readTrace(text.slice('trace:'.length)) };
   }
-  return { process: parseOneOf('poisson', 'constant', 'bursts')(text) };
+  const known = ['poisson', 'constant', 'bursts'] as const;
+  const process = known.find((name) => name === text);
+  if (process !== undefined) return { process };
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `'${text}' is not known here`,
+    `use ${known.join(' or ')} or trace:FILE`,
+  );
 }
 
 function atLeast(
@@ -348,9 +355,12 @@ function parseShare(text: string): number {
 }
 
 function parseMediaTarget(text: string): Target {
-  const target = parseTarget(text);
-  if (target.scheme.startsWith('http')) return target;
-  throw new WsarError('WSAR_ERR_USAGE', `files are not sent to ${text}`, 'take an http:// target');
+  if (/^https?:/.test(text)) return parseTarget(text);
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `files are not sent to '${text}'`,
+    'take an http:// target, like http://127.0.0.1:8080/files',
+  );
 }
 
 function parseUpload(text: string): number {

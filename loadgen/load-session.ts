@@ -34,6 +34,7 @@ import {
   type LoadResult,
   type LoadSummary,
   summarize,
+  TOO_FEW,
 } from '#loadgen/load-summary.ts';
 import { deliveriesPerMessage, mannersText, settlePeople } from '#loadgen/people.ts';
 import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
@@ -380,7 +381,9 @@ function invalidRun(summary: LoadSummary): WsarError {
     `the run cannot be judged: ${summary.invalidReasons.join('; ')}`,
     summary.saturated
       ? 'lower --rate, or give the generator more CPU (--workers, fewer other programs)'
-      : "look at the server's log",
+      : summary.invalidReasons.every((reason) => reason.startsWith(TOO_FEW))
+        ? 'take a longer --duration or a higher --rate'
+        : "look at the server's log",
   );
 }
 

@@ -235,10 +235,14 @@ test('thresholds: failed, held, and not to be told from so few samples', () => {
 });
 
 test('a search is valid beyond what the target takes, and not when the generator ended it', () => {
-  const search = { ratePerS: 100, limitedBy: 'rule', steps: [] } as const;
+  const step = { ratePerS: 100, value: 1, verdict: 'held' } as const;
+  const search = { ratePerS: 100, limitedBy: 'rule' } as const;
   const lost = resultOf({}, { errors: 4000, planned: 9000 });
-  const known = { socketsPerUser: 0, search: { ...search, steps: [] } };
+  const known = { socketsPerUser: 0, search: { ...search, steps: [step] } };
   assert.equal(summarize(lost, known).valid, true);
+  const untried = { ...known, search: { ...search, limitedBy: 'time' as const, steps: [] } };
+  const reason = 'too few seconds to judge one rate of the search';
+  assert.deepEqual(summarize(resultOf({}), untried).invalidReasons, [reason]);
   assert.equal(summarize(lost).valid, false);
   const ended = { ...known, search: { ...known.search, limitedBy: 'generator' as const } };
   assert.equal(summarize(lost, ended).saturated, true);

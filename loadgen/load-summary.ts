@@ -31,6 +31,8 @@ export const SUMMARY_SCHEMA = 'wsar.load/1';
 /** How a load ended. */
 export type LoadEnd = 'complete' | 'stopped' | 'failed';
 
+/** How the reason begins that a longer load mends. */
+export const TOO_FEW = 'too few';
 /** More planned messages than this share that could not be sent make a run invalid. */
 const UNSENT_RATIO_MAX = 0.01;
 /** A clock error above this part of the median latency is told. */
@@ -112,10 +114,12 @@ export function summarize(result: LoadResult, context: LoadContext = NOTHING_ELS
     return { ...judgement, failed: isTrue };
   });
   const untold = thresholds.filter(({ failed }) => failed === null);
+  const isUntried = context.search?.steps.length === 0;
   const flaws = [
     ...targetFlaws,
     ...generatorFlaws,
-    ...untold.map(({ rule }) => `too few samples to judge '${rule}'`),
+    ...(isUntried ? [`${TOO_FEW} seconds to judge one rate of the search`] : []),
+    ...untold.map(({ rule }) => `${TOO_FEW} samples to judge '${rule}'`),
   ];
   return {
     ...figures,

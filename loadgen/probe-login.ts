@@ -217,12 +217,26 @@ function failureText(failure: NodeJS.ErrnoException | undefined): string {
   }
   const isOfCertificate = /CERT|SIGNED|ISSUER|ALTNAME/.test(code);
   return isOfCertificate
-    ? `has a certificate that is not trusted: ${message.split('\n')[0]} (${code})`
+    ? `has a certificate that is not trusted: ${message.split(/[\n;]/)[0]} (${code})`
     : `speaks no TLS that we know: ${code}`;
 }
 
+/** What to do about each flaw that is not the usual one. */
+const REMEDIES: [RegExp, string][] = [
+  [
+    /refused the login: (it wants a user|the user is not)/,
+    'users of a load have no name and password; let the server take such logins on this port',
+  ],
+  [/does not speak this version/, 'take the other one: --mqtt 3.1.1 or --mqtt 5'],
+  [/refused the login/, "look at the server's log for its reason"],
+  [/certificate that is not trusted/, '--cafile FILE names its authority, --insecure takes any'],
+  [/refused the upgrade/, 'does that path speak WebSocket? ws://HOST:PORT/PATH names another one'],
+];
+
 function unusable(what: string): WsarError {
-  return new WsarError('WSAR_ERR_UNREACHABLE', what, 'is the server running, and on that port?');
+  const remedy = REMEDIES.find(([flaw]) => flaw.test(what))?.[1];
+  const usual = 'is the server running, and on that port?';
+  return new WsarError('WSAR_ERR_UNREACHABLE', what, remedy ?? usual);
 }
 
 function foreignSource(from: string): WsarError {

@@ -43,6 +43,8 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTTS, '--calibrate', /cannot measure a ceiling with TLS/],
   [MQTT, '--engine stack --ports window', /--ports is for kernel sockets/],
   [MQTT, '--spike 35%@peak/30s/5m', /a spike at the peak needs a day/],
+  [MQTT, '--storm 50%@10s', /--storm begins after 10 s, when the steady phase of 1 s is over/],
+  [MQTT, '--spike 35%@1s/1s/1s', /--spike begins after 1 s, when the steady phase of 1 s/],
   [MQTT, '--upload 1KiB', /--upload is for http/],
   [MQTT, '--target ws://127.0.0.1:2', /differ in more than the port/],
   ...['--hosts 2', '--virtual-hosts 2', '--storm 50%@1s', '--find-max p99<1s', '--calibrate'].map(
@@ -75,7 +77,7 @@ test('what does not go together is refused in one sentence', () => {
 
 test('what goes together with several hosts is taken: storms, stages, rules, lists of ports', () => {
   const words =
-    '--virtual-hosts 3 --storm 50%@1s --return beta:2s --fail-if p99>1s --on-loss replace --ports kernel';
+    '--virtual-hosts 3 --storm 50%@500ms --return beta:2s --fail-if p99>1s --on-loss replace --ports kernel';
   const options = readOptions(given(`${MQTT} --target mqtt://127.0.0.1:3-4 ${words}`));
   assert.deepEqual(options.hosts, { count: 3, isVirtual: true, policy: 'replace' });
   assert.deepEqual([options.storms.length, options.ports.kind], [1, 'kernel']);

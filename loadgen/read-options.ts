@@ -93,7 +93,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
     failIf: (given['failIf'] as Threshold[] | undefined) ?? [],
     findMax,
     hlogFile: given['hlog'] as string | undefined,
-    storms: readStorms(given),
+    storms: readStorms(given, planMs(ratePlan)),
     returnPolicy: (given['return'] as ReturnPolicy | undefined) ?? USUAL_RETURN,
     scenario: given['scenario'] as string | undefined,
     calibrate: given['calibrate'] === true,
@@ -189,14 +189,20 @@ function readRatePlan(
   const hasShape = stages !== undefined || dayMs !== undefined || spikes.length > 0;
   if (hasShape && isSearch)
     refuse('--find-max plans the rate itself', 'leave --stages, --day and --spike out');
+  const refuseLate = (endMs: number): void => {
+    const late = spikes.find(({ startMs }) => startMs >= endMs);
+    if (late !== undefined) throw behindTheEnd('--spike', late.startMs, endMs);
+  };
   if (stages !== undefined) {
     const wrong = ['rate', 'duration'].find((name) => given[name] !== undefined);
     if (wrong !== undefined) refuse(`--stages has a ${wrong} of its own`, `leave --${wrong} out`);
+    refuseLate(stages.reduce((sum, { ms }) => sum + ms, 0));
     return { stages, dayMs, countries, spikes };
   }
   const usual = isSearch ? SEARCH_START_PER_S : (arrivals?.trace?.ratePerS ?? 0);
   const rate = (given['rate'] as number | undefined) ?? usual;
   const ms = required<number>(given, 'duration', '--duration 30s');
+  refuseLate(ms);
   return { stages: [{ ms, fromPerS: rate, toPerS: rate }], dayMs, countries, spikes };
 }
 
@@ -217,12 +223,14 @@ function readComings(given: Record<string, unknown>): SessionPlan | undefined {
   return { sessionMs, awayMs: awayMs ?? USUAL_AWAY_MS };
 }
 
-/** In order of time. Throws WSAR_ERR_USAGE for too many. */
-function readStorms(given: Record<string, unknown>): Storm[] {
+/** In order of time. Throws WSAR_ERR_USAGE for too many, and for one that would never come. */
+function readStorms(given: Record<string, unknown>, durationMs: number): Storm[] {
   const storms = (given['storm'] as Storm[] | undefined) ?? [];
   if (storms.length > STORMS_MAX) {
     throw new WsarError('WSAR_ERR_USAGE', 'so many storms are too many', `at most ${STORMS_MAX}`);
   }
+  const late = storms.find(({ atMs }) => atMs >= durationMs);
+  if (late !== undefined) throw behindTheEnd('--storm', late.atMs, durationMs);
   const people = given['people'] as People | undefined;
   const users = given['connections'] as number;
   const settled = storms.map((storm) => {
@@ -239,6 +247,15 @@ function readStorms(given: Record<string, unknown>): Storm[] {
     );
   });
   return settled.sort((a, b) => a.atMs - b.atMs);
+}
+
+/** It would be left out without a word. */
+function behindTheEnd(option: string, atMs: number, durationMs: number): WsarError {
+  return new WsarError(
+    'WSAR_ERR_USAGE',
+    `${option} begins after ${atMs / 1000} s, when the steady phase of ${durationMs / 1000} s is over`,
+    'let it begin earlier, or take a longer --duration (or --stages)',
+  );
 }
 
 /** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */

@@ -61,7 +61,7 @@ export function parseTarget(text: string): Target {
   if (ports === undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
-      `'${text}' is no target: it has no port`,
+      `'${text}' is no target: it has no port from 1 to 65535`,
       `write it like ${scheme}://127.0.0.1:7000, or with up to ${TARGET_PORTS_MAX} ports :7000-7007`,
     );
   }

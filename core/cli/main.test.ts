@@ -43,7 +43,9 @@ test('an unknown command and an unknown option get one sentence and exit 2', () 
   const option = run(BIN, ['store', '--prot', '1']);
   assert.equal(option.status, 2);
   assert.match(option.stderr, /^wsar: unknown option '--prot'.*wsar store --help.*\n$/);
-  assert.equal(command.stdout + option.stdout, '');
+  const word = run(BIN, ['store', 'extra']);
+  assert.match(word.stderr, /^wsar: too many arguments: [^.;]*; wsar store --help [^.;]*\n$/);
+  assert.equal(command.stdout + option.stdout + word.stdout, '');
 });
 
 test('with --json an error is one JSON object on stderr', () => {

@@ -115,7 +115,11 @@ function namedParse(option: Option, parse: (text: string) => unknown): (text: st
 
 function commanderExit(error: CommanderError, spec: CommandSpec): number {
   if (error.exitCode === 0) return EXIT.ok;
-  const sentence = error.message.replace(/^error: /, '').replace(/\n/g, ' ');
+  const sentence = error.message
+    .replace(/^error: /, '')
+    .replace(/\n/g, ' ')
+    .replace('. Expected', ': expected')
+    .replace(/\.$/, '');
   throw new WsarError('WSAR_ERR_USAGE', sentence, `wsar ${spec.name} --help lists the options`);
 }
 

@@ -49,7 +49,9 @@ export function judgeUpgrade(
   const end = answer.indexOf('\r\n\r\n');
   if (end < 0) {
     const isTooLong = answer.length > UPGRADE_ANSWER_BYTES_MAX;
-    return isTooLong ? { end: 0, flaw: 'its answer to the upgrade never ends' } : undefined;
+    return isTooLong
+      ? { end: 0, flaw: 'sent an answer to the upgrade that never ends' }
+      : undefined;
   }
   const [status = '', ...lines] = answer.slice(0, end).split('\r\n');
   return { end: end + 4, flaw: flawOf(status, lines, accept, protocol) };
@@ -62,15 +64,15 @@ function flawOf(
   protocol: string | undefined,
 ): string {
   if (!status.startsWith('HTTP/1.1 101')) {
-    return `it refused the upgrade to WebSocket: ${status.slice(0, 80)}`;
+    return `refused the upgrade to WebSocket: ${status.slice(0, 80)}`;
   }
   const field = (name: string): string | undefined =>
     lines
       .find((line) => line.toLowerCase().startsWith(`${name}:`))
       ?.slice(name.length + 1)
       .trim();
-  if (field('sec-websocket-accept') !== accept) return 'its Sec-WebSocket-Accept is wrong';
+  if (field('sec-websocket-accept') !== accept) return 'sent a wrong Sec-WebSocket-Accept';
   const chosen = field('sec-websocket-protocol');
-  if (chosen !== protocol) return `it chose the subprotocol ${chosen ?? '(none)'}`;
+  if (chosen !== protocol) return `chose the subprotocol ${chosen ?? '(none)'}`;
   return '';
 }
