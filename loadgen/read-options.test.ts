@@ -12,6 +12,7 @@ import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 
 const MQTT = '--target mqtt://127.0.0.1:1 --connections 100 --duration 1s';
 const MQTTS = '--target mqtts://127.0.0.1:1 --connections 100 --duration 1s';
+const ECHO = '--target tcp://127.0.0.1:1 --connections 100 --duration 1s';
 const HTTP = '--target http://127.0.0.1:1 --connections 100 --duration 1s';
 
 /** The words as commander hands them on. */
@@ -45,6 +46,10 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--spike 35%@peak/30s/5m', /a spike at the peak needs a day/],
   [MQTT, '--storm 50%@10s', /--storm begins after 10 s, when the steady phase of 1 s is over/],
   [MQTT, '--spike 35%@1s/1s/1s', /--spike begins after 1 s, when the steady phase of 1 s/],
+  [ECHO, '--sessions kept', /^--sessions is for MQTT targets$/],
+  [ECHO, '--receipts client', /^--receipts is for MQTT targets$/],
+  [HTTP, '--sessions kept', /^--sessions is not for http:\/\/ targets$/],
+  [HTTP, '--workers 2', /^--workers is not for http:\/\/ targets$/],
   [MQTT, '--upload 1KiB', /--upload is for http/],
   [MQTT, '--target ws://127.0.0.1:2', /differ in more than the port/],
   ...['--hosts 2', '--virtual-hosts 2', '--storm 50%@1s', '--find-max p99<1s', '--calibrate'].map(

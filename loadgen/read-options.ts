@@ -49,7 +49,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const target = mergeTargets(targets);
   const seed = (given['seed'] as number | undefined) ?? 1;
   const wire = readWire(given, target, seed);
-  refuseForHttp(given, target);
+  refuseForEcho(given, target, wire.echo === undefined);
   // Before the engine: what several hosts cannot do is no reason to ask for another one.
   const hosts = readHosts(given, connections);
   refuseForStack(given);
@@ -258,17 +258,19 @@ function behindTheEnd(option: string, atMs: number, durationMs: number): WsarErr
   );
 }
 
-/** What a population has and HTTP clients have not. Throws WSAR_ERR_USAGE. */
-function refuseForHttp(given: Record<string, unknown>, target: Target): void {
+/** What a population has and users of a server that echoes, or HTTP clients, have not. Throws WSAR_ERR_USAGE. */
+function refuseForEcho(given: Record<string, unknown>, target: Target, speaksMqtt: boolean): void {
   const refuse = (message: string, hint: string): never => {
     throw new WsarError('WSAR_ERR_USAGE', message, hint);
   };
   if (!target.scheme.startsWith('http')) {
+    const own = speaksMqtt ? undefined : ['receipts', 'sessions'].find((name) => given[name]);
+    if (own !== undefined) refuse(`--${own} is for MQTT targets`, 'leave it out');
     if (given['upload'] !== undefined) refuse('--upload is for http:// targets', 'take --payload');
     return;
   }
   const population = [
-    ...['scenario', 'storm', 'return', 'receipts', 'keepalive', 'firstUser'],
+    ...['scenario', 'storm', 'return', 'receipts', 'sessions', 'workers', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
     'mediaTarget',
