@@ -44,6 +44,13 @@ test('read-only: knob keys turn nothing and say how to arm', () => {
   }
 });
 
+test('k says whether there is a knob to turn', () => {
+  const noticeOf = (of: LabState): string => press(['k'], {}, of).view.notice!.text;
+  assert.equal(noticeOf(state), 'control armed: [ and ] turn the selected knob of the running lab');
+  const alone = noticeOf(new LabState());
+  assert.equal(alone, 'control armed, but there are no knobs: they appear while a lab runs');
+});
+
 test('k arms, ] turns the selected knob, u takes it back', () => {
   const { view, effects } = press(['k', 'down', 'down', 'down', ']', 'u']);
   assert.ok(view.control);

@@ -59,7 +59,7 @@ function act(view: ViewState, action: Action, key: Key, state: LabState, nowUs: 
     case 'freeze':
       return { view: toggleFreeze(view, nowUs) };
     case 'control':
-      return { view: toggleControl(view, nowUs) };
+      return { view: toggleControl(view, state, nowUs) };
     case 'knobPrevious':
       return { view: selectKnob(view, state, -1) };
     case 'knobNext':
@@ -99,10 +99,12 @@ function toggleFreeze(view: ViewState, nowUs: number): ViewState {
   return frozenSinceUs === undefined ? { ...view, frozenSinceUs: nowUs } : moving;
 }
 
-function toggleControl(view: ViewState, nowUs: number): ViewState {
-  const text = view.control
-    ? 'read-only: keys turn no knob'
-    : 'control armed: [ and ] turn the selected knob of the running lab';
+function toggleControl(view: ViewState, state: LabState, nowUs: number): ViewState {
+  const armed =
+    state.knobs.length === 0
+      ? ', but there are no knobs: they appear while a lab runs'
+      : ': [ and ] turn the selected knob of the running lab';
+  const text = view.control ? 'read-only: keys turn no knob' : `control armed${armed}`;
   return withNotice({ ...view, control: !view.control }, text, nowUs);
 }
 
