@@ -28,7 +28,7 @@ describe('wsar load about itself', { concurrency: 3 }, () => {
     const rules = ['--fail-if', 'p50 > 1us', '--fail-if', 'messages.lost > 0'];
     const run = startLoad(t, broker.url, ...SMALL, ...rules);
     assert.equal(await run.exit(), 10, run.stderr());
-    assert.match(run.stderr(), /failed: p50 > 1us \(it is \d+\)/);
+    assert.match(run.stderr(), /failed: p50 > 1us \(it is \d+ us\)/);
     const { thresholds, valid } = summaryOf(run);
     assert.deepEqual([valid, thresholds.map(({ failed }) => failed)], [true, [true, false]]);
   });

@@ -47,6 +47,7 @@ import { askBroker } from '#loadgen/server-witness.ts';
 import { sourceAddress } from '#loadgen/source-plan.ts';
 import { summaryTable } from '#loadgen/summary-table.ts';
 import { type ResolvedTarget, resolveTarget } from '#loadgen/target.ts';
+import { judgedText } from '#loadgen/threshold.ts';
 import { uidOf } from '#loadgen/user-packets.ts';
 import { createBoard, sumBoards } from '#loadgen/worker-board.ts';
 
@@ -291,8 +292,8 @@ class LoadSession {
       return EXIT.thresholdFailed;
     }
     const failed = thresholds.filter((threshold) => threshold.failed);
-    for (const { rule, value } of failed) {
-      this.#context.talk(`wsar load: failed: ${rule} (it is ${value})\n`);
+    for (const rule of failed) {
+      this.#context.talk(`wsar load: failed: ${rule.rule} (it is ${judgedText(rule)})\n`);
     }
     return failed.length > 0 ? EXIT.thresholdFailed : EXIT.ok;
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { WsarError } from '#core/errors.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
-import { judge, parseThreshold } from '#loadgen/threshold.ts';
+import { judge, judgedText, parseThreshold } from '#loadgen/threshold.ts';
 
 const timings = createTimings();
 for (let i = 1; i <= 2000; i++) {
@@ -63,4 +63,13 @@ test('what is no rule is refused with what would be one', () => {
       text,
     );
   }
+});
+
+test('what a rule was judged by is told with its unit', () => {
+  const told = (rule: string, value: number | null): string => judgedText({ rule, value });
+  assert.equal(told('latency.p99 > 50ms', 73_215), '73215 us');
+  assert.equal(told('messages.lost > 0.1%', 0.002), '0.2%');
+  assert.equal(told('messages.lost > 0', 3), '3');
+  assert.equal(told('rate.achieved < 4900/s', 4800), '4800/s');
+  assert.equal(told('p99.9 > 1s', null), '-');
 });

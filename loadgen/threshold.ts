@@ -108,6 +108,15 @@ export function judge(
   };
 }
 
+/** What a rule was judged by, with its unit. */
+export function judgedText({ rule, value }: Pick<Judgement, 'rule' | 'value'>): string {
+  const { figure } = parseThreshold(rule);
+  if (value === null) return '-';
+  if (figure.kind === 'rate') return `${value}/s`;
+  if (figure.kind !== 'count') return `${value} us`;
+  return figure.isShare ? `${Number((value * 100).toPrecision(3))}%` : String(value);
+}
+
 function parseFigure(name: string, value: string): Figure {
   if (name === 'rate.achieved') return { kind: 'rate' };
   if (name === 'cpu.per_message') return { kind: 'cpu' };
