@@ -358,7 +358,7 @@ function parseMediaTarget(text: string): Target {
   if (/^https?:/.test(text)) return parseTarget(text);
   throw new WsarError(
     'WSAR_ERR_USAGE',
-    `files are not sent to '${text}'`,
+    `files are not sent to ${text}`,
     'take an http:// target, like http://127.0.0.1:8080/files',
   );
 }
