@@ -217,6 +217,11 @@ test('witnesses that disagree are warnings, and a run near its ceiling is flagge
       'this generator reach',
     ],
   );
+  const fewer = resultOf({ sockets: { before: 30_000, during: 10 } });
+  assert.match(
+    summarize(fewer, { socketsPerUser: 2 }).warnings.join(),
+    /counts 29990 TCP sockets less/,
+  );
   assert.equal(loud.valid, true);
   assert.match(
     summaryTable(loud),

@@ -282,9 +282,10 @@ function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf
     );
   }
   if (kernel !== null && !kernel.agrees) {
+    const { sockets, expected } = kernel;
     warnings.push(
-      `the kernel counts ${kernel.sockets} TCP sockets more than before, ${result.counts.loggedIn} ` +
-        `users make ${kernel.expected}`,
+      `the kernel counts ${Math.abs(sockets)} TCP sockets ${sockets < 0 ? 'less' : 'more'} than before, ` +
+        `${result.counts.loggedIn} users make ${expected}`,
     );
   }
   if (server !== null && !server.agrees) {
