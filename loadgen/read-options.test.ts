@@ -48,6 +48,8 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--spike 35%@1s/1s/1s', /--spike begins after 1 s, when the steady phase of 1 s/],
   [ECHO, '--sessions kept', /^--sessions is for MQTT targets$/],
   [ECHO, '--receipts client', /^--receipts is for MQTT targets$/],
+  [HTTP, '--memory watched', /^--memory is not for http:\/\/ targets$/],
+  [HTTP, '--drain 1s', /^--drain is not for http:\/\/ targets$/],
   [HTTP, '--sessions kept', /^--sessions is not for http:\/\/ targets$/],
   [HTTP, '--workers 2', /^--workers is not for http:\/\/ targets$/],
   [MQTT, '--upload 1KiB', /--upload is for http/],

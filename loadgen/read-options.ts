@@ -273,7 +273,7 @@ function refuseForEcho(given: Record<string, unknown>, target: Target, speaksMqt
     ...['scenario', 'storm', 'return', 'receipts', 'sessions', 'workers', 'keepalive', 'firstUser'],
     ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
     ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
-    'mediaTarget',
+    ...['mediaTarget', 'memory', 'drain'],
     ...['model', 'think', 'sessionMessages', 'sessionLength', 'away'],
   ];
   const wrong = population.find((name) => given[name] !== undefined);
