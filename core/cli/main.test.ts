@@ -89,10 +89,15 @@ test('without its packages the launcher says what to type, exit 3', (t) => {
 });
 
 test('a signal to the launcher reaches the tool: there is one process, not two', async (t) => {
-  const { child, line } = startWsar(t, ['collect', '1', '60', '--json']);
-  await line(/\{/);
-  const command = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
-  assert.match(command[0]!, /node$/);
-  assert.equal(command[1], '--single-threaded-gc');
-  assert.deepEqual(command.slice(3, 6), ['collect', '1', '60']);
+  const commands: [string[], RegExp, string[]][] = [
+    [['collect', '1', '60', '--json'], /\{/, []],
+    [['serve', '--port', '0'], /^ready/, ['--single-threaded-gc']],
+  ];
+  for (const [argv, ready, flags] of commands) {
+    const { child, line } = startWsar(t, argv);
+    await line(ready);
+    const command = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0').slice(0, -1);
+    assert.match(command[0]!, /node$/);
+    assert.deepEqual(command.slice(1), [...flags, join(ROOT, 'bin/wsar'), ...argv]);
+  }
 });

@@ -125,7 +125,12 @@ describe('wsar run', { concurrency: 4, skip }, () => {
     const record = running.record();
     assert.equal(record.verdict.verdict, 'inconclusive');
     assert.match(record.verdict.sentence, /3 pairs cannot decide at 1 %, 7 could/);
-    assert.equal(record.blocks.length, 6);
+    // A pair that the machine disturbed runs again.
+    const asPlanned = record.blocks.filter(({ isRepeat }) => !isRepeat);
+    assert.deepEqual(
+      asPlanned.map(({ pair }) => pair),
+      [0, 0, 1, 1, 2, 2],
+    );
     for (const { values } of record.blocks) assert.ok(values['cpu.us_per_msg']! > 0);
     assert.deepEqual(
       [record.counts!.generator, record.counts!.server, record.counts!.agree],
