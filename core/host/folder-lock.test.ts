@@ -40,6 +40,16 @@ test('of many that start at once on a stale lock, one gets the folder', async (t
   assert.deepEqual(readdirSync(folder), []);
 });
 
+test('what a starter left behind who died while he took over stops nobody', (t) => {
+  const folder = temporaryFolder(t);
+  const dead = JSON.stringify({ pid: 4_194_305, startTicks: 1 });
+  for (const name of ['lock.json', 'lock.json.heir', 'lock.json.heir.heir']) {
+    writeFileSync(join(folder, name), dead);
+  }
+  lockFolder(folder, 'test').release();
+  assert.deepEqual(readdirSync(folder), []);
+});
+
 test('a lock is given back, and a folder that cannot be written is told', (t) => {
   const folder = temporaryFolder(t);
   const lock = lockFolder(folder, 'test');

@@ -1,8 +1,10 @@
 // One process at a time in a folder: a lock file that names its owner. A lock whose owner is gone is
 // taken over, so a killed process blocks nobody.
 //
-// The file is created with link(2), which is atomic and never overwrites. Taking over moves the stale
-// file aside and looks at what was moved: should another starter have been faster, its lock is put back.
+// The file is created with link(2), which is atomic and never overwrites. A stale one is replaced by whoever holds a
+// second lock, that of its heir, so that nobody takes a lock away that another starter has just taken: rename(2) of
+// the heir's file over the stale one is the takeover and the release of the second lock at once. An heir who died
+// has an heir.
 
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,6 +16,10 @@ export interface FolderLock {
 }
 
 const FILE = 'lock.json';
+/** How often, and at what distance, one looks whether a living heir is through; he needs no millisecond. */
+const LOOKS_MAX = 2000;
+const LOOK_MS = 1;
+const NOBODY_WAKES = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Takes the lock of `folder`, which exists. `what` names the user of the folder in the refusal ('store').
@@ -33,28 +39,32 @@ export function lockFolder(folder: string, what: string): FolderLock {
     );
   }
   try {
-    while (!linkIfAbsent(own, file)) {
-      const holder = readIdentity(file);
-      if (holder !== undefined && isRunning(holder)) throw refusal(folder, what, holder);
-      removeStale(file, `${own}.stale`);
-    }
+    const holder = take(own, file);
+    if (holder !== undefined) throw refusal(folder, what, holder);
   } finally {
     rmSync(own, { force: true });
   }
   return { release: () => rmSync(file, { force: true }) };
 }
 
-function removeStale(file: string, aside: string): void {
-  try {
-    renameSync(file, aside);
-  } catch (error) {
-    // Somebody else moved it first: look again.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+/** Makes `file` ours; else who holds it, and lives. */
+function take(own: string, file: string): ProcessIdentity | undefined {
+  for (let looks = 0; !linkIfAbsent(own, file); looks++) {
+    const holder = holderOf(file);
+    if (holder === 'gone') continue;
+    if (holder !== 'stale') return holder;
+    const heir = `${file}.heir`;
+    const other = take(own, heir);
+    if (other === undefined) {
+      if (holderOf(file) === 'stale') {
+        renameSync(heir, file);
+        return undefined;
+      }
+      rmSync(heir);
+    } else if (looks === LOOKS_MAX) return other;
+    else Atomics.wait(NOBODY_WAKES, 0, 0, LOOK_MS);
   }
-  const moved = readIdentity(aside);
-  if (moved !== undefined && isRunning(moved)) linkIfAbsent(aside, file);
-  rmSync(aside, { force: true });
+  return undefined;
 }
 
 function linkIfAbsent(from: string, to: string): boolean {
@@ -67,13 +77,14 @@ function linkIfAbsent(from: string, to: string): boolean {
   }
 }
 
-/** Who stands in the file; undefined when nobody readable does (power went while it was written). */
-function readIdentity(file: string): ProcessIdentity | undefined {
+/** Who stands in the file; stale too when nobody readable does (power went while it was written). */
+function holderOf(file: string): ProcessIdentity | 'gone' | 'stale' {
   try {
     const { pid, startTicks } = JSON.parse(readFileSync(file, 'utf8')) as ProcessIdentity;
-    return Number.isInteger(pid) && pid > 0 ? { pid, startTicks: startTicks ?? null } : undefined;
-  } catch {
-    return undefined;
+    const holder = { pid, startTicks: startTicks ?? null };
+    return Number.isInteger(pid) && pid > 0 && isRunning(holder) ? holder : 'stale';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : 'stale';
   }
 }
 

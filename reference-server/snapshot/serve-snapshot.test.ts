@@ -115,9 +115,11 @@ describe('a server with --snapshot', { concurrency: false }, () => {
       const receipts = (): string[] =>
         annHears.heard.flatMap(({ topic, text }) => (topic === 'r/ann' ? text.split('\n') : []));
       for (let count = 1; receipts().length < 4; count++) await annHears.until(count);
+      // Those of one message keep their order; bob's home may be another worker.
+      const told = receipts().map((text) => text.replace(/ \d+( |$)/, ' <id>$1'));
       assert.deepEqual(
-        receipts().map((text) => text.replace(/ \d+( |$)/, ' <id>$1')),
-        ['bob <id>', 'g/all <id> 1/3', 'g/all <id> 2/3', 'g/all <id> 3/3'],
+        [told.filter((text) => text === 'bob <id>'), told.filter((text) => text !== 'bob <id>')],
+        [['bob <id>'], ['g/all <id> 1/3', 'g/all <id> 2/3', 'g/all <id> 3/3']],
       );
       await end(second);
       await end(await mailServer(t, file, before));
