@@ -10,7 +10,7 @@ import {
   type AgentCommand,
   toPlainOptions,
 } from '#loadgen/hosts/agent-message.ts';
-import type { Turn } from '#loadgen/load-settings.ts';
+import { TURNS_MAX, type Turn } from '#loadgen/load-settings.ts';
 import { readOptions } from '#loadgen/read-options.ts';
 import { parseTarget } from '#loadgen/target.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
@@ -83,6 +83,20 @@ test('what is said while the plan is being prepared is heard', async (t) => {
   const { figures, end } = await until('done');
   assert.equal(end, 'complete');
   assert.ok(figures.steadyS < 60, `${figures.steadyS}`);
+  await load.ended;
+});
+
+test('more turns than anybody remembers are refused, and what ends the load is heard all the same', async (t) => {
+  const { load, clock, until, told, turn } = await start(t);
+  for (let id = 0; id < TURNS_MAX + 5; id++) turn(id, 'payloadBytes', 100);
+  load.hear({ kind: 'finish' });
+  load.hear({ kind: 'logout' });
+  const refused = told.filter((value) => value.kind === 'turned' && !value.isTaken);
+  assert.equal(refused.length, 5);
+  await until('ready');
+  load.hear({ kind: 'start', atUs: clock.monoUs() });
+  const { end } = await until('done');
+  assert.equal(end, 'complete');
   await load.ended;
 });
 

@@ -27,6 +27,9 @@ import { resolveTarget } from '#loadgen/target.ts';
 /** A controller that has not told us to log out by then is gone. */
 const LOGOUT_TIMEOUT_MS = 30_000;
 
+/** Finish and logout come once each; who says them more often is not heard. */
+const ENDS_MAX = 16;
+
 /** One plan, from its first login to its report. */
 export class AgentLoad {
   /** Resolves when it is over and told; never rejects. */
@@ -70,8 +73,11 @@ export class AgentLoad {
   hear(command: AgentCommand): void {
     if (command.kind === 'stop') this.#stop.abort();
     else if (this.#early === undefined) this.#obey(command);
-    else if (this.#early.length < TURNS_MAX) this.#early.push(command);
-    else if (command.kind === 'turn') this.#refuse(command.id);
+    else {
+      const most = command.kind === 'turn' ? TURNS_MAX : TURNS_MAX + ENDS_MAX;
+      if (this.#early.length < most) this.#early.push(command);
+      else if (command.kind === 'turn') this.#refuse(command.id);
+    }
   }
 
   #obey(command: AgentCommand): void {
