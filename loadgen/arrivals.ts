@@ -176,6 +176,8 @@ interface Place {
   remaining: number;
 }
 
+/** Messages that are left out in one turn: 0.5 ms, 3 ms with groups and countries. */
+export const SKIPS_PER_TURN = 4096;
 /** What is drawn of a message when it is asked for first. */
 const NOT_DRAWN = -2;
 
@@ -304,10 +306,10 @@ export class ArrivalCursor {
     this.#copies = NOT_DRAWN;
   }
 
-  /** Leaves out what is due before `untilUs`, so many messages at the most; false while there are more. */
-  skip(untilUs: number, countMax: number): boolean {
+  /** Leaves out what is due before `untilUs`, SKIPS_PER_TURN at the most; false while there are more. */
+  skip(untilUs: number): boolean {
     for (let count = 0; this.dueUs() < untilUs; count++) {
-      if (count === countMax) return false;
+      if (count === SKIPS_PER_TURN) return false;
       this.advance();
     }
     return true;

@@ -15,9 +15,8 @@ import { BOARD } from '#loadgen/worker-board.ts';
 /** People type for some seconds before a message (assumed). */
 export const HINT_AHEAD_S = 3;
 const HINT_AHEAD_US = HINT_AHEAD_S * 1e6;
-/** Messages looked at, and left out, in one turn. */
+/** Messages looked at in one turn. */
 const STEPS_PER_TURN = 512;
-const SKIPS_PER_TURN = 16_384;
 
 export class HintSender {
   readonly #parts: MessageSenderParts;
@@ -43,7 +42,7 @@ export class HintSender {
     if (!this.#hasBegun) {
       const fromUs = Math.max(this.#fromUs, schedule.startUs) + HINT_AHEAD_US;
       if (fromUs === Number.POSITIVE_INFINITY) return fromUs;
-      if (!cursor.skip(fromUs, SKIPS_PER_TURN)) return 0;
+      if (!cursor.skip(fromUs)) return 0;
       this.#hasBegun = true;
     }
     const { endUs } = control;

@@ -15,7 +15,7 @@
 // Cost: about 1 us a message beside the reactor, 0.1 us a member; no allocation.
 
 import type { Clock } from '#core/clock/clock.ts';
-import { ArrivalCursor, type ArrivalPlan } from '#loadgen/arrivals.ts';
+import { ArrivalCursor, type ArrivalPlan, SKIPS_PER_TURN } from '#loadgen/arrivals.ts';
 import type { FlightTable, GroupFlights } from '#loadgen/flight-table.ts';
 import { HintSender } from '#loadgen/hint-sender.ts';
 import type { AwayUsers } from '#loadgen/hosts/away-users.ts';
@@ -40,8 +40,6 @@ const UNACKED_MAX = 60_000;
  * again.
  */
 const STEPS_PER_TURN = 512;
-/** Messages that are left out in one turn: 0.5 ms, 3 ms with groups and countries. */
-export const SKIPS_PER_TURN = 4096;
 /** How many messages that were never sent are still counted one by one: 1 s of work, 8 s with groups and countries. */
 const ABANDONED_MAX = 10_000_000;
 /** How far to look for somebody who is there in place of somebody who is not. */
@@ -126,7 +124,7 @@ export class MessageSender implements MessageSource {
   /** Others have carried it out, or nobody has. */
   skip(untilUs: number): boolean {
     this.#hints?.skip(untilUs);
-    return this.#cursor.skip(untilUs, SKIPS_PER_TURN);
+    return this.#cursor.skip(untilUs);
   }
 
   /** Sends what is due; returns microseconds until the next is, Infinity when none will be. */

@@ -15,11 +15,7 @@
 import { TimerWheel } from '#core/timer-wheel/timer-wheel.ts';
 import { ArrivalCursor } from '#loadgen/arrivals.ts';
 import type { ArrivalWaiter } from '#loadgen/message-receiver.ts';
-import {
-  type MessageSenderParts,
-  type MessageSource,
-  SKIPS_PER_TURN,
-} from '#loadgen/message-sender.ts';
+import type { MessageSenderParts, MessageSource } from '#loadgen/message-sender.ts';
 import { drawBelow, LANE } from '#loadgen/seeded-draw.ts';
 import { sessionLength, thinkMsOf, thought, type UserModel } from '#loadgen/user-model.ts';
 import { USER } from '#loadgen/user-table.ts';
@@ -79,7 +75,7 @@ export class UserLoop implements MessageSource, ArrivalWaiter {
 
   /** Sessions that were due before did not begin; closed users plan nothing without us. */
   skip(untilUs: number): boolean {
-    return this.#isClosed || this.#cursor.skip(untilUs, SKIPS_PER_TURN);
+    return this.#isClosed || this.#cursor.skip(untilUs);
   }
 
   /** Who has not written yet had planned nothing. */
