@@ -9,6 +9,7 @@
 //   invalid        no fit block before, or none after, or no two equal blocks in the whole run
 // It takes the logs as normal, which first-loop's test does not. Pure.
 
+import type { SettingFinding } from '#dashboards/report/ladder-record.ts';
 import type { Verdict } from '#dashboards/report/run-record.ts';
 
 /** One-sided 1 %, so that the interval covers 98 %, for 1, 2, 3 ... degrees of freedom (any table of Student's t). */
@@ -23,16 +24,7 @@ export interface FewBlocks {
   after: readonly number[];
 }
 
-export interface FewBlocksResult {
-  /** Geometric means. */
-  before: number | null;
-  after: number | null;
-  /** After by before, and its interval. */
-  ratio: number | null;
-  low: number | null;
-  high: number | null;
-  verdict: Verdict;
-}
+export type FewBlocksResult = Omit<SettingFinding, 'figure' | 'better' | 'blocks'>;
 
 /** Judges comparisons of positive values, which share their spread. */
 export function judgeFewBlocks(
