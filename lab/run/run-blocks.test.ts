@@ -2,15 +2,12 @@
 // block lasts a second.
 
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { connectBus } from '#core/bus/bus.ts';
-import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import { publishSource } from '#core/bus/publish-source.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { startTicker } from '#core/clock/ticker.ts';
 import type { KnobValue } from '#core/knob/knob.ts';
-import { offerKnobs } from '#core/knob/offer-knobs.ts';
 import { turnKnob } from '#core/knob/turn-knob.ts';
 import { parseExperiment } from '#lab/experiment/read-experiment.ts';
 import { startLabRecorder } from '#lab/run/lab-recorder.ts';
@@ -18,8 +15,7 @@ import { type BlocksContext, runBlocks } from '#lab/run/run-blocks.ts';
 import { SpinJudge } from '#lab/run/spin.ts';
 import { RunCut } from '#lab/run/until-cut.ts';
 import { loadRow, STEADY, serverRow } from '#lab/test/made-rows.ts';
-import { SERVER_KNOBS } from '#reference-server/server-knobs.ts';
-import { temporaryFolder } from '#test/command.ts';
+import { offerServerKnob } from '#lab/test/offered-knob.ts';
 
 const { experiment } = parseExperiment(
   `version: 1
@@ -38,29 +34,16 @@ metrics: { primary: cpu.us_per_msg }
 async function lab(
   t: TestContext,
 ): Promise<{ context: BlocksContext; turns: KnobValue[]; stop: AbortController }> {
-  const embedded = await startEmbeddedBus();
-  const bus = await connectBus(embedded.url, { clientId: 'parts' });
-  const labBus = await connectBus(embedded.url, { clientId: 'lab' });
   const turns: KnobValue[] = [];
   let value: KnobValue = 'turn';
-  const knobs = await offerKnobs({
-    bus,
-    lab: 'l',
-    host: 'h',
-    owner: 'server',
-    journalFile: join(temporaryFolder(t), 'journal'),
-    clock: systemClock,
-    knobs: [
-      {
-        def: SERVER_KNOBS[0]!,
-        read: () => value,
-        apply(wanted) {
-          value = wanted;
-          turns.push(wanted);
-        },
-      },
-    ],
+  const { url, bus, close } = await offerServerKnob(t, 'write.flush', {
+    read: () => value,
+    apply(wanted) {
+      value = wanted;
+      turns.push(wanted);
+    },
   });
+  const labBus = await connectBus(url, { clientId: 'lab' });
   const recorder = await startLabRecorder(labBus, 'l');
   const source = (name: string) =>
     publishSource(bus, { lab: 'l', host: 'h', source: name, metrics: [] });
@@ -74,10 +57,8 @@ async function lab(
   });
   t.after(async () => {
     stopTicker();
-    await knobs.close();
-    await bus.close();
     await labBus.close();
-    await embedded.close();
+    await close();
   });
   const stop = new AbortController();
   const context: BlocksContext = {

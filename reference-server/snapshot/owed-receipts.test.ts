@@ -22,17 +22,6 @@ function login(all: SimulatedCluster, name: string, worker: number): PacketClien
   return client;
 }
 
-/** Texts of what has come; all of it is accepted. */
-function accept(client: PacketClient): string[] {
-  client.settle();
-  const got = client.heard.splice(0).filter(({ cmd }) => cmd === 'publish');
-  for (const { messageId, qos } of got) {
-    if (qos === 1) client.send({ cmd: 'puback', messageId: messageId!, reasonCode: 0 });
-  }
-  client.settle();
-  return got.map(({ payload }) => String(payload));
-}
-
 /** A server where ann has written to a group of four who are away, asked for receipts with Correlation Data. */
 function written(workers: number): SimulatedCluster {
   const all = simulateCluster(workers);
@@ -61,7 +50,7 @@ for (const [before, after] of [
   test(`receipts of a group, asked with Correlation Data: ${before}, then ${after} workers`, () => {
     let all = written(before);
     const first = login(all, 'bob', 0);
-    assert.deepEqual(accept(first), ['four']);
+    assert.deepEqual(first.acceptAll(), ['four']);
     first.hangUp();
     all.turn();
     for (const { home } of all.workers) home.settle();
@@ -71,10 +60,10 @@ for (const [before, after] of [
     const ann = login(all, 'ann', 1);
     for (const name of MEMBERS.slice(1)) {
       const member = login(all, name, 0);
-      assert.deepEqual(accept(member), ['four']);
+      assert.deepEqual(member.acceptAll(), ['four']);
       all.clock.advance(10);
       for (let i = 0; i < 4; i++) all.turn();
-      told.push(...accept(ann));
+      told.push(...ann.acceptAll());
     }
     assert.deepEqual(told.join('\n').split('\n'), [
       'g/tea 12 1/4 Y3Vw',
@@ -103,10 +92,10 @@ test('a copy that was accepted behind the back of the snapshot counts once', () 
   const ann = login(all, 'ann', 1);
   const told: string[] = [];
   for (const name of MEMBERS) {
-    assert.deepEqual(accept(login(all, name, 0)), ['four']);
+    assert.deepEqual(login(all, name, 0).acceptAll(), ['four']);
     all.clock.advance(10);
     for (let i = 0; i < 4; i++) all.turn();
-    told.push(...accept(ann));
+    told.push(...ann.acceptAll());
   }
   assert.deepEqual(
     told.map((text) => text.split(' ')[2]),
@@ -136,10 +125,10 @@ test('a ledger that is smaller than it was keeps what it has room for, and answe
   const again = login(next, 'ann', 0);
   again.settle();
   again.heard.length = 0;
-  assert.equal(accept(login(next, 'bob', 0)).length, 8);
+  assert.equal(login(next, 'bob', 0).acceptAll().length, 8);
   next.clock.advance(10);
   for (let i = 0; i < 4; i++) next.turn();
-  const told = accept(again).join('\n').split('\n');
+  const told = again.acceptAll().join('\n').split('\n');
   assert.deepEqual(
     told.sort(),
     [1, 2, 3, 4, 5].map((id) => `g/tea ${id} 1/1`),

@@ -60,6 +60,16 @@ export class PacketClient {
     this.settle();
   }
 
+  /** Texts of the messages that came since it was asked last; each is accepted. */
+  acceptAll(): string[] {
+    this.settle();
+    const got = this.heard.splice(0).filter(({ cmd }) => cmd === 'publish');
+    for (const { messageId, qos } of got) {
+      if (qos === 1) this.send({ cmd: 'puback', messageId: messageId as number, reasonCode: 0 });
+    }
+    return got.map(({ payload }) => String(payload));
+  }
+
   subscribe(topic: string, qos: 0 | 1 | 2 = 1, more: object = {}, properties?: object): Heard {
     this.send({
       cmd: 'subscribe',
