@@ -15,6 +15,8 @@ import { timeLine } from '#dashboards/report/time-line.ts';
 
 /** Columns whose cells are words. */
 const WORDS = ['clients', 'outcome', 'what', 'setting', 'compared with', 'figure', 'verdict'];
+/** Letters from which on a cell is a sentence. */
+const LONG = 40;
 
 export function renderLadder(record: LadderRecord): string {
   const story = storyTable(record);
@@ -41,7 +43,12 @@ function figures({ title, note, columns, rows }: FigureTable): Markup {
     el('p', { class: 'soft' }, note),
     table(
       columns.map((name) => ({ title: name, isNumber: !WORDS.includes(name) })),
-      rows,
+      // A sentence in a table that is wider than the page would have a word a line.
+      rows.map((cells) =>
+        cells.map((cell) =>
+          cell.length > LONG ? el('div', { style: 'min-width:22em' }, cell) : cell,
+        ),
+      ),
     ),
   );
 }
@@ -55,8 +62,11 @@ function header(record: LadderRecord): Markup {
     el(
       'p',
       {},
-      `Server and clients on one host, the server on engine ${engines.server}. Clients on engine stack have no `,
-      "sockets: the host then holds the server's side only. Each step has processes of its own.",
+      `Server and clients on one host, the server on engine ${engines.server}. `,
+      record.steps.some(({ engine }) => engine === 'stack')
+        ? "Clients on engine stack have no sockets: the host then holds the server's side only. "
+        : '',
+      'Each step has processes of its own.',
     ),
     phases.length === 0
       ? null
