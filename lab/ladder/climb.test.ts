@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { WsarError } from '#core/errors.ts';
 import type { LadderStep } from '#dashboards/report/ladder-record.ts';
+import { chooseClients, type chooseEngines, firstEngines } from '#lab/ladder/choose-engines.ts';
 import { Climb } from '#lab/ladder/climb.ts';
 import { parseLadder } from '#lab/ladder/read-ladder.ts';
 import type { LabState } from '#lab/run/run-state.ts';
@@ -37,4 +39,42 @@ phases:
     { name: 'tuned', reached: 0, sentence: 'not begun' },
   ]);
   assert.equal(climb.end, 'ended by SIGINT');
+});
+
+test('a phase whose engine cannot run here is left out with the reason, and the next one begins', async () => {
+  const { steps, ...rest } = parseLadder(
+    `version: 1
+kind: ladder
+name: parts
+question: What runs here?
+load: { rate: 500/s }
+phases:
+  stack: { engine: stack, steps: [500, 700], refine: 0.1 }
+  kernel: { engine: ring, steps: [500] }
+`,
+    'parts.yaml',
+  );
+  const refuse: typeof chooseEngines = ({ clients: { engine } }) => {
+    throw new WsarError('WSAR_ERR_ENGINE', `engine ${engine} cannot run`, 'take another');
+  };
+  const ends: string[] = [];
+  const progress = {
+    start() {},
+    end: (mark: string, text: string) => ends.push(`${mark} ${text}`),
+  };
+  const clock = { wallMs: () => 0 };
+  const state = { progress, clock, startedWallMs: 0 } as unknown as LabState;
+  const climb = new Climb(state, { ...rest, steps }, refuse);
+  await climb.run();
+  assert.deepEqual(climb.phases, [
+    { name: 'stack', reached: 0, sentence: 'engine stack cannot run' },
+    { name: 'kernel', reached: 0, sentence: 'engine ring cannot run' },
+  ]);
+  assert.deepEqual(ends, ['left-out engine stack cannot run', 'left-out engine ring cannot run']);
+  assert.throws(() => firstEngines(steps, refuse), /engine stack cannot run/);
+  const chosen = firstEngines(steps, (step) =>
+    step.phase === 'stack' ? refuse(step) : ({ engine: 'epoll' } as ReturnType<typeof refuse>),
+  );
+  assert.equal(chosen.engine, 'epoll');
+  assert.equal(chooseClients('kernel', 'epoll'), 'epoll');
 });

@@ -2,10 +2,9 @@
 // left out and the next one begins. A step that the host has no room for is sized down to what there is room for,
 // once a phase, and what it would have needed is said.
 
-import type { EngineName } from '#core/socket/reactor.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
-import { chooseClients, chooseServer } from '#lab/ladder/choose-engines.ts';
+import { chooseEngines, isNoEngine, type StepEngines } from '#lab/ladder/choose-engines.ts';
 import type { ComparedSteps } from '#lab/ladder/compare-settings.ts';
 import { dropFileCache, readHostMemory } from '#lab/ladder/host-memory.ts';
 import type { Ladder, PlannedStep, SizedStep } from '#lab/ladder/ladder.ts';
@@ -26,10 +25,13 @@ export class Climb {
   end = 'every step was held';
   readonly #state: LabState;
   readonly #ladder: Ladder;
+  readonly #choose: typeof chooseEngines;
 
-  constructor(state: LabState, ladder: Ladder) {
+  /** `choose`: what a step runs on here. */
+  constructor(state: LabState, ladder: Ladder, choose = chooseEngines) {
     this.#state = state;
     this.#ladder = ladder;
+    this.#choose = choose;
     this.compared = ladder.comparisons
       .filter(({ phase }) => ladder.steps.some(({ comparedIn }) => comparedIn === phase))
       .map((one) => ({ ...one, before: [], after: [] }));
@@ -77,11 +79,14 @@ export class Climb {
       return;
     }
     const step = sized(planned, users);
-    const { server: written, clients } = planned;
-    const engine = chooseClients(clients.engine, chooseServer(written).engine);
-    this.#foresee(step, engine);
+    const engines = this.#enginesFor(planned);
+    if (typeof engines === 'string') {
+      if (!this.#hasEnded(planned.comparedIn)) this.#endPhase(planned.comparedIn, engines);
+      return;
+    }
+    this.#foresee(step, engines);
     const place = this.steps.length;
-    await this.#step(step, engine);
+    await this.#step(step, engines);
     const { before, after } = this.compared.find(({ phase }) => phase === planned.comparedIn)!;
     (planned.phase === planned.comparedIn ? after : before).push(place);
   }
@@ -139,14 +144,14 @@ export class Climb {
   /** Takes one step, or as much of it as there is room for; why the phase ends with it, if it does. */
   async #take(written: PlannedStep): Promise<string | undefined> {
     const planned = sized(written, Number(written.users));
-    const { engine: serverEngine } = chooseServer(planned.server);
-    const engine = chooseClients(planned.clients.engine, serverEngine);
+    const engines = this.#enginesFor(planned);
+    if (typeof engines === 'string') return engines;
     const { stop } = this.#ladder;
-    const foresight = this.#foresee(planned, engine);
+    const foresight = this.#foresee(planned, engines);
     const before = this.#reachedIn(planned.phase);
     let { usersMax, sentence } = foresight;
     if (foresight.isWorthTrying) {
-      const broken = await this.#step(planned, engine);
+      const broken = await this.#step(planned, engines);
       const { counts, freeBytesMin } = this.steps.at(-1)!;
       const isMemory = (freeBytesMin ?? Number.POSITIVE_INFINITY) < stop.freeBytesMin;
       if (broken === undefined || !isMemory) return broken;
@@ -155,12 +160,25 @@ export class Climb {
     }
     const fit = sizeDown(usersMax, before);
     if (fit === undefined) return sentence;
-    const broken = await this.#step(sized(written, fit), engine);
+    const broken = await this.#step(sized(written, fit), engines);
     return broken ?? `${sentence}; ${numberText(fit)} were taken instead`;
   }
 
+  /** What a step runs on, or why it cannot here: then its phase is left out, and the next one begins. */
+  #enginesFor(planned: PlannedStep): StepEngines | string {
+    try {
+      return this.#choose(planned);
+    } catch (error) {
+      if (!isNoEngine(error)) throw error;
+      const { progress } = this.#state;
+      progress.start(`phase ${planned.comparedIn || planned.phase}`.trim(), 'looking');
+      progress.end('left-out', error.message);
+      return error.message;
+    }
+  }
+
   /** Whether there is room, after what the kernel keeps of files was given back where it was needed. */
-  #foresee({ users }: SizedStep, engine: EngineName): Foresight {
+  #foresee({ users }: SizedStep, { engine }: StepEngines): Foresight {
     const { stop } = this.#ladder;
     const look = (): Foresight => foresee(users, engine, this.steps, stop, readHostMemory());
     const foresight = look();
@@ -175,12 +193,11 @@ export class Climb {
       .reduce((most, { connections }) => Math.max(most, connections), 0);
   }
 
-  async #step(planned: SizedStep, engine: EngineName): Promise<string | undefined> {
+  async #step(planned: SizedStep, engines: StepEngines): Promise<string | undefined> {
     const { progress } = this.#state;
     const where = planned.phase === '' ? '' : `${planned.phase} `;
     progress.start(`step ${where}${numberText(planned.users)}`, 'starting');
-    const server = chooseServer(planned.server);
-    const context = { state: this.#state, ladder: this.#ladder, server, engine };
+    const context = { state: this.#state, ladder: this.#ladder, ...engines };
     const step = await runStep(context, planned, (text) => progress.update(text));
     this.steps.push(step);
     const isHeld = step.outcome === 'held';

@@ -10,7 +10,7 @@ import type { NetworkNamespace } from '#core/socket/stack/network-namespace.ts';
 import { LADDER_SCHEMA, type LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import { EMPTY_SERIES } from '#dashboards/report/run-record.ts';
-import { chooseServer, type ServerChoice } from '#lab/ladder/choose-engines.ts';
+import { firstEngines, type ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { Climb } from '#lab/ladder/climb.ts';
 import { compareSettings } from '#lab/ladder/compare-settings.ts';
 import { startServerOnce } from '#lab/ladder/first-start.ts';
@@ -52,7 +52,7 @@ export async function runLadder(options: LadderOptions): Promise<LadderResult> {
   const { ladder, clock, signal, progress } = options;
   const environment = readLabEnvironment();
   progress.start('preflight', options.file);
-  const server = chooseServer(ladder.steps[0]!.server);
+  const { server } = firstEngines(ladder.steps);
   const hostBefore = readHostState();
   const host = await hostIdentity();
   const runId = newRunId(ladder.name, clock.wallMs());

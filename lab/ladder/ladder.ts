@@ -8,11 +8,11 @@ import type { Disturbance } from '#lab/ladder/disturbance.ts';
 export const LADDER_VERSION = 1;
 
 /** Generators of a ladder: clients without kernel sockets, or an engine whose both ends are in the kernel. */
-export type LadderLoadEngine = KernelEngineName | 'stack' | 'auto';
+export type LadderLoadEngine = KernelEngineName | 'stack' | 'kernel' | 'auto';
 
 /** How the clients of a step are, and what they do. */
 export interface LadderClients {
-  /** auto = stack where it runs, else what the server runs on. */
+  /** kernel = what the server runs on; auto = stack where it runs, else that. */
   engine: LadderLoadEngine;
   workers: number;
   /** Agents in network namespaces of their own; 0 = one process, whose hosts are its source addresses. */

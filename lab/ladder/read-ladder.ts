@@ -41,7 +41,7 @@ const CLIENT_KEYS = [
   ...['away', 'slowReaders', 'sessions', 'storm', 'return', 'spike', 'freeze'],
 ];
 const ENGINES = ['ring', 'epoll', 'net'] as const;
-const LOAD_ENGINES = ['stack', ...ENGINES] as const;
+const LOAD_ENGINES = ['kernel', 'stack', ...ENGINES] as const;
 
 /** Whether the text of a file says that it is a ladder; what else is wrong with it is told when it is read. */
 export function isLadder(text: string): boolean {
@@ -215,7 +215,7 @@ function refuseTogether(load: Section, read: LadderClients): void {
   }
   if (read.virtualHosts > 0 && (read.engine === 'stack' || read.engine === 'auto')) {
     const key = load.has('virtualHosts') ? 'virtualHosts' : 'engine';
-    throw load.wrong(key, 'virtual hosts have kernel sockets', "add 'engine: ring'");
+    throw load.wrong(key, 'virtual hosts have kernel sockets', "add 'engine: kernel'");
   }
 }
 
