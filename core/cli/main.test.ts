@@ -40,12 +40,29 @@ test('an unknown command and an unknown option get one sentence and exit 2', () 
     command.stderr,
     /^wsar: there is no command 'colect'; did you mean 'collect'\?.*\n$/,
   );
+  const inherited = run(BIN, ['constructor']);
+  assert.match(inherited.stderr, /^wsar: there is no command 'constructor'/);
   const option = run(BIN, ['store', '--prot', '1']);
   assert.equal(option.status, 2);
   assert.match(option.stderr, /^wsar: unknown option '--prot'.*wsar store --help.*\n$/);
   const word = run(BIN, ['store', 'extra']);
   assert.match(word.stderr, /^wsar: too many arguments: [^.;]*; wsar store --help [^.;]*\n$/);
   assert.equal(command.stdout + option.stdout + word.stdout, '');
+});
+
+test('help about no command is that mistake too, with nothing on stdout', () => {
+  const { stdout, stderr, status } = run(BIN, ['help', 'colect']);
+  assert.equal(status, 2);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^wsar: there is no command 'colect'; did you mean 'collect'\?.*\n$/);
+});
+
+test('--version and -V say the version of the package', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  for (const flag of ['--version', '-V']) {
+    const { stdout, stderr, status } = run(BIN, [flag]);
+    assert.deepEqual([stdout, stderr, status], [`wsar ${version}\n`, '', 0]);
+  }
 });
 
 test('with --json an error is one JSON object on stderr', () => {

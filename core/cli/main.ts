@@ -1,6 +1,7 @@
 // Parses the command line, loads the one folder that owns the command, and turns what it throws into a
 // sentence and an exit code. commander is used here and nowhere else.
 
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
@@ -23,21 +24,20 @@ export async function main(argv: string[], root: string): Promise<number> {
 
 async function dispatch(argv: string[], root: string): Promise<number> {
   const first = argv[0];
-  const named = first === undefined ? undefined : COMMANDS[first];
+  const isNamed = first !== undefined && Object.hasOwn(COMMANDS, first);
   if (first === '--help' || first === '-h' || first === 'help') {
-    const spec = COMMANDS[argv[1] ?? ''] === undefined ? undefined : await load(argv[1]!, root);
-    process.stdout.write(spec === undefined ? overview() : helpText(spec));
+    const about = argv[1];
+    if (about !== undefined && !Object.hasOwn(COMMANDS, about)) throw noCommand(about);
+    process.stdout.write(about === undefined ? overview() : helpText(await load(about, root)));
     return EXIT.ok;
   }
-  if (first !== undefined && named === undefined && !/^(-|\d)/.test(first)) {
-    throw new WsarError(
-      'WSAR_ERR_USAGE',
-      `there is no command '${first}'${suggest(first)}`,
-      'wsar --help lists them',
-    );
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`wsar ${versionOf(root)}\n`);
+    return EXIT.ok;
   }
-  const spec = await load(named === undefined ? DEFAULT_COMMAND : first!, root);
-  return await runCommand(spec, named === undefined ? argv : argv.slice(1), root);
+  if (first !== undefined && !isNamed && !/^(-|\d)/.test(first)) throw noCommand(first);
+  const spec = await load(isNamed ? first : DEFAULT_COMMAND, root);
+  return await runCommand(spec, isNamed ? argv.slice(1) : argv, root);
 }
 
 async function load(name: string, root: string): Promise<CommandSpec> {
@@ -149,11 +149,25 @@ function overview(): string {
 
 Usage: wsar <command> [options]
        wsar [interval [count]]
+       wsar --version
 
 Commands:
 ${rows.join('')}
 wsar help <command> shows one; 60-second start: npm start
 `;
+}
+
+function versionOf(root: string): string {
+  const text = readFileSync(join(root, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function noCommand(name: string): WsarError {
+  return new WsarError(
+    'WSAR_ERR_USAGE',
+    `there is no command '${name}'${suggest(name)}`,
+    'wsar --help lists them',
+  );
 }
 
 function suggest(name: string): string {
