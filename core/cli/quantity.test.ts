@@ -19,6 +19,7 @@ test('quantities are read with their units', () => {
   assert.equal(parseDurationMs('100us'), 0.1);
   assert.equal(parseSizeBytes('4 KiB'), 4096);
   assert.equal(parseSizeBytes('1_000 B'), 1000);
+  assert.equal(parseSizeBytes('1.5TiB'), 1.5 * 1024 ** 4);
   assert.equal(parseRatePerS('6000 msg/s'), 6000);
   assert.equal(parseRatePerS('5,000/s'), 5000);
   assert.equal(parseRatePerS('60/min'), 1);
@@ -40,6 +41,7 @@ const refusals: [string, () => unknown, string][] = [
     "'30constructor' is not a duration",
   ],
   ['negative', () => parseSizeBytes('-1 B'), "'-1 B' is not a size"],
+  ['a rate that is a word', () => parseRatePerS('x/s'), "'x/s' is not a rate"],
   ['rate as number', () => parseRatePerS('5000'), "'5000' has no unit"],
   ['fraction as count', () => parseCount(1, 5)('1.5'), "'1.5' is not a whole number from 1 to 5"],
   ['empty count', () => parseCount(0, 5)(''), "'' is not a whole number from 0 to 5"],

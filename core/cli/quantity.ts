@@ -9,9 +9,11 @@ const SIZE_BYTES: Record<string, number> = {
   kB: 1e3,
   MB: 1e6,
   GB: 1e9,
+  TB: 1e12,
   KiB: 1024,
   MiB: 1024 ** 2,
   GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
 };
 const COUNT: Record<string, number> = { '': 1, k: 1e3, M: 1e6, B: 1e9 };
 const RATE_PER_S: Record<string, number> = { '/s': 1, '/min': 1 / 60, '/h': 1 / 3600 };
@@ -28,7 +30,8 @@ export function parseSizeBytes(text: string): number {
 
 /** '5000/s', '20/min' to events per second. A word before the slash, as in '6000 msg/s', is allowed. */
 export function parseRatePerS(text: string): number {
-  return withUnit(text.replace(/\s*[a-z]+\//, '/'), RATE_PER_S, 'a rate', '5000/s, 20/min');
+  const plain = text.replace(/(?<=\d)\s*[a-z]+\//, '/');
+  return withUnit(plain, RATE_PER_S, 'a rate', '5000/s, 20/min');
 }
 
 /** '0.03' or '3 %' to a ratio. */
