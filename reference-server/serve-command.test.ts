@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -17,7 +17,7 @@ import type { Row, SourceSchema } from '#core/metric/row.ts';
 import { chooseEngine } from '#core/socket/choose-engine.ts';
 import { SERVER_METRIC_DEFS } from '#reference-server/report/server-metrics.ts';
 import { client, startServer } from '#reference-server/test/running-server.ts';
-import { ROOT, startWsar } from '#test/command.ts';
+import { ROOT, startWsar, temporaryFolder } from '#test/command.ts';
 
 async function refusal(t: TestContext, ...args: string[]): Promise<{ code: number; text: string }> {
   const command = startWsar(t, ['serve', ...args]);
@@ -37,6 +37,8 @@ describe('the command around the server', { concurrency: true }, () => {
         ['--port', '0', '--host', '0.0.0.0'],
       ],
       [/:: is not loopback/, ['--port', '0', '--host', '::']],
+      [/--ws-origin is for WebSocket; add --ws-port/, ['--port', '0', '--ws-origin', '*']],
+      [/--proxy-from is for proxies; add --proxy-port/, ['--port', '0', '--proxy-from', '::1']],
       [/--host example\.org is no IP address/, ['--port', '0', '--host', 'example.org']],
       [
         /a lab server listens on loopback only/,
@@ -69,6 +71,27 @@ describe('the command around the server', { concurrency: true }, () => {
     const { code, text } = await refusal(t, '--port', String(first.port), '--workers', '2');
     assert.match(text, /port is in use/);
     assert.equal(code, 3);
+  });
+
+  test('a Unix socket that cannot be is exit 3, with a remedy about files', async (t) => {
+    const folder = temporaryFolder(t);
+    const taken = join(folder, 'file');
+    writeFileSync(taken, 'kept');
+    const cases: [RegExp, string][] = [
+      [
+        /cannot listen on \S+\/absent\/s: EACCES; .*folder that exists/,
+        join(folder, 'absent', 's'),
+      ],
+      [/cannot listen on \S+\/file: .*the file is no socket; name another/, taken],
+      [/cannot listen on \S+\/file\/s: \w+; .*folder that exists/, join(taken, 's')],
+      [/cannot listen on \/a+: \w+; .*at most 107 bytes/, `/${'a'.repeat(300)}`],
+    ];
+    for (const [pattern, path] of cases) {
+      const { code, text } = await refusal(t, '--unix', path);
+      assert.match(text, pattern);
+      assert.equal(code, 3, text);
+    }
+    assert.equal(readFileSync(taken, 'utf8'), 'kept');
   });
 
   test('an address that is asked for in so many words is listened on', async (t) => {

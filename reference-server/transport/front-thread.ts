@@ -17,7 +17,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
 import { systemClock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
-import { listenError } from '#core/socket/listen-error.ts';
+import { listenError, unixListenError } from '#core/socket/listen-error.ts';
 import {
   FRONT_REFUSED,
   type FromFront,
@@ -71,13 +71,13 @@ async function open(listener: ListenerPlan, innerPort: number): Promise<Server> 
     client.once('close', () => sockets.delete(client));
     take(client);
   });
-  if (path !== undefined) await removeStale(path);
   try {
+    if (path !== undefined) await removeStale(path);
     server.listen(path === undefined ? { host, port } : { path });
     await once(server, 'listening');
   } catch (error) {
     const errno = Math.abs((error as NodeJS.ErrnoException).errno ?? 0);
-    throw listenError({ host: path ?? host, port }, errno);
+    throw path === undefined ? listenError({ host, port }, errno) : unixListenError(path, errno);
   }
   // Whoever may write to the file may connect: this user.
   if (path !== undefined) chmodSync(path, 0o600);

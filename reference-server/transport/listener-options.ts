@@ -105,12 +105,30 @@ export function readListening(
   if (path !== undefined) {
     listeners.push({ carrier: 'unix', host: '', port: 0, path, webSocket: false, proxied: false });
   }
+  refuseIdle(given, 'wsOrigin', '--ws-origin is for WebSocket', '--ws-port or --wss-port', () =>
+    listeners.some(({ webSocket }) => webSocket),
+  );
+  refuseIdle(given, 'proxyFrom', '--proxy-from is for proxies', '--proxy-port', () =>
+    listeners.some(({ proxied }) => proxied),
+  );
   return {
     listeners,
     tls: readTls(given, listeners),
     proxyFrom: (given['proxyFrom'] as string[] | undefined) ?? LOCAL_PROXIES,
     origins: (given['wsOrigin'] as string[] | undefined) ?? [],
   };
+}
+
+/** An option without the listener that it is about would be left unused. Throws WSAR_ERR_USAGE. */
+function refuseIdle(
+  given: Record<string, unknown>,
+  option: string,
+  message: string,
+  ports: string,
+  hasListener: () => boolean,
+): void {
+  if (given[option] === undefined || hasListener()) return;
+  throw new WsarError('WSAR_ERR_USAGE', message, `add ${ports}, or leave it out`);
 }
 
 /** Every port is bound by every worker, and the kernel would let them share one that was named twice. */
