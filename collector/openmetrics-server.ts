@@ -6,7 +6,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { OPENMETRICS_TYPE, openMetricsText } from '#collector/report/openmetrics.ts';
 import type { SampleTable } from '#collector/sample-table.ts';
-import { WsarError } from '#core/errors.ts';
+import { listenError } from '#core/socket/listen-error.ts';
 
 const CONNECTIONS_MAX = 16;
 const REQUEST_TIMEOUT_MS = 5000;
@@ -18,7 +18,7 @@ export interface OpenMetricsServer {
   close(): Promise<void>;
 }
 
-/** Listens; throws WSAR_ERR_USAGE when the address cannot be had. */
+/** Listens; throws WSAR_ERR_PORT_IN_USE or WSAR_ERR_SYSTEM when the address cannot be had. */
 export async function serveOpenMetrics(
   table: SampleTable,
   { host, port }: { host: string; port: number },
@@ -64,13 +64,7 @@ export async function serveOpenMetrics(
 function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(
-        new WsarError(
-          'WSAR_ERR_USAGE',
-          `--openmetrics ${host}:${port} cannot be listened at (${error.code ?? error.message})`,
-          'choose a free port and an address of this host',
-        ),
-      );
+      reject(listenError({ host, port }, Math.abs(error.errno ?? 0)));
     });
     server.listen(port, host, resolve);
   });

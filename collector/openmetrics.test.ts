@@ -66,6 +66,15 @@ test('the server gives the last tick, refuses the rest, and ends with hanging re
   hanging.destroy();
 });
 
+test('a port in use is that error, not one of usage', async (t) => {
+  const table = tableOf(t, false);
+  const first = await serveOpenMetrics(table, { host: '127.0.0.1', port: 0 });
+  t.after(() => first.close());
+  await assert.rejects(serveOpenMetrics(table, { host: '127.0.0.1', port: first.port }), {
+    code: 'WSAR_ERR_PORT_IN_USE',
+  });
+});
+
 test('wsar --openmetrics serves while it prints', async (t) => {
   const command = startWsar(t, ['collect', '0.1', '--openmetrics', '0']);
   await command.line(/^\d\d:\d\d:\d\d/m);
