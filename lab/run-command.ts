@@ -4,6 +4,7 @@ import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
 import type { ExitCode } from '#core/cli/exit-code.ts';
 import { parseCount } from '#core/cli/quantity.ts';
 import { systemClock } from '#core/clock/clock.ts';
+import { WsarError } from '#core/errors.ts';
 import { readTerminal } from '#core/host/terminal.ts';
 import { storyLines } from '#dashboards/report/ladder-story.ts';
 import { readExperiment, readExperimentText } from '#lab/experiment/read-experiment.ts';
@@ -25,7 +26,7 @@ export const command: CommandSpec = {
     },
     {
       flags: '--port <port>',
-      help: 'port of the server, instead of the one in the file',
+      help: 'of an experiment the port of the server, instead of the one in the file',
       parse: parseCount(1, 65_535),
     },
     {
@@ -66,7 +67,9 @@ async function run(context: CommandContext): Promise<ExitCode> {
     progress,
     outputFolder: options['output'] as string | undefined,
   };
-  if (isLadder(readExperimentText(args[0]!))) {
+  const isOfLadder = isLadder(readExperimentText(args[0]!));
+  requireFit(options, isOfLadder);
+  if (isOfLadder) {
     const result = await runLadder({ ...common, ...readLadderPart(args[0]!, options) });
     out(isJson ? `${JSON.stringify(ladderLine(result))}\n` : ladderText(result));
     return result.exitCode;
@@ -78,6 +81,21 @@ async function run(context: CommandContext): Promise<ExitCode> {
   });
   out(isJson ? `${JSON.stringify(verdictLine(result))}\n` : verdictText(result));
   return result.exitCode;
+}
+
+/** Throws WSAR_ERR_USAGE for an option that this kind of file would leave unused. */
+function requireFit(options: CommandContext['options'], isOfLadder: boolean): void {
+  const other = (isOfLadder ? ['port'] : ['steps', 'users']).find(
+    (one) => options[one] !== undefined,
+  );
+  if (other === undefined) return;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `--${other} is for ${isOfLadder ? 'an experiment, and this file is a ladder' : 'a ladder, and this file is none'}`,
+    isOfLadder
+      ? 'leave it out: each step has free ports'
+      : 'leave it out; load.connections of the file sizes it',
+  );
 }
 
 /** The ladder of a file, or the part of it that `--steps` and `--users` name. */

@@ -61,6 +61,13 @@ phases:
   ]);
 });
 
+test('a word that is no phase is told with the phases there are', () => {
+  assert.throws(() => chooseSteps('kernal', steps), {
+    message: "this ladder has no phase 'kernal'",
+    hint: 'phases: kernel, stack',
+  });
+});
+
 test('each phase once, with so many users', () => {
   assert.deepEqual(told(withUsers(steps, 70)), [
     ['kernel', 70, 9000, 50],

@@ -45,6 +45,7 @@ export function chooseSteps(text: string, planned: readonly PlannedStep[]): Plan
       // What is compared with it is not of the phase, and what it is compared with is.
       return planned.filter(({ phase, comparedIn }) => (comparedIn || phase) === before);
     }
+    if (after === undefined && !/^\d/.test(before)) throw noPhase(before, phases);
     const { users, holdMs } = parseStep(after ?? before);
     const phase = after === undefined ? onlyPhase(phases, item) : before;
     const same = planned.filter((step) => step.phase === phase);

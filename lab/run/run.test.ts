@@ -246,6 +246,21 @@ describe('wsar run', { concurrency: 4, skip }, () => {
     );
   });
 
+  test('an option that the file would leave unused is refused', async (t) => {
+    const experiment = join(temporaryFolder(t), 'small.yaml');
+    writeFileSync(experiment, file());
+    const cases = [
+      [experiment, '--steps', 'kernel:2000'],
+      [experiment, '--users', '50'],
+      ['lab/experiments/ladder.yaml', '--port', '1883'],
+    ];
+    for (const args of cases) {
+      const command = startWsar(t, ['run', ...args]);
+      assert.equal(await command.exit(), 2);
+      assert.match(command.stderr(), /^wsar: --(steps|users|port) is for .*; leave it out.*\n$/);
+    }
+  });
+
   test('a folder that is not empty is not overwritten', async (t) => {
     const folder = temporaryFolder(t);
     mkdirSync(join(folder, 'kept'));
