@@ -114,6 +114,12 @@ describe('wsar load on HTTP', { concurrency: 3 }, () => {
     assert.match(all.stderr(), /answered no request \(it answered with status 503\)/);
   });
 
+  test('an address as the target of https is no warning of Node', async (t) => {
+    const run = startLoad(t, 'https://127.0.0.1:9');
+    assert.equal(await run.exit(), 4);
+    assert.match(run.stderr(), /^\{"error":.*answered no request .*\n$/);
+  });
+
   test('options of a population are refused', async (t) => {
     const run = startLoad(t, 'http://127.0.0.1:9', '--arrivals', 'poisson');
     assert.equal(await run.exit(), 2);

@@ -6,6 +6,7 @@
 // and latency is corrected as HdrHistogram does it: an answer that took longer than the connection's interval also
 // stands for the requests that would have been due meanwhile.
 
+import { isIP } from 'node:net';
 // @ts-expect-error the package has no types
 import autocannonUntyped from 'autocannon';
 import { assert } from '#core/assert.ts';
@@ -65,7 +66,8 @@ export function startCannon(
       timeout: ANSWER_TIMEOUT_S,
       // Without a rate there is nothing to correct, and autocannon refuses to be told not to.
       ...(ratePerS === 0 ? {} : { overallRate: ratePerS, ignoreCoordinatedOmission: true }),
-      servername: host,
+      // RFC 6066 has no addresses there, and Node says so on stderr.
+      ...(isIP(host) === 0 ? { servername: host } : {}),
       headers: { host: `${host}:${port}` },
       ...more,
     },

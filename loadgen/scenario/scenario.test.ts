@@ -42,7 +42,11 @@ test('a scenario of one’s own is loaded and checked', async (t) => {
       /'countries' is wrong/,
     ],
     [file('broken.mjs', 'export const ='), 'WSAR_ERR_FILE', /cannot be loaded/],
-    [join(folder, 'absent.ts'), 'WSAR_ERR_FILE', /cannot be loaded/],
+    [
+      join(folder, 'absent.ts'),
+      'WSAR_ERR_FILE',
+      /absent.ts cannot be loaded: there is no such file$/,
+    ],
     ['telegram', 'WSAR_ERR_USAGE', /no scenario 'telegram'/],
     ['constructor', 'WSAR_ERR_USAGE', /no scenario/],
   ];

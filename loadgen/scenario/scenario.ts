@@ -2,6 +2,7 @@
 // known and what is assumed. A scenario is plain data (a TypeScript module that exports `scenario`), so that
 // it is compiled to the same tables as options are and costs nothing per user.
 
+import { existsSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { WsarError } from '#core/errors.ts';
@@ -61,6 +62,7 @@ export async function loadScenario(text: string): Promise<Scenario> {
     );
   }
   const file = isAbsolute(text) ? text : resolve(text);
+  if (!existsSync(file)) throw refused(file, 'cannot be loaded: there is no such file');
   let loaded: { scenario?: unknown };
   try {
     loaded = (await import(pathToFileURL(file).href)) as { scenario?: unknown };
