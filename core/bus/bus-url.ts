@@ -20,7 +20,7 @@ export function parseBusUrl(text: string): BusAddress {
     throw new WsarError(
       'WSAR_ERR_USAGE',
       'the address of the bus is not a url of the form mqtt://user:token@host:port',
-      'correct WSAR_BUS_URL or leave it out',
+      'correct WSAR_BUS_URL, or the file that holds the url',
     );
   }
   const username = decodeURIComponent(url.username);
