@@ -174,14 +174,20 @@ export function memoryLimits(limits: ServerLimits, bytes: number): ServerLimits 
   };
 }
 
-/** The share of one of `workers` workers: a quarter more than even where the hash decides. */
+/** Six standard deviations of a share of 576, spread at random: of more they are less than a quarter. */
+const CONNECTIONS_SPARE = 144;
+
+/**
+ * The share of one of `workers` workers: a quarter more than even where the hash decides. Of connections the total
+ * holds to the one (transport/places.ts), and a worker has room for whatever share of few comes to it.
+ */
 export function workerLimits(limits: ServerLimits, workers: number): ServerLimits {
   const share = (total: number): number =>
     workers === 1 ? total : Math.ceil((total / workers) * 1.25);
+  const { connectionsMax } = limits;
   return {
     ...limits,
-    connectionsMax: share(limits.connectionsMax),
-    acceptedMax: share(limits.acceptedMax),
+    connectionsMax: Math.min(connectionsMax, share(connectionsMax) + CONNECTIONS_SPARE),
     usersMax: share(limits.usersMax),
     messagesMax: Math.ceil(limits.messagesMax / workers),
     messageBytesMax: Math.ceil(limits.messageBytesMax / workers),

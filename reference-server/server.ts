@@ -38,6 +38,7 @@ import { planPlaces, type WorkerPlace } from '#reference-server/topology/worker-
 import type { Front } from '#reference-server/transport/front.ts';
 import type { ListenerPlan, Opening } from '#reference-server/transport/listener.ts';
 import { openListeners } from '#reference-server/transport/open-listeners.ts';
+import { Places } from '#reference-server/transport/places.ts';
 import type { TlsMaterial } from '#reference-server/transport/tls-material.ts';
 import { settingsOf } from '#reference-server/worker/apply-limits.ts';
 import { WorkerControl, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
@@ -118,6 +119,7 @@ export class Server {
   readonly #snapshots: SnapshotDesk | undefined;
   #reference = '';
   readonly #guard: MemoryGuard;
+  readonly #places: Places;
 
   private constructor(
     ports: readonly number[],
@@ -127,8 +129,10 @@ export class Server {
     created: Created[],
     control: WorkerControl,
     options: ServerOptions,
+    places: SharedArrayBuffer,
   ) {
     const { limits, snapshot } = options;
+    this.#places = new Places(places, placesOf(limits));
     this.ports = ports;
     this.limits = limits;
     this.#front = front;
@@ -190,7 +194,8 @@ export class Server {
     const { passwords } = options.access;
     const service = passwords && new PasswordService(passwords);
     setYoungRoom(options.youngMib);
-    const crew = startCrew(options, control, service);
+    const places = Places.memory();
+    const crew = startCrew(options, control, service, places);
     try {
       const created = await Promise.all(crew.map((member) => hear(member, 'created')));
       setYoungRoom(undefined);
@@ -200,7 +205,7 @@ export class Server {
       const wakers = created.map(({ waker }) => waker);
       service?.serve(wakers);
       for (const member of crew) order(member, { kind: 'run', wakers });
-      const server = new Server(ports, front, service, crew, created, control, options);
+      const server = new Server(ports, front, service, crew, created, control, options, places);
       if (options.reference !== undefined) server.reference = options.reference;
       return server;
     } catch (error) {
@@ -287,6 +292,11 @@ export class Server {
     }
   }
 
+  /** Open connections; not those that wait for a place. */
+  get connections(): number {
+    return this.#places.taken;
+  }
+
   /** Connections that the front refused. */
   get frontRefused(): number {
     return this.#front?.refused ?? 0;
@@ -318,6 +328,7 @@ function startCrew(
   options: ServerOptions,
   control: WorkerControl,
   service: PasswordService | undefined,
+  placesMemory: SharedArrayBuffer,
 ): Crew[] {
   const { workers, engine } = options;
   const links = Array.from({ length: workers }, (_, from) =>
@@ -329,6 +340,7 @@ function startCrew(
   const places = workerPlaces(options);
   const interest = createInterest(workers);
   const limits = workerLimits(options.limits, workers);
+  const placesMax = placesOf(options.limits);
   return Array.from({ length: workers }, (_, self) => {
     const stats = createWorkerStats();
     const passwordPort = service?.addWorker();
@@ -338,6 +350,8 @@ function startCrew(
       self,
       engine,
       limits,
+      places: placesMemory,
+      placesMax,
       hashSeed,
       cpus: places[self]?.cpus,
       control: control.memory,
@@ -361,6 +375,11 @@ function startCrew(
     exited.catch(() => {});
     return { thread, news, stats, exited };
   });
+}
+
+/** Connections that have a place in all. */
+function placesOf({ connectionsMax, acceptedMax }: ServerLimits): number {
+  return Math.min(connectionsMax, acceptedMax);
 }
 
 /** Where the workers are bound to, if they are. */

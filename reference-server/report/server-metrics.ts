@@ -19,6 +19,7 @@ export type SnapshotFigure = Exclude<keyof SaveFigures, 'restored' | 'note'>;
 
 /** Figures that are no plain sum. */
 export type SpecialMetric =
+  | 'connections'
   | 'closed'
   | 'malformed'
   | 'refused'
@@ -79,7 +80,7 @@ const CONNECTION = '{connection}';
 const MESSAGE = '{message}';
 
 export const SERVER_METRICS: readonly ServerMetric[] = [
-  gauge('connections', 'conns', CONNECTION, reactor('connections'), 'open connections'),
+  gauge('connections', 'conns', CONNECTION, special('connections'), 'open connections'),
   gauge('sessions', 'sess', '{session}', stat('sessions'), 'users that are logged in'),
   counter('accepted', 'acc', CONNECTION, reactor('accepted'), 'connections taken'),
   counter('logins', 'login', '{login}', stat('logins'), 'CONNECT packets that were accepted'),

@@ -90,6 +90,7 @@ export class ServerRows {
   }
 
   #special(metric: SpecialMetric): number {
+    if (metric === 'connections') return this.#server.connections;
     if (metric === 'closed') return this.#closed(0, CLOSE_CAUSES.length);
     if (metric === 'malformed') return this.#closed(0, MALFORMED_COUNT);
     if (metric === 'refused') {
@@ -97,6 +98,7 @@ export class ServerRows {
         ({ stats, reactorStats }) =>
           stats[STAT.loginsRefused]! +
           stats[STAT.withheld]! +
+          stats[STAT.acceptsHeld]! +
           reactorStats[REACTOR_STAT.acceptRefused]!,
       );
     }

@@ -83,6 +83,8 @@ export const STAT = {
   collectionsIdle: 48,
   /** Connections beyond `acceptedMax`, reset as they came. */
   acceptsRefused: 40,
+  /** Connections that were taken when no place was left, and waited for one. */
+  acceptsHeld: 50,
   /** Gauge: memberships of users of this worker in groups. */
   memberships: 47,
   /** Messages beyond what their connection may publish in a second. */

@@ -9,6 +9,7 @@ import { putMaskedFrame } from '#core/wire/websocket/frames.ts';
 import { createWorkerStats } from '#reference-server/stats/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import type { Prelude } from '#reference-server/transport/listener.ts';
+import { Places } from '#reference-server/transport/places.ts';
 import { writeProxyHeader } from '#reference-server/transport/proxy-header.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 
@@ -49,7 +50,8 @@ function play(prelude: Prelude, stream: Buffer, cuts: number[]): Seen {
   };
   const options = {
     connections: 8,
-    acceptedMax: Number.POSITIVE_INFINITY,
+    places: new Places(Places.memory(), 8),
+    resets: false,
     outputBytesMax: 1000,
     origins: [],
     stats: createWorkerStats(),

@@ -7,7 +7,13 @@
 // prelude comes in pieces: at most `PENDING_MAX`, each ended by the edge's deadline for logins.
 
 import { timingSafeEqual } from 'node:crypto';
-import type { CloseReason, Conn, Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import {
+  CLOSE_REASON,
+  type CloseReason,
+  type Conn,
+  type Reactor,
+  type ReactorHandler,
+} from '#core/socket/reactor.ts';
 import { copyBytes } from '#core/wire/mqtt/encode.ts';
 import {
   CLOSE_CODE,
@@ -21,6 +27,7 @@ import {
 import type { EdgeReactor } from '#reference-server/edge/edge.ts';
 import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
 import type { Prelude } from '#reference-server/transport/listener.ts';
+import type { Places } from '#reference-server/transport/places.ts';
 import {
   PROXY_HEADER_BYTES_MAX,
   readProxyHeader,
@@ -29,6 +36,8 @@ import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
 
 /** Connections whose prelude has come in part. */
 const PENDING_MAX = 16_384;
+/** How often those who wait for a place of another worker are looked at, us. */
+const WAIT_US = 20_000;
 
 /** Where a connection stands. */
 const STAGE = {
@@ -39,12 +48,14 @@ const STAGE = {
   framed: 4,
   ended: 5,
   doubtful: 6,
+  waiting: 7,
 } as const;
 
 export interface TransportsOptions {
   connections: number;
-  /** Connections beyond this are reset when they speak. */
-  acceptedMax: number;
+  places: Places;
+  /** Connections without a place are reset when they speak; else they wait for one. */
+  resets: boolean;
   /** Most bytes of one send of the edge. */
   outputBytesMax: number;
   /** Pages that browsers may come from; see UpgradeRequest. */
@@ -61,10 +72,12 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   readonly #listener: Uint8Array;
   readonly #preludes: Prelude[] = [];
   readonly #connections: number;
-  readonly #acceptedMax: number;
-  /** Connections that were told to close and are not gone yet, and how many they are. */
-  readonly #leaves: Uint8Array;
-  #leaving = 0;
+  readonly #places: Places;
+  readonly #resets: boolean;
+  /** 1 of a connection that has a place. */
+  readonly #placed: Uint8Array;
+  /** Taken by the reactor when no place was left, the oldest first: a burst of accepts at the most. */
+  readonly #waiting: Conn[] = [];
   /** Made with the first listener that needs them. */
   #frames: WebSocketFrames | undefined;
   readonly #out: Uint8Array;
@@ -79,8 +92,9 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
     this.#origins = options.origins;
     this.#stats = options.stats;
     this.#connections = options.connections;
-    this.#acceptedMax = options.acceptedMax;
-    this.#leaves = new Uint8Array(options.connections);
+    this.#places = options.places;
+    this.#resets = options.resets;
+    this.#placed = new Uint8Array(options.connections);
     this.#stage = new Uint8Array(options.connections);
     this.#listener = new Uint8Array(options.connections);
     this.#out = new Uint8Array(options.outputBytesMax + FRAME_HEAD_BYTES_MAX);
@@ -106,9 +120,10 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
 
   onAccept(conn: Conn, listener: number): void {
     this.#listener[conn] = listener;
-    // Who left a moment ago may not be noticed yet: it is judged when it speaks.
-    this.#stage[conn] = this.#isOverMax ? STAGE.doubtful : firstStage(this.#preludes[listener]!);
-    this.#edge.onAccept(conn, this.#preludes[listener]!.place);
+    // Who waits goes first.
+    const hasPlace = this.#waiting.length === 0 && this.#takePlace(conn);
+    if (hasPlace || this.#resets) this.#announce(conn, hasPlace);
+    else this.#wait(conn);
   }
 
   onConnect(): void {
@@ -146,9 +161,9 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   }
 
   onClose(conn: Conn, reason: CloseReason, errno: number): void {
-    this.#leaving -= this.#leaves[conn]!;
-    this.#leaves[conn] = 0;
-    this.#edge.onClose(conn, reason, errno);
+    this.#givePlace(conn);
+    if (this.#stage[conn] === STAGE.waiting) this.#waitNoMore(conn, reason);
+    else this.#edge.onClose(conn, reason, errno);
     this.#stage[conn] = STAGE.open;
     this.#held.delete(conn);
     this.#requests.delete(conn);
@@ -164,16 +179,58 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   }
 
   onTurn(nowUs: number): number {
-    return this.#edge.onTurn(nowUs);
+    if (this.#waiting.length === 0) return this.#edge.onTurn(nowUs);
+    this.#admit();
+    const nextUs = this.#edge.onTurn(nowUs);
+    return this.#waiting.length === 0 ? nextUs : Math.min(nextUs, WAIT_US);
   }
 
-  get #isOverMax(): boolean {
-    return this.#reactor.connections - this.#leaving > this.#acceptedMax;
+  #announce(conn: Conn, hasPlace: boolean): void {
+    const prelude = this.#preludes[this.#listener[conn]!]!;
+    // Who left a moment ago may not be noticed yet: one without a place is judged when it speaks.
+    this.#stage[conn] = hasPlace ? firstStage(prelude) : STAGE.doubtful;
+    this.#edge.onAccept(conn, prelude.place);
   }
 
-  /** A connection that found the server full speaks: are there still as many? */
+  /** As in the backlog of the kernel: nothing is read of it, and the reactor takes no more until it has a place. */
+  #wait(conn: Conn): void {
+    this.#stats[STAT.acceptsHeld]!++;
+    this.#stage[conn] = STAGE.waiting;
+    this.#waiting.push(conn);
+    this.#reactor.pauseReceive(conn);
+    this.#reactor.setAccepting(false);
+  }
+
+  /** Lets in who waits, as far as there are places. */
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#takePlace(this.#waiting[0]!)) {
+      const conn = this.#waiting.shift()!;
+      this.#announce(conn, true);
+      this.#reactor.resumeReceive(conn);
+    }
+    if (this.#waiting.length === 0) this.#reactor.setAccepting(true);
+  }
+
+  #waitNoMore(conn: Conn, reason: CloseReason): void {
+    this.#waiting.splice(this.#waiting.indexOf(conn), 1);
+    const isStopping = reason === CLOSE_REASON.stopped;
+    if (this.#waiting.length === 0 && !isStopping) this.#reactor.setAccepting(true);
+  }
+
+  #takePlace(conn: Conn): boolean {
+    if (!this.#places.take()) return false;
+    this.#placed[conn] = 1;
+    return true;
+  }
+
+  #givePlace(conn: Conn): void {
+    if (this.#placed[conn] === 1) this.#places.give();
+    this.#placed[conn] = 0;
+  }
+
+  /** A connection that found the server full speaks: is it still? */
   #judge(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#isOverMax) {
+    if (!this.#takePlace(conn)) {
       this.#stats[STAT.acceptsRefused]!++;
       this.abort(conn);
       return;
@@ -182,10 +239,9 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
     this.onData(conn, bytes, start, end);
   }
 
-  /** It counts no more among those that are open. */
+  /** It is told to end: where others are reset for want of its place, it has none any more. */
   #leave(conn: Conn): void {
-    this.#leaving += 1 - this.#leaves[conn]!;
-    this.#leaves[conn] = 1;
+    if (this.#resets) this.#givePlace(conn);
   }
 
   // The edge's calls.

@@ -15,6 +15,7 @@ import { Home } from '#reference-server/home/home.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import { HomeRestore } from '#reference-server/snapshot/home-restore.ts';
 import { WorkerSnapshots } from '#reference-server/snapshot/worker-snapshots.ts';
+import { Places } from '#reference-server/transport/places.ts';
 import { Transports } from '#reference-server/transport/transports.ts';
 import { applyLimits } from '#reference-server/worker/apply-limits.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
@@ -82,7 +83,8 @@ async function work(birth: WorkerBirth): Promise<void> {
     });
   const transports = new Transports(gate ?? edge, {
     connections: limits.connectionsMax,
-    acceptedMax: limits.acceptedMax,
+    places: new Places(birth.places, birth.placesMax),
+    resets: Number.isFinite(limits.acceptedMax),
     outputBytesMax: limits.outputBytesMax,
     origins: birth.origins,
     stats,

@@ -15,6 +15,9 @@ export interface WorkerBirth {
   engine: EngineName | 'auto';
   /** Already this worker's share. */
   limits: ServerLimits;
+  /** See transport/places.ts: the word of all workers, and its bound. */
+  places: SharedArrayBuffer;
+  placesMax: number;
   hashSeed: number;
   /** The CPUs that it is bound to before it makes its tables; undefined = as the process. */
   cpus: number[] | undefined;
