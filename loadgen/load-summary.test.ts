@@ -75,6 +75,13 @@ test('a good run is valid and its figures follow from the counts', () => {
   assert.deepEqual([summary.latencyUs.p50, summary.latencyUs.max], [2601, 5100]);
 });
 
+test('what still arrived when the drain had to end is lost, and told apart', () => {
+  const { messages } = summarize(resultOf({ cutOnTheirWay: 7 }, { received: 4990 }));
+  assert.deepEqual([messages.lost, messages.unfinished], [10, 7]);
+  const { messages: later } = summarize(resultOf({ cutOnTheirWay: 70 }, { received: 4990 }));
+  assert.deepEqual([later.lost, later.unfinished], [10, 10]);
+});
+
 test('the lateness rule: one message in a hundred over the limit is a saturated generator', () => {
   const late = resultOf();
   for (let i = 0; i < 49; i++) late.timings.lateness.record(10_001);

@@ -172,6 +172,8 @@ function figuresOf(result: LoadResult) {
       received: counts.received,
       receipts: counts.receipts,
       lost,
+      // Some of them come while users say goodbye.
+      unfinished: Math.min(result.cutOnTheirWay, Math.max(0, lost)),
       errors: counts.errors + counts.held,
       heldBack: counts.heldBack,
       unmatched: counts.unmatched,

@@ -109,6 +109,8 @@ export interface LadderStep {
     sent: number;
     received: number;
     lost: number;
+    /** Of the lost: on their way while others still arrived, when the step had to end; undefined of older records. */
+    unfinished?: number;
     errors: number;
     duplicates: number;
   } | null;

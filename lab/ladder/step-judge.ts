@@ -4,6 +4,9 @@ import type { LadderDisturbance, LadderStep } from '#dashboards/report/ladder-re
 import { numberText } from '#dashboards/report/number-text.ts';
 import type { LadderStop } from '#lab/ladder/ladder.ts';
 
+/** A generator that left out more of its plan than this did not ask what the step is about. */
+const UNSENT_RATIO_MAX = 0.01;
+
 export type Ended = Pick<LadderStep, 'outcome' | 'sentence'>;
 
 /** What the rules are asked about. */
@@ -20,8 +23,12 @@ export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
     (latenessUsP99 ?? 0) / 1000 > stop.latenessP99MsMax &&
       `the generator was late, p99 ${ms(latenessUsP99!)}`,
     messages === null && 'the generator left no summary',
-    (messages?.lost ?? 0) > stop.lostMessagesMax &&
-      `${numberText(messages!.lost)} messages were lost`,
+    (messages?.lost ?? 0) > stop.lostMessagesMax && lostText(messages!),
+    // Who was cut off on purpose could not send.
+    disturbance === null &&
+      messages !== null &&
+      messages.errors > (messages.sent + messages.errors) * UNSENT_RATIO_MAX &&
+      `${numberText(messages.errors)} messages could not be sent`,
     (messages?.duplicates ?? 0) > stop.duplicatesMax &&
       `${numberText(messages!.duplicates)} messages arrived twice`,
     (queueLengthMax ?? 0) > stop.queueLengthMax &&
@@ -35,6 +42,12 @@ export function judgeStep(step: JudgedStep, stop: LadderStop): Ended {
   ].filter((sentence) => sentence !== false);
   if (broken.length === 0) return { outcome: 'held', sentence: 'held' };
   return { outcome: 'stopped', sentence: broken.join('; ') };
+}
+
+/** What a queue held back until the step ended was not thrown away: that is said, and breaks the rule all the same. */
+function lostText({ lost, unfinished = 0 }: NonNullable<JudgedStep['messages']>): string {
+  const still = unfinished === 0 ? '' : `, ${numberText(unfinished)} of them still on their way`;
+  return `${numberText(lost)} messages were lost${still}`;
 }
 
 /** What the generator tells of its storm. */
@@ -53,9 +66,9 @@ export function summaryOf(
 ): Pick<LadderStep, 'messages' | 'clientAddresses' | 'loadBytesPerUser'> {
   try {
     const { messages, connections, userBytesPerConnection } = JSON.parse(line);
-    const { sent, received, lost, errors, unmatched } = messages;
+    const { sent, received, lost, unfinished, errors, unmatched } = messages;
     return {
-      messages: { sent, received, lost, errors, duplicates: unmatched },
+      messages: { sent, received, lost, unfinished, errors, duplicates: unmatched },
       clientAddresses: connections.sourceAddresses,
       loadBytesPerUser: userBytesPerConnection ?? null,
     };
