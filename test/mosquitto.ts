@@ -10,6 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '#test/command.ts';
 import { freePort } from '#test/free-port.ts';
 
+/** What is kept of what it says of itself, for the reason why it did not start. */
+const SAID_CHARS_MAX = 2000;
+
 export interface Mosquitto {
   url: string;
   port: number;
@@ -32,11 +35,19 @@ export async function startMosquitto(
     writeFileSync(config, [...lines, ...more, ''].join('\n'));
     const child = spawn('mosquitto', ['-c', config], {
       env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` },
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
     t.after(() => void child.kill('SIGKILL'));
-    const ended = once(child, 'exit').then(() => false);
-    if (await Promise.race([isListening(port), ended])) {
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said = (said + text).slice(-SAID_CHARS_MAX);
+    });
+    const over = new AbortController();
+    const ended = once(child, 'exit').then(() => {
+      over.abort();
+      return false;
+    });
+    if (await Promise.race([isListening(port, over.signal), ended])) {
       return {
         url: `mqtt://127.0.0.1:${port}`,
         port,
@@ -47,13 +58,13 @@ export async function startMosquitto(
         },
       };
     }
-    if (attempt === 4) throw new Error('mosquitto does not start');
+    if (attempt === 4) throw new Error(`mosquitto does not start: ${said}`);
   }
 }
 
-/** Resolves with true once something accepts connections on the port. */
-export async function isListening(port: number): Promise<boolean> {
-  for (;;) {
+/** Resolves with true once something accepts connections on the port; with false when `signal` says: nothing will. */
+export async function isListening(port: number, signal?: AbortSignal): Promise<boolean> {
+  while (signal?.aborted !== true) {
     const socket = createConnection(port, '127.0.0.1');
     const isOpen = await Promise.race([
       once(socket, 'connect').then(() => true),
@@ -63,4 +74,5 @@ export async function isListening(port: number): Promise<boolean> {
     if (isOpen) return true;
     await sleep(20);
   }
+  return false;
 }
