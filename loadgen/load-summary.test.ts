@@ -234,6 +234,9 @@ test('witnesses that disagree are warnings, and a run near its ceiling is flagge
     summaryTable(loud),
     /cross-checks +kernel 1,000 of 2,000 sockets, server 900 of 1,000/,
   );
+  const none = summarize(resultOf(), { socketsPerUser: 2, ceiling: { ...ceiling, ratePerS: 0 } });
+  assert.equal(none.ceiling?.share, null);
+  assert.match(none.warnings.join(), /keeps no rate on time here/);
 });
 
 test('thresholds: failed, held, and not to be told from so few samples', () => {

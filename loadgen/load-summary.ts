@@ -249,7 +249,11 @@ function peopleFigures(result: LoadResult, people: People) {
 function witnessesOf(result: LoadResult, { socketsPerUser, server, ceiling }: LoadContext) {
   const { sockets, counts, little, sentInSteady, steadyS } = result;
   const kernel = kernelWitness(sockets.before, sockets.during, counts.loggedIn, socketsPerUser);
-  const share = ceiling === undefined ? 0 : perSecond(sentInSteady, steadyS) / ceiling.ratePerS;
+  // Null: no rate held.
+  const share =
+    ceiling === undefined || ceiling.ratePerS === 0
+      ? null
+      : round(perSecond(sentInSteady, steadyS) / ceiling.ratePerS);
   return {
     little:
       little === undefined
@@ -258,7 +262,7 @@ function witnessesOf(result: LoadResult, { socketsPerUser, server, ceiling }: Lo
     kernel: kernel ?? null,
     server:
       server === undefined ? null : serverWitness(server.by, server.sessions, server.expected),
-    ...(ceiling === undefined ? {} : { ceiling: { ...ceiling, share: round(share) } }),
+    ...(ceiling === undefined ? {} : { ceiling: { ...ceiling, share } }),
   };
 }
 
@@ -295,10 +299,15 @@ function warningsOf(result: LoadResult, witnesses: ReturnType<typeof witnessesOf
   }
   const { groupRefused } = result.counts;
   if (groupRefused > 0) warnings.push(`the server refused ${groupRefused} memberships of groups`);
-  if (ceiling !== undefined && ceiling.share > CEILING_RATIO_MAX) {
+  if (ceiling?.share === null) {
+    warnings.push(
+      'this generator keeps no rate on time here, not even against a server that does nothing',
+    );
+  }
+  if (ceiling !== undefined && (ceiling.share ?? 0) > CEILING_RATIO_MAX) {
     warnings.push(
       `this generator reaches ${ceiling.ratePerS}/s against a server that does nothing: the result ` +
-        `is at ${Math.round(ceiling.share * 100)} % of that and tells of the generator too`,
+        `is at ${Math.round(ceiling.share! * 100)} % of that and tells of the generator too`,
     );
   }
   return warnings;

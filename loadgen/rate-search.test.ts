@@ -66,3 +66,27 @@ test('the driver judges each rate by its own seconds, and lets the backlog go in
   assert.ok(found <= capacityPerS && found > capacityPerS * 0.85, `${found}`);
   assert.equal(limitedBy, 'rule');
 });
+
+test('a step that came to half of its rate is late, however late the few were', () => {
+  for (const [plannedRatioMin, limitedBy] of [
+    [0.8, 'generator'],
+    [undefined, 'rate-max'],
+  ] as const) {
+    const driver = new SearchDriver({
+      ...{ rule: parseThreshold('p50 < 1s'), startPerS: 1000, rateMaxPerS: MAX, settleTicks: 1 },
+      ...{ stepTicks: 1, latenessUsMax: 1e9, setRate: () => true },
+      ...(plannedRatioMin === undefined ? {} : { plannedRatioMin }),
+    });
+    const counts = sumBoards([createBoard()]);
+    for (let second = 0; second < 200 && !driver.isDone; second++) {
+      const timings = createTimings();
+      const came = Math.min(20_000, driver.ratePerS);
+      for (const name of ['planned', 'sent', 'received'] as const) counts[name] += came;
+      for (let i = 0; i < 100; i++) timings.latency.record(1000);
+      driver.tick({ ...counts }, timings, second * 1e6);
+    }
+    const found = driver.result();
+    assert.equal(found.limitedBy, limitedBy);
+    if (plannedRatioMin !== undefined) assert.ok(found.ratePerS <= 27_300, `${found.ratePerS}`);
+  }
+});

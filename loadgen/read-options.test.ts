@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WsarError } from '#core/errors.ts';
+import { requireCeiling } from '#loadgen/ceiling/ceiling-reach.ts';
 import { LOAD_OPTIONS } from '#loadgen/load-option-list.ts';
 import { rateAt } from '#loadgen/rate-plan.ts';
 import { readOptions } from '#loadgen/read-options.ts';
@@ -11,7 +12,6 @@ import { fillIn } from '#loadgen/scenario/fill-in.ts';
 import { scenario as whatsapp } from '#loadgen/scenario/whatsapp-2014.ts';
 
 const MQTT = '--target mqtt://127.0.0.1:1 --connections 100 --duration 1s';
-const MQTTS = '--target mqtts://127.0.0.1:1 --connections 100 --duration 1s';
 const ECHO = '--target tcp://127.0.0.1:1 --connections 100 --duration 1s';
 const HTTP = '--target http://127.0.0.1:1 --connections 100 --duration 1s';
 
@@ -38,23 +38,21 @@ const REFUSED: [string, string, RegExp][] = [
   [MQTT, '--virtual-hosts 2 --engine stack', /engine stack is for one host/],
   [MQTT, '--virtual-hosts 2 --sources 127.1.0.0/16', /virtual hosts have addresses of their own/],
   [MQTT, '--on-loss degrade', /--on-loss is for several hosts/],
-  [MQTT, '--calibrate --mqtt 5', /--calibrate cannot measure a ceiling with MQTT 5/],
-  [MQTT, '--calibrate --protocol ws', /cannot measure a ceiling with WebSocket/],
-  [MQTT, '--calibrate --engine stack', /cannot measure a ceiling with engine stack/],
-  [MQTTS, '--calibrate', /cannot measure a ceiling with TLS/],
   [MQTT, '--engine stack --ports window', /--ports is for kernel sockets/],
   [MQTT, '--spike 35%@peak/30s/5m', /a spike at the peak needs a day/],
   [MQTT, '--storm 50%@10s', /--storm begins after 10 s, when the steady phase of 1 s is over/],
   [MQTT, '--spike 35%@1s/1s/1s', /--spike begins after 1 s, when the steady phase of 1 s/],
   [ECHO, '--sessions kept', /^--sessions is for MQTT targets$/],
   [ECHO, '--receipts client', /^--receipts is for MQTT targets$/],
+  [HTTP, '--lateness-max 1s', /^--lateness-max is not for http:\/\/ targets$/],
+  [HTTP, '--fail-if lateness.p99>1s', /^'lateness.p99 > 1s' cannot be judged at http/],
   [HTTP, '--memory watched', /^--memory is not for http:\/\/ targets$/],
   [HTTP, '--drain 1s', /^--drain is not for http:\/\/ targets$/],
   [HTTP, '--sessions kept', /^--sessions is not for http:\/\/ targets$/],
   [HTTP, '--workers 2', /^--workers is not for http:\/\/ targets$/],
   [MQTT, '--upload 1KiB', /--upload is for http/],
   [MQTT, '--target ws://127.0.0.1:2', /differ in more than the port/],
-  ...['--hosts 2', '--virtual-hosts 2', '--storm 50%@1s', '--find-max p99<1s', '--calibrate'].map(
+  ...['--hosts 2', '--virtual-hosts 2', '--storm 50%@1s', '--find-max p99<1s', '--seed 2'].map(
     (option): [string, string, RegExp] => [
       HTTP,
       option,
@@ -121,4 +119,30 @@ test('a scenario leaves out what a model or several hosts cannot have, and the c
   );
   const echo = readOptions(fillIn(given(MQTT.replace('mqtt:', 'tcp:')), whatsapp));
   assert.deepEqual([echo.people, echo.sessions, echo.mediaRatio], [undefined, undefined, 0]);
+});
+
+test('an http:// target takes an option or refuses it: none is left out in silence', () => {
+  const taken = LOAD_OPTIONS.map(({ flags }) => flags.split(' ')[0]!.slice(2)).filter((option) => {
+    const name = option.replace(/-[a-z]/g, (dash) => dash[1]!.toUpperCase());
+    try {
+      readOptions({ ...given(HTTP), [name]: given(HTTP)[name] ?? [] });
+      return true;
+    } catch (error) {
+      assert.ok(error instanceof WsarError && error.message.includes(`--${option}`), `${error}`);
+      return false;
+    }
+  });
+  assert.deepEqual(taken.sort(), [
+    ...['calibrate', 'connections', 'duration', 'fail-if', 'hlog', 'i-own-this-target', 'json'],
+    ...['rate', 'target', 'upload'],
+  ]);
+});
+
+test('a ceiling with TLS needs the OpenSSL of this process', () => {
+  assert.throws(
+    () => requireCeiling(true, 'no symbols'),
+    /cannot measure a ceiling with TLS here: no symbols/,
+  );
+  requireCeiling(false, 'no symbols');
+  requireCeiling(true, undefined);
 });

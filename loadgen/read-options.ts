@@ -27,6 +27,11 @@ import { readModel } from '#loadgen/user-model.ts';
 import { USERS_MAX } from '#loadgen/user-packets.ts';
 import { planWire, type WirePlan } from '#loadgen/wire-plan.ts';
 
+/** What an HTTP target can have: autocannon knows no plan, no seed and no population. */
+const HTTP_OPTIONS: ReadonlySet<string> = new Set([
+  ...['target', 'iOwnThisTarget', 'connections', 'duration', 'rate', 'upload', 'calibrate'],
+  ...['failIf', 'hlog', 'json'],
+]);
 /** Where a search begins unless --rate says so. */
 const SEARCH_START_PER_S = 500;
 
@@ -54,7 +59,9 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const hosts = readHosts(given, connections);
   refuseForStack(given);
   const engine = readEngine(given, wire);
-  if (given['calibrate'] === true) requireCeiling({ wire, engine });
+  if (given['calibrate'] === true) {
+    requireCeiling(wire.tls !== undefined || target.scheme === 'https');
+  }
   return {
     target,
     wire,
@@ -269,19 +276,23 @@ function refuseForEcho(given: Record<string, unknown>, target: Target, speaksMqt
     if (given['upload'] !== undefined) refuse('--upload is for http:// targets', 'take --payload');
     return;
   }
-  const population = [
-    ...['scenario', 'storm', 'return', 'receipts', 'sessions', 'workers', 'keepalive', 'firstUser'],
-    ...['findMax', 'calibrate', 'arrivals', 'ramp', 'engine', 'sources', 'ports', 'payload'],
-    ...['stages', 'day', 'spike', 'hosts', 'virtualHosts', 'network', 'slowReaders', 'media'],
-    ...['mediaTarget', 'memory', 'drain'],
-    ...['model', 'think', 'sessionMessages', 'sessionLength', 'away'],
-  ];
-  const wrong = population.find((name) => given[name] !== undefined);
+  const wrong = Object.keys(given).find(
+    (name) => given[name] !== undefined && !HTTP_OPTIONS.has(name),
+  );
   if (wrong !== undefined) {
     const option = wrong.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     refuse(
       `--${option} is not for http:// targets`,
       'autocannon sends there; leave the option out',
+    );
+  }
+  const late = ((given['failIf'] as Threshold[] | undefined) ?? []).find(
+    ({ figure }) => figure.kind === 'timing' && figure.timing === 'lateness',
+  );
+  if (late !== undefined) {
+    refuse(
+      `'${late.text}' cannot be judged at http:// targets: autocannon plans no request`,
+      'take latency or service',
     );
   }
   if (target.ports.length > 1) {

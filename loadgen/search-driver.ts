@@ -12,6 +12,8 @@ import type { Counts } from '#loadgen/worker-board.ts';
 const PAUSE_TICKS_MAX = 10;
 /** A step in which fewer of its messages left than this could not be carried out. */
 const SENT_RATIO_MIN = 0.95;
+/** What may be missing of the planned by the draw alone: four standard deviations of bursts of eight. */
+const PLANNED_NOISE = 4 * Math.sqrt(8);
 
 export interface SearchSettings {
   rule: Threshold;
@@ -24,6 +26,8 @@ export interface SearchSettings {
   latenessUsMax: number;
   /** Of the rates that held and broke, at the end; default 1.08. */
   resolution?: number;
+  /** A step that came to less than this of its rate is late, however late the few were; default: not asked. */
+  plannedRatioMin?: number;
   /** Turns the rate of the load; false when it was turned too often. */
   setRate: (ratePerS: number) => boolean;
 }
@@ -117,10 +121,17 @@ export class SearchDriver {
     const { value, isTrue } = judge(rule, figures, this.#window);
     const isLate =
       this.#window.lateness.percentile(99) > latenessUsMax ||
-      since('sent') + since('held') < since('planned') * SENT_RATIO_MIN - 1;
+      since('sent') + since('held') < since('planned') * SENT_RATIO_MIN - 1 ||
+      this.#isShort(since('planned'), spentS);
     if (isLate) return { verdict: 'late', value };
     // More leaves than arrives: whatever the few that arrived took, this rate does not hold.
     const isBehind = since('received') < since('sent') * SENT_RATIO_MIN - 1;
     return { verdict: isTrue === true && !isBehind ? 'held' : 'broken', value };
+  }
+
+  #isShort(planned: number, spentS: number): boolean {
+    const { plannedRatioMin } = this.#settings;
+    const due = this.#search.ratePerS * spentS;
+    return planned < due * (plannedRatioMin ?? 0) - PLANNED_NOISE * Math.sqrt(due);
   }
 }

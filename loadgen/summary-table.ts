@@ -174,9 +174,7 @@ function witnesses({ little, kernel, server, ceiling }: LoadSummary): string[] {
     ...(little === null ? [] : [`${little.onTheWay} on their way, by Little ${little.expected}`]),
     ...(ceiling === undefined
       ? []
-      : [
-          `${Math.round(ceiling.share * 100)} % of the generator's ceiling of ${count(ceiling.ratePerS)}/s`,
-        ]),
+      : [`${shareText(ceiling.share)} of the generator's ceiling of ${count(ceiling.ratePerS)}/s`]),
   ];
   return parts.length === 0 ? [] : [row('cross-checks', ...parts)];
 }
@@ -222,4 +220,8 @@ function memory({ userBytesPerConnection }: LoadSummary): string {
   return Number.isNaN(userBytesPerConnection)
     ? ''
     : `${count(userBytesPerConnection)} B/connection of own memory`;
+}
+
+function shareText(share: number | null): string {
+  return share === null ? '-' : `${Math.round(share * 100)} %`;
 }

@@ -1,21 +1,23 @@
 // What the generator itself can do on this host: the highest rate that it keeps on time against a
-// server that does nothing (null-server.ts), with the protocol, engine, payload, workers and lateness
-// rule of the run to come, in messages from one to one. What that server does not speak is refused
-// (ceiling-reach.ts): a ceiling of something else would mislead. A result of the run that comes near
-// the ceiling says as much of the generator as of the target.
+// server that does nothing (null-server.ts, null-http.ts), with all that is spoken (null-server-worker.ts), and
+// engine, payload, workers and lateness rule of the run to come, in messages from one to one. A result of the run
+// that comes near the ceiling says as much of the generator as of the target. Clients of engine stack have their
+// networks here too.
+//
+// At http:// targets it is what autocannon answers for in the best second of a closed loop with as many connections.
 //
 // The null server is a thread of this process, so that both share the cores as a target on this host
-// would. Takes five to ten seconds.
+// would. Takes three to ten seconds.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { assert } from '#core/assert.ts';
 import type { Clock } from '#core/clock/clock.ts';
+import { startTicker } from '#core/clock/ticker.ts';
 import { parseIpv4 } from '#core/host/ipv4.ts';
 import { wake } from '#core/socket/waker.ts';
-import { whyNoCeiling } from '#loadgen/ceiling/ceiling-reach.ts';
 import type { NullServerPlan, NullServerReady } from '#loadgen/ceiling/null-server-worker.ts';
+import { HttpRun } from '#loadgen/http/http-run.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
 import { planRoute } from '#loadgen/load-route.ts';
 import { LoadRun } from '#loadgen/load-run.ts';
@@ -31,10 +33,14 @@ const START_PER_S = 2000;
 const TICK_MS = 250;
 const SETTLE_TICKS = 1;
 const STEP_TICKS = 2;
+/** With a long --lateness-max a step would be over before anything counts as late. */
+const PLANNED_RATIO_MIN = 0.5;
 /** It is a mark to compare with, not a result. */
 const RESOLUTION = 1.25;
 /** The search ends by then with what it knows. */
 const DURATION_MS = 30_000;
+/** Seconds of a closed loop of HTTP requests; the first one also compiles autocannon. */
+const HTTP_S = 3;
 /** A rate holds while messages come through at all; the lateness rule is judged with it. */
 const RULE = 'latency.p50 < 1s';
 
@@ -51,23 +57,33 @@ export async function measureCeiling(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Ceiling> {
-  const users = Math.max(2, Math.min(given.connections, USERS_MAX));
-  const { engine, wire } = given;
-  assert(
-    whyNoCeiling(given) === undefined,
-    'the server that does nothing speaks what the load does',
-  );
+  const { engine, wire, target } = given;
+  const { isHttp } = wire;
+  const users = isHttp ? given.connections : Math.max(2, Math.min(given.connections, USERS_MAX));
   const over = new SharedArrayBuffer(4);
-  const { receipts } = given;
-  const echoes = wire.echo !== undefined;
-  const plan: NullServerPlan = { connections: users + 64, receipts, echoes, engine, over };
+  const plan: NullServerPlan = {
+    connections: users + 64,
+    receipts: given.receipts,
+    speaks: {
+      tls: wire.tls !== undefined || target.scheme === 'https',
+      webSocket: wire.webSocket !== undefined,
+      echoes: wire.echo !== undefined,
+      http: isHttp,
+      level: wire.level,
+    },
+    // Clients without sockets are met by the kernel's.
+    engine: engine === 'stack' ? 'auto' : engine,
+    over,
+  };
   const worker = new Worker(new URL('./null-server-worker.ts', import.meta.url), {
     workerData: plan,
   });
   const ended = once(worker, 'exit');
   const [ready] = (await once(worker, 'message')) as [NullServerReady];
   try {
-    const found = await search(given, users, ready.port, clock, signal);
+    const own = { ...given, wire: withAnyCertificate(given) };
+    const measure = isHttp ? closedLoop : search;
+    const found = await measure(own, users, targetAt(ready.port, target), clock, signal);
     return { ...found, users, protocol: wire.text };
   } finally {
     Atomics.store(new Int32Array(over), 0, 1);
@@ -76,19 +92,65 @@ export async function measureCeiling(
   }
 }
 
+type Found = Pick<Ceiling, 'ratePerS' | 'limitedBy'>;
+
+/** The null server has a certificate of its own. */
+function withAnyCertificate({ wire }: LoadOptions): LoadOptions['wire'] {
+  const { tls } = wire;
+  return tls === undefined ? wire : { ...wire, tls: { ...tls, ca: undefined, isInsecure: true } };
+}
+
+function targetAt(
+  port: number,
+  { scheme, path }: ResolvedTarget | LoadOptions['target'],
+): ResolvedTarget {
+  return {
+    ...{
+      text: `${scheme}://127.0.0.1:${port}`,
+      scheme,
+      host: '127.0.0.1',
+      port,
+      ports: [port],
+      path,
+    },
+    ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
+  };
+}
+
+/** The most answers that came in one second. */
+async function closedLoop(
+  given: LoadOptions,
+  _users: number,
+  target: ResolvedTarget,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Found> {
+  const options = { ...given, target, ratePerS: 0, durationMs: HTTP_S * 1000 };
+  const run = new HttpRun({ clock, options, target, signal, onPhase: () => {} });
+  let best = 0;
+  let [received, atUs] = [0, clock.monoUs()];
+  const stopTicks = startTicker(clock, 1000, ({ monoUs }) => {
+    // Less than a second tells little: the first tick comes when the next second begins.
+    if (monoUs - atUs < 500_000) return;
+    const now = run.counts().received;
+    best = Math.max(best, ((now - received) / (monoUs - atUs)) * 1e6);
+    [received, atUs] = [now, monoUs];
+  });
+  try {
+    await run.run();
+  } finally {
+    stopTicks();
+  }
+  return { ratePerS: Math.round(best), limitedBy: 'generator' };
+}
+
 async function search(
   given: LoadOptions,
   users: number,
-  port: number,
+  target: ResolvedTarget,
   clock: Clock,
   signal: AbortSignal,
-): Promise<{ ratePerS: number; limitedBy: SearchResult['limitedBy'] }> {
-  const scheme = given.wire.echo === undefined ? 'mqtt' : 'tcp';
-  const text = `${scheme}://127.0.0.1:${port}`;
-  const target: ResolvedTarget = {
-    ...{ text, scheme, host: '127.0.0.1', port, ports: [port], path: '' },
-    ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
-  };
+): Promise<Found> {
   const options: LoadOptions = {
     ...given,
     target,
@@ -122,6 +184,7 @@ async function search(
     stepTicks: STEP_TICKS,
     resolution: RESOLUTION,
     latenessUsMax: given.latenessUsMax,
+    plannedRatioMin: PLANNED_RATIO_MIN,
     setRate: (ratePerS) => run.setRate(ratePerS),
   });
   const done = run.run();

@@ -1,17 +1,33 @@
-// The thread of a NullServer: listens on a free port of loopback, says which, and ends when told
-// through shared memory (and woken).
+// The thread of a server that does nothing: listens on a free port of loopback, says which, and ends when told through
+// shared memory (and woken). What it speaks is layered as the load is: TLS, WebSocket, then MQTT, an echo or HTTP.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '#core/assert.ts';
 import { createReactor } from '#core/socket/create-reactor.ts';
-import type { EngineName, Waker } from '#core/socket/reactor.ts';
+import type { EngineName, ReactorHandler, Waker } from '#core/socket/reactor.ts';
+import { makeNullIdentity } from '#loadgen/ceiling/null-certificate.ts';
+import { NullHttp } from '#loadgen/ceiling/null-http.ts';
 import { NullServer } from '#loadgen/ceiling/null-server.ts';
+import { NullWebSocket } from '#loadgen/ceiling/null-web-socket.ts';
+import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
+import { createBoard } from '#loadgen/worker-board.ts';
+
+/** What is received at once may be sent back at once: what TLS reads together is the most. */
+const SEND_BYTES_MAX = 256 * 1024;
 
 export interface NullServerPlan {
   connections: number;
   receipts: boolean;
-  /** See NullServer. */
-  echoes: boolean;
+  speaks: {
+    tls: boolean;
+    webSocket: boolean;
+    /** See NullServer. */
+    echoes: boolean;
+    http: boolean;
+    /** Of MQTT. */
+    level: number;
+  };
   engine: EngineName | 'auto';
   /** Int32: 1 = end. */
   over: SharedArrayBuffer;
@@ -23,11 +39,39 @@ export interface NullServerReady {
 }
 
 assert(parentPort !== null, 'a null server runs in a worker thread');
-const { connections, receipts, echoes, engine, over } = workerData as NullServerPlan;
-const isOver = new Int32Array(over);
-const server = new NullServer(receipts, echoes, () => Atomics.load(isOver, 0) === 1);
-const reactor = createReactor({ engine, handler: server, capacity: connections });
-server.reactor = reactor;
+const { connections, receipts, speaks, engine, over } = workerData as NullServerPlan;
+const { tls, webSocket, echoes, http, level } = speaks;
+const overFlag = new Int32Array(over);
+const isOver = (): boolean => Atomics.load(overFlag, 0) === 1;
+const server = http ? new NullHttp(isOver) : new NullServer(receipts, echoes, level, isOver);
+// The reactor wants its handler first, the layers their reactor: the handler forwards.
+let handled: ReactorHandler = server;
+const handler: ReactorHandler = {
+  onAccept: (conn, listener) => handled.onAccept(conn, listener),
+  onConnect: (conn, errno) => handled.onConnect(conn, errno),
+  onData: (conn, bytes, start, end) => handled.onData(conn, bytes, start, end),
+  onEnd: (conn) => handled.onEnd(conn),
+  onDrain: (conn) => handled.onDrain(conn),
+  onClose: (conn, reason, errno) => handled.onClose(conn, reason, errno),
+  onDeadline: (conn) => handled.onDeadline(conn),
+  onWake: () => handled.onWake(),
+  onTurn: (nowUs) => handled.onTurn(nowUs),
+};
+const reactor = createReactor({ engine, handler, capacity: connections });
+const tlsLayer = tls ? new TlsLayer(makeNullIdentity(), connections, createBoard()) : undefined;
+const layers = [
+  ...(tlsLayer === undefined ? [] : [tlsLayer]),
+  ...(webSocket ? [new NullWebSocket(connections, SEND_BYTES_MAX)] : []),
+];
+const top = (below: ClientReactor): ReactorHandler => {
+  server.reactor = below;
+  return server;
+};
+handled = linkLayers(layers, top, reactor);
 const { port } = reactor.listen({ host: '127.0.0.1', port: 0 });
 parentPort.postMessage({ port, waker: reactor.waker } satisfies NullServerReady);
-await reactor.run();
+try {
+  await reactor.run();
+} finally {
+  tlsLayer?.release();
+}

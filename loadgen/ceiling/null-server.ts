@@ -1,13 +1,13 @@
-// An MQTT 3.1.1 server that does nothing but answer: logs everybody in, hands each message on to the
-// one who subscribed to its topic 'm/<uid>', acknowledges, forgets. What a generator reaches against
+// An MQTT server (3.1.1 or 5, as the load) that does nothing but answer: logs everybody in, hands each message on to
+// the one who subscribed to its topic 'm/<uid>', acknowledges, forgets. What a generator reaches against
 // it is the ceiling of generator and host together; no real server can show more.
 //
-// For a load of messages that only come back (tcp:// targets) it sends back all bytes, whatever they are.
+// For a load of messages that only come back (tcp:// and ws:// targets) it sends back all bytes, whatever they are.
 //
 // Not a broker: no queues, no sessions, no redelivery; packet ids are those of the sender. Cost: the
 // reactor's own, and about 1 us a message.
 
-import type { CloseReason, Conn, Reactor, ReactorHandler } from '#core/socket/reactor.ts';
+import type { CloseReason, Conn, ReactorHandler } from '#core/socket/reactor.ts';
 import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
 import {
@@ -17,10 +17,13 @@ import {
   encodePublish,
   encodeSuback,
 } from '#core/wire/mqtt/encode.ts';
+import { encodeCodes5, encodeConnack5, encodePublish5 } from '#core/wire/mqtt/encode-5.ts';
 import { frameLength } from '#core/wire/mqtt/frame.ts';
-import { PACKET } from '#core/wire/mqtt/packet.ts';
+import { PACKET, PROTOCOL_LEVEL_5 } from '#core/wire/mqtt/packet.ts';
+import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
 
-const PACKET_BYTES_MAX = 128 * 1024;
+/** Of one packet, and so of what is sent on at once. */
+export const PACKET_BYTES_MAX = 128 * 1024;
 const FILTERS_MAX = 8;
 const LETTER_M = 0x6d;
 const DIGIT_0 = 0x30;
@@ -30,9 +33,10 @@ const RECEIPT_TOPIC = new TextEncoder().encode('r/00000000');
 const RECEIPT_TEXT = new TextEncoder().encode('00000000 1');
 
 export class NullServer implements ReactorHandler {
-  reactor: Reactor | undefined;
+  reactor: ClientReactor | undefined;
   readonly #isOver: () => boolean;
   readonly #echoes: boolean;
+  readonly #level: number;
   readonly #receipt: Uint8Array;
   /** Connection of each mailbox; only as many as users subscribe. */
   readonly #mailboxes = new Map<number, Conn>();
@@ -45,17 +49,21 @@ export class NullServer implements ReactorHandler {
 
   /**
    * `receipts`: answers each message with a second check mark too, as wsar serve does; `echoes`: speaks no MQTT and
-   * sends all back.
+   * sends all back; `level`: of the MQTT that the load speaks.
    */
-  constructor(receipts: boolean, echoes: boolean, isOver: () => boolean) {
+  constructor(receipts: boolean, echoes: boolean, level: number, isOver: () => boolean) {
     this.#isOver = isOver;
     this.#echoes = echoes;
+    this.#level = level;
     const out = new Uint8Array(64);
     const [topic, text] = [RECEIPT_TOPIC, RECEIPT_TEXT];
-    const length = receipts
-      ? encodePublish(out, 0, topic, topic.length, 0, 0, false, false, text, 0, text.length)
-      : 0;
-    this.#receipt = out.subarray(0, length);
+    const length = this.#is5
+      ? encodePublish5(
+          ...([out, 0, topic, topic.length, 0, 0, false, false, undefined] as const),
+          ...([text, 0, text.length] as const),
+        )
+      : encodePublish(out, 0, topic, topic.length, 0, 0, false, false, text, 0, text.length);
+    this.#receipt = out.subarray(0, receipts ? length : 0);
   }
 
   onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
@@ -113,8 +121,10 @@ export class NullServer implements ReactorHandler {
     const answer = this.#answer;
     const type = bytes[start]! >>> 4;
     if (type === PACKET.publish) this.#message(conn, bytes, start, end);
-    else if (type === PACKET.connect) this.#send(conn, answer, encodeConnack(answer, 0, false, 0));
-    else if (type === PACKET.subscribe) this.#subscribed(conn, bytes, start, end);
+    else if (type === PACKET.connect) {
+      const encode = this.#is5 ? encodeConnack5 : encodeConnack;
+      this.#send(conn, answer, encode(answer, 0, false, 0));
+    } else if (type === PACKET.subscribe) this.#subscribed(conn, bytes, start, end);
     else if (type === PACKET.pingreq) this.#send(conn, answer, encodePingresp(answer, 0));
     else if (type === PACKET.disconnect) this.reactor?.close(conn);
     // A receiver's PUBACK is left: nothing waits for it.
@@ -122,7 +132,7 @@ export class NullServer implements ReactorHandler {
 
   #message(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     const fields = this.#publish;
-    if (decodePublish(bytes, start, end, fields) !== 0) {
+    if (decodePublish(bytes, start, end, fields, this.#level) !== 0) {
       this.reactor?.abort(conn);
       return;
     }
@@ -137,7 +147,7 @@ export class NullServer implements ReactorHandler {
 
   #subscribed(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     const fields = this.#subscribe;
-    const flaw = decodeSubscribe(bytes, start, end, fields);
+    const flaw = decodeSubscribe(bytes, start, end, fields, this.#level);
     if (flaw !== 0 || fields.filterCount > FILTERS_MAX) {
       this.reactor?.abort(conn);
       return;
@@ -147,11 +157,15 @@ export class NullServer implements ReactorHandler {
       if (mailbox >= 0) this.#mailboxes.set(mailbox, conn);
     }
     const { packetId, filterCount } = fields;
-    this.#send(
-      conn,
-      this.#answer,
-      encodeSuback(this.#answer, 0, packetId, this.#codes, filterCount),
-    );
+    const [answer, codes] = [this.#answer, this.#codes];
+    const length = this.#is5
+      ? encodeCodes5(answer, 0, PACKET.suback, packetId, codes, filterCount)
+      : encodeSuback(answer, 0, packetId, codes, filterCount);
+    this.#send(conn, answer, length);
+  }
+
+  get #is5(): boolean {
+    return this.#level === PROTOCOL_LEVEL_5;
   }
 
   #send(conn: Conn, bytes: Uint8Array, length: number): void {

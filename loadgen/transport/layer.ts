@@ -70,7 +70,7 @@ export abstract class Layer implements TransportLayer {
     this.lower.stop();
   }
 
-  onAccept(): void {
+  onAccept(_conn: Conn, _listener: number): void {
     assert(false, 'a population listens nowhere');
   }
 

@@ -1,6 +1,7 @@
 // TLS below a population, for every engine: the handshake right after connect(), each send one record, and the
 // plaintext of the server's records handed up as it comes. To the population a connection is up when both sides
-// have finished the handshake. The cipher is OpenSSL's (core/socket/tls/openssl.ts).
+// have finished the handshake; likewise, the other way round, below a server that has an identity (--calibrate).
+// The cipher is OpenSSL's (core/socket/tls/openssl.ts).
 //
 // What is encrypted has its place in the stream: it cannot be refused any more. So a record that the reactor does not
 // take waits here, one for each connection and WAITING_MAX at most, and the connection takes nothing else until then.
@@ -22,6 +23,7 @@ import {
   TLS_READ,
   TLS_STATE,
   type TlsHandle,
+  type TlsIdentity,
 } from '#core/socket/tls/openssl.ts';
 import { Layer } from '#loadgen/transport/layer.ts';
 import { BOARD, type Board } from '#loadgen/worker-board.ts';
@@ -50,12 +52,14 @@ interface Waiting {
 export class TlsLayer extends Layer {
   readonly #openssl: OpensslClient;
   readonly #board: Board;
+  readonly #isServer: boolean;
   readonly #stage: Uint8Array;
   readonly #handles: Float64Array;
   readonly #waiting = new Map<Conn, Waiting>();
 
-  constructor(plan: TlsConnect, connections: number, board: Board) {
+  constructor(plan: TlsConnect | TlsIdentity, connections: number, board: Board) {
     super();
+    this.#isServer = 'key' in plan;
     this.#openssl = new OpensslClient(plan);
     this.#board = board;
     this.#stage = new Uint8Array(connections);
@@ -98,9 +102,14 @@ export class TlsLayer extends Layer {
       this.upper.onConnect(conn, errno);
       return;
     }
-    this.#stage[conn] = STAGE.shaking;
-    this.#handles[conn] = this.#openssl.open();
+    this.#begin(conn);
     this.#shake(conn);
+  }
+
+  /** The client speaks first. */
+  override onAccept(conn: Conn): void {
+    assert(this.#isServer, 'a population listens nowhere');
+    this.#begin(conn);
   }
 
   override onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
@@ -138,6 +147,7 @@ export class TlsLayer extends Layer {
     this.#handles[conn] = 0;
     // Above, a connection without its handshake was never one.
     const isShaking = stage === STAGE.shaking;
+    if (this.#isServer && (isShaking || stage === STAGE.givenUp)) return;
     if (stage === STAGE.givenUp || (isShaking && reason === CLOSE_REASON.stopped)) {
       this.upper.onConnect(conn, ECANCELED);
     } else if (isShaking) this.upper.onConnect(conn, errno || EPROTO);
@@ -149,6 +159,11 @@ export class TlsLayer extends Layer {
     for (const handle of this.#handles) if (handle !== 0) this.#openssl.free(handle);
     this.#handles.fill(0);
     this.#openssl.close();
+  }
+
+  #begin(conn: Conn): void {
+    this.#stage[conn] = STAGE.shaking;
+    this.#handles[conn] = this.#openssl.open();
   }
 
   #handle(conn: Conn): TlsHandle {
@@ -167,7 +182,8 @@ export class TlsLayer extends Layer {
     }
     if (state === TLS_STATE.wants) return false;
     this.#stage[conn] = STAGE.open;
-    this.upper.onConnect(conn, 0);
+    if (this.#isServer) this.upper.onAccept(conn, 0);
+    else this.upper.onConnect(conn, 0);
     return true;
   }
 

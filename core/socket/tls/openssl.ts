@@ -14,12 +14,19 @@
 import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
 import { getCACertificates } from 'node:tls';
+import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
 import type { TlsConnect } from '#core/socket/net/tls-connect.ts';
 import { loadLibc, type Mapping } from '#core/socket/ring/libc.ts';
 
 /** A connection of OpenSSL: the address of its SSL object. 0 = none. */
 export type TlsHandle = number;
+
+/** Who a server says he is: a certificate and its P-256 key, both DER. */
+export interface TlsIdentity {
+  certificate: Uint8Array;
+  key: Uint8Array;
+}
 
 export const TLS_STATE = { done: 1, wants: 0, failed: -1 } as const;
 export type TlsState = (typeof TLS_STATE)[keyof typeof TLS_STATE];
@@ -39,6 +46,8 @@ const SSL_CTRL_SET_GROUPS_LIST = 92;
 const GROUPS = 'X25519:P-256';
 /** ACCEPT_MOVING_WRITE_BUFFER | RELEASE_BUFFERS. */
 const SSL_MODES = 0x02 | 0x10;
+/** EVP_PKEY_EC. */
+const KEY_EC = 408;
 const SSL_ERROR_WANT_READ = 2;
 const SSL_ERROR_ZERO_RETURN = 6;
 
@@ -58,7 +67,7 @@ interface Calls {
   sslNew: Word;
   sslFree: Word;
   setBio: Word;
-  setConnectState: Word;
+  setState: Word;
   sslControl: Word;
   handshake: Word;
   read: Word;
@@ -86,6 +95,7 @@ export function whyNoOpenssl(): string | undefined {
   }
 }
 
+/** Connections of a client, or of a server that has an identity. */
 export class OpensslClient {
   /** Where `read` puts plaintext, from 0 on. */
   readonly plain: Uint8Array;
@@ -107,7 +117,7 @@ export class OpensslClient {
   #outputOf: TlsHandle = 0;
 
   /** Throws WSAR_ERR_USAGE for an authority that cannot be read. */
-  constructor(plan: TlsConnect) {
+  constructor(plan: TlsConnect | TlsIdentity) {
     const { mapMemory } = loadLibc();
     const areas = mapMemory(3 * SCRATCH_BYTES + NAME_BYTES);
     this.#areas = areas;
@@ -117,15 +127,17 @@ export class OpensslClient {
     this.#plainAt = areas.address;
     this.#cipherAt = areas.address + SCRATCH_BYTES;
     this.#scratchAt = areas.address + 2 * SCRATCH_BYTES;
-    this.#calls = bind();
+    const isServer = 'key' in plan;
+    this.#calls = bind(isServer);
     const { context, input, output } = build(plan);
     this.#context = context;
     this.#in = input;
     this.#out = output;
-    const { serverName } = plan;
+    const serverName = isServer ? undefined : plan.serverName;
     // An address is no name to ask for (RFC 6066, 3).
-    this.#nameAt = isIP(serverName) === 0 ? areas.address + 3 * SCRATCH_BYTES : 0;
-    if (this.#nameAt !== 0) {
+    const hasName = serverName !== undefined && isIP(serverName) === 0;
+    this.#nameAt = hasName ? areas.address + 3 * SCRATCH_BYTES : 0;
+    if (hasName) {
       const name = new Uint8Array(areas.buffer, 3 * SCRATCH_BYTES, NAME_BYTES);
       new TextEncoder().encodeInto(serverName, name.subarray(0, NAME_BYTES - 1));
     }
@@ -133,7 +145,7 @@ export class OpensslClient {
 
   /** A connection that has yet to shake hands. */
   open(): TlsHandle {
-    const { sslNew, setBio, setConnectState, sslControl, bioUpRef } = this.#calls;
+    const { sslNew, setBio, setState, sslControl, bioUpRef } = this.#calls;
     this.#dropInput();
     this.#mayOutput(0);
     const ssl = sslNew(this.#context);
@@ -142,7 +154,7 @@ export class OpensslClient {
     bioUpRef(this.#in);
     bioUpRef(this.#out);
     setBio(ssl, this.#in, this.#out);
-    setConnectState(ssl);
+    setState(ssl);
     if (this.#nameAt !== 0) sslControl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, this.#nameAt);
     return ssl;
   }
@@ -252,7 +264,7 @@ function load(): ReturnType<Koffi['load']> {
   return koffi.load(null);
 }
 
-function bind(): Calls {
+function bind(isServer: boolean): Calls {
   const library = load();
   const word = (prototype: string): Word => library.func(prototype) as Word;
   const pointer = 'uintptr_t';
@@ -260,7 +272,7 @@ function bind(): Calls {
     sslNew: word(`uintptr_t SSL_new(${pointer})`),
     sslFree: word(`void SSL_free(${pointer})`),
     setBio: word(`void SSL_set_bio(${pointer}, ${pointer}, ${pointer})`),
-    setConnectState: word(`void SSL_set_connect_state(${pointer})`),
+    setState: word(`void SSL_set_${isServer ? 'accept' : 'connect'}_state(${pointer})`),
     sslControl: word(`long SSL_ctrl(${pointer}, int, long, ${pointer})`),
     handshake: word(`int SSL_do_handshake(${pointer})`),
     read: word(`int SSL_read(${pointer}, ${pointer}, int)`),
@@ -278,36 +290,63 @@ function bind(): Calls {
   };
 }
 
-/** A context that trusts whom the plan trusts, and the two BIOs. */
-function build({ ca, serverName, isInsecure }: TlsConnect): {
+/** A context that trusts whom the plan trusts, or is who it says, and the two BIOs. */
+function build(plan: TlsConnect | TlsIdentity): {
   context: number;
   input: number;
   output: number;
 } {
   const library = load();
   const word = (prototype: string): Word => library.func(prototype) as Word;
-  const context = word('uintptr_t SSL_CTX_new(uintptr_t)')(word('uintptr_t TLS_client_method()')());
+  const method = word(`uintptr_t TLS_${'key' in plan ? 'server' : 'client'}_method()`);
+  const context = word('uintptr_t SSL_CTX_new(uintptr_t)')(method());
   if (context === 0) throw outOfMemory();
   const control = word('long SSL_CTX_ctrl(uintptr_t, int, long, uintptr_t)');
   control(context, SSL_CTRL_MODE, SSL_MODES, 0);
   control(context, SSL_CTRL_SESS_CACHE_MODE, 0, 0);
   const groups = library.func('long SSL_CTX_ctrl(uintptr_t, int, long, const char *)');
   groups(context, SSL_CTRL_SET_GROUPS_LIST, 0, GROUPS);
-  if (!isInsecure) {
-    word('void SSL_CTX_set_verify(uintptr_t, int, uintptr_t)')(context, SSL_VERIFY_PEER, 0);
-    trust(library, context, ca === undefined ? getCACertificates('default') : [ca]);
-    const parameters = word('uintptr_t SSL_CTX_get0_param(uintptr_t)')(context);
-    const isAddress = isIP(serverName) !== 0;
-    const expected = isAddress
-      ? library.func('int X509_VERIFY_PARAM_set1_ip_asc(uintptr_t, const char *)')
-      : library.func('int X509_VERIFY_PARAM_set1_host(uintptr_t, const char *, size_t)');
-    expected(parameters, serverName, ...(isAddress ? [] : [0]));
-  }
+  if ('key' in plan) identify(library, context, plan);
+  else verify(library, context, plan);
   const memory = word('uintptr_t BIO_s_mem()')();
   const bio = word('uintptr_t BIO_new(uintptr_t)');
   const [input, output] = [bio(memory), bio(memory)];
   if (input === 0 || output === 0) throw outOfMemory();
   return { context, input, output };
+}
+
+function verify(
+  library: ReturnType<Koffi['load']>,
+  context: number,
+  { ca, serverName, isInsecure }: TlsConnect,
+): void {
+  if (isInsecure) return;
+  const word = (prototype: string): Word => library.func(prototype) as Word;
+  word('void SSL_CTX_set_verify(uintptr_t, int, uintptr_t)')(context, SSL_VERIFY_PEER, 0);
+  trust(library, context, ca === undefined ? getCACertificates('default') : [ca]);
+  const parameters = word('uintptr_t SSL_CTX_get0_param(uintptr_t)')(context);
+  const isAddress = isIP(serverName) !== 0;
+  const expected = isAddress
+    ? library.func('int X509_VERIFY_PARAM_set1_ip_asc(uintptr_t, const char *)')
+    : library.func('int X509_VERIFY_PARAM_set1_host(uintptr_t, const char *, size_t)');
+  expected(parameters, serverName, ...(isAddress ? [] : [0]));
+}
+
+function identify(
+  library: ReturnType<Koffi['load']>,
+  context: number,
+  { certificate, key }: TlsIdentity,
+): void {
+  const useCertificate = library.func(
+    'int SSL_CTX_use_certificate_ASN1(uintptr_t, int, const uint8_t *)',
+  );
+  const useKey = library.func(
+    'int SSL_CTX_use_PrivateKey_ASN1(int, uintptr_t, const uint8_t *, long)',
+  );
+  const isTaken =
+    useCertificate(context, certificate.length, certificate) === 1 &&
+    useKey(KEY_EC, context, key, key.length) === 1;
+  assert(isTaken, 'OpenSSL takes the certificate and its key');
 }
 
 /** Adds every certificate of some PEM texts to those that are trusted. */
