@@ -3,6 +3,7 @@
 // Values are given as `--only idle,fan` or `--only=idle,fan`.
 
 import { parseArgs } from 'node:util';
+import { endChildrenWithBench } from '#scripts/bench/bench-children.ts';
 
 export interface BenchOption<T> {
   /** What stands for its value in the help; none: it takes no value. */
@@ -18,10 +19,16 @@ type BenchValues<O extends BenchOptions> = {
 };
 type BenchStart<O extends BenchOptions> = { values: BenchValues<O> } | { say: string; exit: 0 | 2 };
 
-/** The values of this process's command line; ends it after --help, and when something is not known. */
+/**
+ * The values of this process's command line; ends it after --help, and when something is not known. A signal that ends
+ * the bench ends what it starts from now on.
+ */
 export function benchOptions<O extends BenchOptions>(name: string, options: O): BenchValues<O> {
   const start = readBenchOptions(name, options, process.argv.slice(2));
-  if ('values' in start) return start.values;
+  if ('values' in start) {
+    endChildrenWithBench();
+    return start.values;
+  }
   (start.exit === 0 ? process.stdout : process.stderr).write(`${start.say}\n`);
   process.exit(start.exit);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { benchTable, benchTee, MODES } from '#tee-proxy/tee.bench.ts';
+import { benchTable, benchTee, MODES } from '#scripts/bench/tee.bench.ts';
 import { ENGINES } from '#tee-proxy/test/running-tee.ts';
 
 test('the bench of the tee measures every mode (small form)', { timeout: 60_000 }, async () => {

@@ -1,20 +1,19 @@
-// What the tee costs: closed-loop requests of 32 bytes over many connections, directly, through the tee
+// npm run bench:tee [-- --engine ring] [-- --connections 300] [-- --rounds 3] [-- --seconds 4] [-- --think 10]:
+// what the tee costs: closed-loop requests of 32 bytes over many connections, directly, through the tee
 // without a shadow, with a healthy one, with one that accepts and never reads, and with none where one
 // should be. The modes are
 // interleaved and every figure is a median over the rounds. CPU is that of the tee's process, from its
 // threads' run times (/proc/PID/task/TID/schedstat, ns); clients, upstream and shadow live in this one.
 //
 // With --think, every client pauses that long between an answer and its next request (load below the limit).
-//
-//   node tee-proxy/tee.bench.ts [--engine ring] [--connections 300] [--rounds 3] [--seconds 4] [--think 0]
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { join } from 'node:path';
+import { benchOptions, count, text } from '#scripts/bench/bench-options.ts';
+import { ROOT } from '#scripts/source-tree.ts';
 
 export const MODES = [
   'direct',
@@ -46,7 +45,6 @@ export interface BenchRow {
 }
 
 const REQUEST = Buffer.alloc(32, 7);
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Runs all modes in turn, `rounds` times; one row a mode, medians. */
 export async function benchTee(options: BenchOptions): Promise<BenchRow[]> {
@@ -230,21 +228,13 @@ export function benchTable(rows: BenchRow[]): string {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      engine: { type: 'string', default: 'auto' },
-      connections: { type: 'string', default: '300' },
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '4' },
-      think: { type: 'string', default: '0' },
-    },
+  const { engine, think, ...size } = benchOptions('bench:tee', {
+    engine: text('NAME', 'engine of the tee (default auto)'),
+    connections: count('clients, each with one request under way', 300),
+    rounds: count('interleaved rounds', 3),
+    seconds: count('of each mode in a round', 4),
+    think: count('pause of a client between an answer and its next request, ms', 0),
   });
-  const rows = await benchTee({
-    engine: values.engine,
-    connections: Number(values.connections),
-    rounds: Number(values.rounds),
-    seconds: Number(values.seconds),
-    thinkMs: Number(values.think),
-  });
+  const rows = await benchTee({ engine: engine ?? 'auto', ...size, thinkMs: think });
   process.stdout.write(`${benchTable(rows)}\n`);
 }
