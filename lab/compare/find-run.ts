@@ -25,15 +25,19 @@ export function findRun(name: string): RunRecord {
 export function findLadder(name: string): LadderRecord {
   const file = pathOf(name);
   const record = readRecord<LadderRecord>(file, LADDER_SCHEMA, LADDER_KEYS);
-  if (Array.isArray(record.steps)) return record;
-  throw notARecord(file, LADDER_SCHEMA, 'its steps are no list');
+  const isStep = (step: unknown): boolean => typeof step === 'object' && step !== null;
+  if (!Array.isArray(record.steps) || !record.steps.every(isStep)) {
+    throw notARecord(file, LADDER_SCHEMA, 'its steps are no list of steps');
+  }
+  if (typeof record.runId === 'string') return record;
+  throw notARecord(file, LADDER_SCHEMA, 'it lacks runId');
 }
 
 function pathOf(name: string): string {
   if (existsSync(name)) return statSync(name).isDirectory() ? join(name, RECORD_FILE) : name;
   const runs = stateSubfolder('runs');
   const known = readdirSync(runs).filter((id) => existsSync(join(runs, id, RECORD_FILE)));
-  const matching = known.filter((id) => id.startsWith(name) || id.endsWith(name));
+  const matching = known.filter((id) => name !== '' && (id.startsWith(name) || id.endsWith(name)));
   const exact = matching.includes(name) ? [name] : matching;
   if (exact.length === 1) return join(runs, exact[0]!, RECORD_FILE);
   const newest = known.sort().slice(-3).reverse().join(', ');

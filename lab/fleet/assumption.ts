@@ -256,6 +256,7 @@ export function readAssumptions(options: Record<string, unknown>): {
     const given = options[optionKey(flags)] as number | undefined;
     values[name] = given ?? value;
     if (kind === 'ratio') checkRatio(flags, values[name]);
+    if (name === 'registered') checkRegistered(values[name]);
     return {
       name: flags.split(' ')[0]!,
       what,
@@ -275,6 +276,16 @@ function checkRatio(flags: string, value: number): void {
     'WSAR_ERR_USAGE',
     `${option}: ${numberText(value * 100)} % is not a part`,
     option === '--failure' ? 'some hosts must be left: give less than 100 %' : 'give at most 100 %',
+  );
+}
+
+/** @throws WsarError WSAR_ERR_USAGE */
+function checkRegistered(value: number): void {
+  if (value >= 1) return;
+  throw new WsarError(
+    'WSAR_ERR_USAGE',
+    `--registered: ${numberText(value)} registered users to a connection: who is connected is one`,
+    'give 1 or more',
   );
 }
 

@@ -6,7 +6,7 @@ import { WsarError } from '#core/errors.ts';
 import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
 import type { Stated } from '#lab/fleet/assumption.ts';
-import type { Ladder } from '#lab/ladder/ladder.ts';
+import type { Ladder, PlannedStep } from '#lab/ladder/ladder.ts';
 
 export interface FleetCosts {
   /** Users of the step: what one host has really held. */
@@ -59,14 +59,16 @@ export function costsOf(record: LadderRecord, given: GivenCosts = {}): CostsOfRu
     );
   }
   // A step may have had fewer users than planned; what they do is the same in a phase.
-  const planned = (record.plan as Partial<Ladder>).steps?.find(
-    ({ phase }) => phase === step.phase,
-  )?.clients;
+  const steps: unknown = (record.plan as Partial<Ladder>).steps;
+  const planned = Array.isArray(steps)
+    ? (steps as (PlannedStep | null)[]).find((one) => one?.phase === step.phase)?.clients
+    : undefined;
   const isOneEnd = step.engine === 'stack';
   const where = [step.phase, 'step', numberText(step.connections)].join(' ').trim();
   const kernel = step.kernelBytesPerUser! / (isOneEnd ? 1 : 2);
-  const { packetsPerS, deliveredPerS } = step;
-  const packets = packetsPerS === null ? MESSAGE_PACKETS : packetsPerS / deliveredPerS!;
+  const packets = isFigure(step.packetsPerS)
+    ? step.packetsPerS / step.deliveredPerS!
+    : MESSAGE_PACKETS;
   const costs: FleetCosts = {
     provenConnections: given.connectionsMax ?? step.connections,
     serverBytes: given.serverBytes ?? step.serverBytesPerUser!,
@@ -126,7 +128,7 @@ function statedCosts(
       ['--message-packets', 'TCP segments of a delivery, both ways', ''],
       costs.messagePackets,
       is('messagePackets'),
-      step.packetsPerS === null ? 'counted elsewhere: docs/internet-scale.md' : measured,
+      isFigure(step.packetsPerS) ? measured : 'counted elsewhere: docs/internet-scale.md',
     ),
     line(['payload', 'of a message', 'B'], costs.payloadBytes, false, planned),
     line(['keep-alive', 'between two pings', 's'], costs.keepAliveMs / 1000, false, planned),
@@ -139,17 +141,24 @@ function largest(steps: LadderStep[]): LadderStep | undefined {
 }
 
 function isTelling(step: LadderStep): boolean {
-  const { outcome, disturbance, serverBytesPerUser, kernelBytesPerUser } = step;
+  const { outcome, disturbance, engine, connections, serverBytesPerUser, kernelBytesPerUser } =
+    step;
   const { serverCpuUsPerLogin, serverCpuUsPerMessage, deliveredPerS } = step;
   return (
     outcome === 'held' &&
     // Records of before there were any lack it.
     (disturbance ?? null) === null &&
+    typeof engine === 'string' &&
     [
-      ...[serverBytesPerUser, kernelBytesPerUser, deliveredPerS],
+      ...[connections, serverBytesPerUser, kernelBytesPerUser, deliveredPerS],
       ...[serverCpuUsPerLogin, serverCpuUsPerMessage],
-    ].every((figure) => figure !== null && figure > 0)
+    ].every(isFigure)
   );
+}
+
+/** A record is a file: what it says may be anything. */
+function isFigure(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0;
 }
 
 function notesOf({ connections, deliveredPerS, serverCpuUsPerMessage }: LadderStep): string[] {

@@ -79,6 +79,20 @@ test('costs: a ladder without a held step, or without its figures, is refused', 
   refused([madeStep({ kernelBytesPerUser: null })], /no undisturbed step with the figures/);
 });
 
+test('costs: a figure that is missing or no number is not computed with', () => {
+  const odd = (changes: object): LadderRecord =>
+    madeLadder({ plan: { steps: [null] }, steps: [{ ...madeStep(), ...changes }] });
+  assert.equal(costsOf(odd({ packetsPerS: undefined })).costs.messagePackets, 7.8);
+  for (const change of [
+    { connections: undefined },
+    { serverBytesPerUser: '142' },
+    { deliveredPerS: null },
+    { engine: undefined },
+  ]) {
+    assert.throws(() => costsOf(odd(change)), /no undisturbed step with the figures/);
+  }
+});
+
 test('a small step is said to tell little', () => {
   const { notes } = costsOf(madeLadder({ steps: [madeStep({ connections: 20_000 })] }));
   assert.match(notes[1]!, /with 20,000 users, bytes of a user are mostly those of the processes/);
@@ -194,8 +208,16 @@ test('wsar plan-fleet: what is wrong is told in a sentence', async (t) => {
   writeFileSync(experiment, '{"schema":"wsar.run/1"}');
   const odd = join(temporaryFolder(t), 'odd.json');
   writeFileSync(odd, JSON.stringify({ ...madeLadder(), steps: {} }));
+  const hole = join(temporaryFolder(t), 'hole.json');
+  writeFileSync(hole, JSON.stringify({ ...madeLadder(), steps: [madeStep(), null] }));
+  const nameless = join(temporaryFolder(t), 'nameless.json');
+  writeFileSync(nameless, JSON.stringify({ ...madeLadder(), runId: undefined }));
   const cases: [RegExp, ...string[]][] = [
     [/there is no run 'nowhere'/, 'nowhere'],
+    [/there is no run ''/, ''],
+    [/is no record of a ladder: its steps are no list/, hole],
+    [/is no record of a ladder: it lacks runId/, nameless],
+    [/--registered: 0.5 registered users to a connection/, FIXTURE, '--registered', '0.5'],
     [/the ladder made has no step that was held/, file],
     [/is no record of a ladder: its schema is "wsar.run\/1"/, experiment],
     [/is no record of a ladder: its steps are no list/, odd],
