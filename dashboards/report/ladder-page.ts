@@ -1,5 +1,6 @@
 // The report of a ladder: what was reached, every step in a row, and the whole climb over time.
 
+import { hostFacts } from '#dashboards/report/host-facts.ts';
 import {
   type FigureTable,
   ladderTables,
@@ -28,7 +29,7 @@ export function renderLadder(record: LadderRecord): string {
     el('h2', {}, 'The host, before and after'),
     facts(restoredFacts(record)),
     el('h2', {}, 'Host'),
-    facts(Object.entries(record.host).map(([name, value]) => [name, String(value ?? '-')])),
+    facts(hostFacts(record.host)),
     el('h2', {}, 'Run it again'),
     el('pre', {}, record.command),
     el('details', {}, el('summary', {}, 'The ladder with every default filled in'), [

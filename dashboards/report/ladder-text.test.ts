@@ -109,6 +109,8 @@ test('page and text of a ladder hold every figure, and not the name of the host'
     '| 300,000 | kernel: ring | 77 | 12 | 0.5 | 0.9 | 606,000 | 0 | 0 | 0 | 1 of 100 (1.0 %) |',
     '| **wsar, kernel** | **300,000** | 2 | 24 | 150,000 | 12,500 |',
     '| WhatsApp, peak, 2012 | 2,800,000 | 24 | 96 | 116,667 | 29,167 |',
+    '| logical CPUs | 2 |',
+    '| memory | 24 GiB |',
     'net/core/somaxconn: 4096 before, 7 after',
     'wsar run ladder.yaml',
   ]) {

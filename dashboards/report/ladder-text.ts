@@ -1,6 +1,7 @@
 // A ladder as text for a manual (Markdown): what was held, on what, by which command, every figure of every step,
 // plots, and the published records beside it. Made of one or several records, so that it can be made again. Pure.
 
+import { hostFacts } from '#dashboards/report/host-facts.ts';
 import {
   type FigureTable,
   ladderTables,
@@ -83,8 +84,7 @@ function phasesOf({ phases, sentence, steps }: LadderRecord): string {
 
 /** Without the name of the host, which is nobody's business. */
 function machineFacts({ host }: LadderRecord): string {
-  const known = Object.entries(host).filter(([name, value]) => name !== 'name' && value !== null);
-  return factsTable(known.map(([name, value]) => [name, String(value)]));
+  return factsTable(hostFacts(host).filter(([name, value]) => name !== 'name' && value !== '-'));
 }
 
 function section({ title, note, columns, rows }: FigureTable): string {

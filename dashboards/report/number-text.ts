@@ -1,4 +1,4 @@
-// Numbers as a person reads them: three significant digits, a unit, no exponent.
+// Numbers as a person reads them: three significant digits, a unit, an exponent only below a thousandth.
 
 /** '12.3', '1,230', '0.0123'; '-' for null. */
 export function numberText(value: number | null): string {

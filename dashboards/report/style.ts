@@ -21,8 +21,8 @@ pre{background:var(--panel);padding:.7rem;overflow-x:auto;border-radius:6px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
-th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right;white-space:nowrap}
-td.n{font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600}thead th{vertical-align:bottom}td.n,th.n{text-align:right}
+td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1.2rem;margin-top:1rem}
 figure{margin:0;min-width:0}figcaption{font-weight:600;font-size:.95rem}
 svg{display:block;width:100%;height:auto}

@@ -1,8 +1,9 @@
 // May the run be believed, and where was it? Checks of every block, the three counts of logins, coverage,
 // what was left out; then the host, how the run was sized, and the knobs as their owners read them back.
 
+import { hostFacts } from '#dashboards/report/host-facts.ts';
 import { all, type Child, el, type Markup } from '#dashboards/report/markup.ts';
-import { numberText, quantityText, unitText } from '#dashboards/report/number-text.ts';
+import { quantityText, unitText } from '#dashboards/report/number-text.ts';
 import type { RunRecord } from '#dashboards/report/run-record.ts';
 import { facts, table } from '#dashboards/report/table.ts';
 
@@ -53,7 +54,7 @@ export function hostSection(record: RunRecord): Markup {
     facts([
       ...sizing.map((sentence) => ['sized by', sentence] as const),
       ['engine', `${workload.engine}, ${workload.workers} worker threads`],
-      ...Object.entries(host).map(([name, value]) => [name, hostText(value)] as const),
+      ...hostFacts(host),
       ...Object.entries(knobs).map(([name, state]) => [`knob ${name}`, knobText(state)] as const),
     ]),
   );
@@ -61,10 +62,4 @@ export function hostSection(record: RunRecord): Markup {
 
 function mark(isOk: boolean): Markup {
   return isOk ? el('span', { class: 'yes' }, 'ok') : el('span', { class: 'no' }, 'failed');
-}
-
-function hostText(value: string | number | boolean | null): string {
-  if (value === null) return '-';
-  if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  return typeof value === 'number' ? numberText(value) : value;
 }
