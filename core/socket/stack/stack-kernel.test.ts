@@ -55,6 +55,21 @@ const ring: EngineVariant = {
   create: (options) => new RingReactor(settleOptions(options)),
 };
 
+/** A thread with turns so often acknowledges well before the kernel probes: two turns, and 40 ms between them. */
+const SERVED_US_MAX = 50_000;
+
+/** The longest time between two turns. */
+class TurnGaps {
+  longestUs = 0;
+  #lastUs = Number.POSITIVE_INFINITY;
+
+  turn(nowUs: number): number {
+    this.longestUs = Math.max(this.longestUs, nowUs - this.#lastUs);
+    this.#lastUs = nowUs;
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 /** All clients on one network. */
 function networkOf(one: Partial<NetworkClass>, seed: number): NetworkMix {
   return { classes: [{ ...NO_NETWORK, ...one }], seed };
@@ -294,7 +309,9 @@ suite('engine stack and the kernel', { skip }, () => {
     );
     let reactor: StackReactor | undefined;
     const variant = stackVariant({ created: (one) => (reactor = one) });
-    const client = new Subject(t, variant, { capacity: count });
+    const gaps = new TurnGaps();
+    const onTurn = (nowUs: number): number => gaps.turn(nowUs);
+    const client = new Subject(t, variant, { capacity: count }, { onTurn });
     client.keepsBytes = false;
     server.keepsBytes = false;
     const port = server.reactor.listen({ host: '127.0.0.1', port: 0, backlog: 4096 }).port;
@@ -315,7 +332,13 @@ suite('engine stack and the kernel', { skip }, () => {
     assert.deepEqual([grown('EstabResets'), grown('InErrs'), grown('AttemptFails')], [0, 0, 0]);
     assert.equal(grown('PassiveOpens'), count);
     assert.deepEqual([grown('ListenOverflows'), grown('TCPSYNChallenge')], [0, 0]);
-    assert.ok(grown('RetransSegs') < count / 100, `${grown('RetransSegs')} retransmissions`);
+    // Other work on the cores may hold up this thread, which is both sides, for longer than the 200 ms after which the
+    // kernel probes the tail of what it sent (RFC 8985). Those probes are in vain: what they repeat had arrived.
+    const probes = grown('TCPLossProbes');
+    const others = grown('RetransSegs') - probes;
+    assert.ok(others < count / 100, `${others} retransmissions beside ${probes} probes`);
+    assert.ok((reactor as unknown as StackReactor).counters[STACK_COUNT.duplicates]! >= probes);
+    if (gaps.longestUs < SERVED_US_MAX) assert.ok(probes < count / 100, `${probes} probes`);
     const idleBytes = (reactor as unknown as StackReactor).bytesPerConnection;
     assert.ok(idleBytes <= 34, `${idleBytes} bytes of TCP state a connection`);
     assert.equal((reactor as unknown as StackReactor).counters[STACK_COUNT.malformed], 0);
