@@ -159,9 +159,12 @@ export class TcpLife {
     if ((flags & FLAG.gone) !== 0) return;
     if ((flags & FLAG.open) !== 0) {
       const isOurs = reason === CLOSE_REASON.aborted || reason === CLOSE_REASON.stopped;
+      const isOrderly = reason === CLOSE_REASON.orderly;
       if (isOurs) this.#output.sendReset(conn);
-      else if ((flags & (FLAG.ackNow | FLAG.ackOwed)) !== 0) this.#output.sendAck(conn);
-      if (reason === CLOSE_REASON.orderly && (flags & FLAG.peerEnded) !== 0) this.#remember(conn);
+      // A peer that has reset the connection would answer with another reset.
+      else if (isOrderly && (flags & (FLAG.ackNow | FLAG.ackOwed)) !== 0)
+        this.#output.sendAck(conn);
+      if (isOrderly && (flags & FLAG.peerEnded) !== 0) this.#remember(conn);
     }
     table.flags[conn]! |= FLAG.gone;
     kept.forget(conn);

@@ -1,0 +1,124 @@
+// What a peer may say at the wrong time, in each state of a connection, and what is answered.
+
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { test } from 'node:test';
+import { CLOSE_REASON } from '#core/socket/reactor.ts';
+import { TCP_FLAG } from '#core/socket/stack/packet.ts';
+import type { ModelConnection } from '#core/socket/stack/test/model-peer.ts';
+import { Simulation, type Told } from '#core/socket/stack/test/simulation.ts';
+import { pattern } from '#core/socket/test/subject.ts';
+
+const { ECONNRESET } = constants.errno;
+const { ack: ACK, fin: FIN, rst: RST, syn: SYN } = TCP_FLAG;
+const URGENT = 32;
+
+const theOne = (sim: Simulation): ModelConnection => [...sim.peer.connections.values()].at(-1)!;
+/** What the stack has acknowledged next of the peer, and the peer of the stack. */
+const nextOf = (one: ModelConnection): number =>
+  (one.first + 1 + one.sent + (one.isFinSent ? 1 : 0)) >>> 0;
+const expectedOf = (one: ModelConnection): number =>
+  (one.theirFirst + 1 + one.received.length + (one.hasTheirFin ? 1 : 0)) >>> 0;
+
+/** Brings a connection into a state of RFC 9293, 3.3.2. */
+const STATES: Record<string, (sim: Simulation, told: Told) => void> = {
+  ESTABLISHED: () => {},
+  'FIN-WAIT-2': (sim, told) => sim.stack.life.endOutput(told.conn),
+  'FIN-WAIT-2, closed': (sim, told) => sim.stack.life.close(told.conn),
+  'CLOSE-WAIT': (sim) => sim.peer.end(theOne(sim)),
+};
+
+for (const [state, enter] of Object.entries(STATES)) {
+  test(`a reset in ${state}: believed in its place, questioned within the window, nothing outside`, () => {
+    const sim = new Simulation();
+    sim.peer.echoes = false;
+    sim.peer.endsAfter = false;
+    const told = sim.open();
+    enter(sim, told);
+    sim.pass(100);
+    const one = theOne(sim);
+    const next = nextOf(one);
+    const before = [sim.count('challenges'), sim.count('packetsOut')];
+    for (const beside of [1, 65_534]) sim.peer.forge(one, (next + beside) >>> 0, RST, 0);
+    sim.pass(2);
+    assert.deepEqual(
+      [sim.count('challenges') - before[0]!, sim.count('packetsOut') - before[1]!],
+      [2, 2],
+    );
+    for (const outside of [-1, -70_000, 65_535, 2 ** 31])
+      sim.peer.forge(one, (next + outside) >>> 0, RST, 0);
+    sim.pass(2);
+    assert.equal(sim.count('packetsOut') - before[1]!, 2);
+    assert.equal(told.closeReason, undefined);
+    sim.peer.forge(one, next, RST, 0);
+    sim.pass(2);
+    assert.deepEqual([told.closeReason, told.closeErrno], [CLOSE_REASON.reset, ECONNRESET]);
+    assert.equal(sim.count('packetsOut') - before[1]!, 2, 'a reset is not answered');
+    sim.assertEmpty();
+  });
+}
+
+test('a reset behind bytes whose acknowledgement is owed is not answered', () => {
+  const sim = new Simulation();
+  sim.peer.echoes = false;
+  const told = sim.open();
+  sim.pass(100);
+  const before = sim.count('packetsOut');
+  sim.peer.write(theOne(sim), pattern(10));
+  sim.peer.reset(theOne(sim));
+  sim.pass(100);
+  assert.deepEqual([told.receivedBytes, told.closeReason], [10, CLOSE_REASON.reset]);
+  assert.equal(sim.count('packetsOut'), before);
+  assert.equal(sim.count('strays'), 0);
+});
+
+test('old duplicates of the handshake change nothing and are answered once each', () => {
+  const sim = new Simulation();
+  sim.peer.echoes = false;
+  const told = sim.open();
+  sim.pass(100);
+  const one = theOne(sim);
+  const before = sim.count('packetsOut');
+  sim.peer.forge(one, one.first, SYN | ACK, expectedOf(one));
+  sim.peer.forge(one, (one.first - 5000) >>> 0, SYN | ACK, (expectedOf(one) - 9000) >>> 0);
+  sim.peer.forge(one, (one.first + 7) >>> 0, SYN, 0);
+  sim.pass(3);
+  assert.equal(sim.count('packetsOut') - before, 3);
+  sim.stack.life.send(told.conn, pattern(10), 0, 10);
+  sim.until(() => one.received.length === 10, 1);
+  assert.equal(told.closeReason, undefined);
+});
+
+test('urgent bytes are bytes', () => {
+  const sim = new Simulation();
+  sim.peer.echoes = false;
+  const told = sim.open();
+  const one = theOne(sim);
+  one.output = Buffer.from('abc');
+  one.sent = 3;
+  sim.peer.forge(one, (one.first + 1) >>> 0, ACK | URGENT, expectedOf(one), one.output);
+  sim.pass(60);
+  assert.equal(Buffer.concat(told.chunks).toString(), 'abc');
+  assert.equal(one.acknowledged, 3);
+});
+
+test('a peer that never acknowledges is given up, though it talks on', () => {
+  const sim = new Simulation();
+  sim.peer.echoes = false;
+  const told = sim.open();
+  sim.pass(100);
+  const one = theOne(sim);
+  const acknowledged = expectedOf(one);
+  sim.stack.life.send(told.conn, pattern(10), 0, 10);
+  const take = sim.peer.take.bind(sim.peer);
+  sim.peer.take = () => {};
+  for (let ms = 0; told.closeReason === undefined; ms += 1000) {
+    assert.ok(ms < 3_600_000);
+    sim.peer.forge(one, (one.first + 1 + ms / 1000) >>> 0, ACK, acknowledged, Buffer.from('x'));
+    sim.pass(1000);
+  }
+  sim.peer.take = take;
+  assert.equal(told.closeErrno, constants.errno.ETIMEDOUT);
+  assert.ok(told.receivedBytes > 100);
+  sim.assertEmpty();
+});
