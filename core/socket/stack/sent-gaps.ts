@@ -104,8 +104,8 @@ function sendFurther(
   const count = Math.min(mss, left, room, until, table.sendWindow(conn) - from);
   const withFin = endsHere && count === left;
   if (left < 0 || (left === 0 ? !withFin : count <= 0)) return 0;
-  // Small pieces wait while others are out, except where they fill a gap.
-  if (count < mss && count < left && count < until) return 0;
+  // Small pieces wait while others are out, except where they fill a gap; the first one waits for nobody.
+  if (from > 0 && count < mss && count < left && count < until) return 0;
   output.sendNext(conn, flight, count, withFin);
   return count + (withFin ? 1 : 0);
 }

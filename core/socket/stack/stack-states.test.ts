@@ -102,6 +102,28 @@ test('urgent bytes are bytes', () => {
   assert.equal(one.acknowledged, 3);
 });
 
+test('a window that shrinks below what is missing is used all the same', () => {
+  const sim = new Simulation({ delayMs: 5, offer: { sack: true } });
+  sim.peer.echoes = false;
+  const told = sim.open();
+  sim.stack.life.send(told.conn, pattern(1), 0, 1);
+  sim.until(() => sim.stack.outputBytes === 0);
+  const one = theOne(sim);
+  const sent = pattern(2000);
+  sim.lossRatio = 1;
+  sim.stack.life.send(told.conn, sent, 0, 1000);
+  sim.step();
+  sim.lossRatio = 0;
+  sim.stack.life.send(told.conn, sent, 1000, 2000);
+  sim.pass(8);
+  // It has reported what is behind the gap; now its window becomes smaller than the gap.
+  sim.peer.windowBytes = 100;
+  sim.peer.acknowledge(one);
+  sim.until(() => one.received.length === 2001, 60);
+  assert.ok(one.received.subarray(1).equals(sent));
+  assert.ok(sim.count('timeouts') <= 30, `${sim.count('timeouts')}`);
+});
+
 test('a peer that never acknowledges is given up, though it talks on', () => {
   const sim = new Simulation();
   sim.peer.echoes = false;
