@@ -72,6 +72,29 @@ test('a reset behind bytes whose acknowledgement is owed is not answered', () =>
   assert.equal(sim.count('strays'), 0);
 });
 
+test('the last acknowledgement is not answered after the end; a FIN and an old segment are', () => {
+  const sim = new Simulation();
+  const told = sim.open();
+  sim.stack.life.close(told.conn);
+  sim.until(() => told.closeReason !== undefined);
+  sim.pass(10);
+  const one = theOne(sim);
+  const next = nextOf(one);
+  const answers = (): number => sim.count('timeWaitAnswers');
+  for (let twice = 0; twice < 2; twice++) sim.peer.forge(one, next, ACK, expectedOf(one));
+  sim.pass(3);
+  assert.equal(answers(), 0);
+  sim.peer.forge(one, (next - 1) >>> 0, ACK | FIN, expectedOf(one));
+  sim.pass(3);
+  assert.equal(answers(), 1);
+  sim.peer.forge(one, (next - 5) >>> 0, ACK, expectedOf(one));
+  sim.pass(3);
+  assert.equal(answers(), 2);
+  sim.peer.forge(one, next, RST, 0);
+  sim.pass(3);
+  assert.deepEqual([answers(), sim.count('resetsSent')], [2, 0], 'RFC 1337');
+});
+
 test('old duplicates of the handshake change nothing and are answered once each', () => {
   const sim = new Simulation();
   sim.peer.echoes = false;

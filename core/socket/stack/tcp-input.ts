@@ -80,6 +80,11 @@ export class TcpInput {
       const hash = hashAddresses(targetAddress, targetPort, remote, 0);
       const place = timeWait.find(hash, targetAddress, targetPort, remote, now.us / 1000);
       if (place !== -1) {
+        const isEmpty =
+          segment.dataStart === segment.dataEnd &&
+          (segment.flags & (TCP_FLAG.syn | TCP_FLAG.fin)) === 0;
+        // The other side's last word needs none of ours: both in this state would answer each other for ever.
+        if (isEmpty && segment.sequence === timeWait.expected(place)) return;
         counters[COUNT.timeWaitAnswers]!++;
         this.#output.replyTimeWait(segment, timeWait, place);
         return;
