@@ -53,7 +53,7 @@ export class Flights {
   readonly filled: Uint32Array;
   /** What has arrived behind a gap. */
   readonly sacked: SackScoreboard;
-  /** A segment whose round trip is being measured: its end, when it left (us); 0 = none. */
+  /** A segment whose round trip is being measured: its end, when it left (us); below 0: when one left again last. */
   readonly timedEnd: Uint32Array;
   readonly timedUs: Float64Array;
   /** Smoothed round-trip time and its variation, 1/8 ms; 0 = not measured. */

@@ -144,7 +144,7 @@ export class TcpInput {
     const { table, flights, timers, stats, handler, now, silence } = this.#parts;
     const flight = flights.of(conn);
     table.unacknowledged[conn] = segment.acknowledged;
-    if (flights.timedUs[flight] !== 0) measured(flights, flight, now.us - flights.timedUs[flight]!);
+    if (flights.timedUs[flight]! > 0) measured(flights, flight, now.us - flights.timedUs[flight]!);
     timers.clear(flight);
     flights.begin(flight);
     silence?.heard(conn);
@@ -295,7 +295,7 @@ export class TcpInput {
   #measure(conn: Conn, flight: number, { acknowledged, options }: Segment): void {
     const { table, flights, now } = this.#parts;
     const { timedUs, timedEnd } = flights;
-    if (timedUs[flight] !== 0) {
+    if (timedUs[flight]! > 0) {
       if (sequenceDistance(acknowledged, timedEnd[flight]!) < 0) return;
       // In a recovery it may have waited over there for what was missing before it.
       if (flights.recovery[flight] === RECOVERY.none)
@@ -303,7 +303,11 @@ export class TcpInput {
       timedUs[flight] = 0;
     } else if ((table.marks[conn]! & MARK.timestamps) !== 0 && options.hasTimestamp) {
       const ms = sequenceDistance(this.#output.timestamp(now.us), options.timestampEcho);
-      if (ms >= 0 && ms < ECHO_MS_MAX) measured(flights, flight, ms * 1000);
+      // An echo from before it was sent again: perhaps only its acknowledgement was lost, and then what was waited for
+      // is no round trip (it would double each time).
+      const again = this.#output.timestamp(-timedUs[flight]!);
+      const isSince = timedUs[flight] === 0 || sequenceDistance(options.timestampEcho, again) >= 0;
+      if (isSince && ms >= 0 && ms < ECHO_MS_MAX) measured(flights, flight, ms * 1000);
     }
   }
 
@@ -312,7 +316,7 @@ export class TcpInput {
     const { flights, now } = this.#parts;
     const { timedUs, timedEnd } = flights;
     const isIt =
-      timedUs[flight] !== 0 &&
+      timedUs[flight]! > 0 &&
       sequenceDistance(timedEnd[flight]!, start) > 0 &&
       sequenceDistance(timedEnd[flight]!, end) <= 0;
     if (!isIt) return;

@@ -208,7 +208,7 @@ export class TcpOutput {
     this.#sendData(conn, flight, offset, count, withFin);
     const timedEnd = sequenceDistance(flights.timedEnd[flight]!, table.unacknowledged[conn]!);
     const isBehind = flights.sacked.boardOf[flight] !== 0 && timedEnd > offset + count + 1;
-    if (!isBehind) flights.timedUs[flight] = 0;
+    if (!isBehind) flights.timedUs[flight] = -this.#parts.now.us;
   }
 
   #sendData(conn: number, flight: number, offset: number, count: number, withFin: boolean): void {
@@ -223,9 +223,9 @@ export class TcpOutput {
     this.#acknowledges(conn);
     const isNew = offset >= flights.sentMax[flight]!;
     if (!isNew) counters[COUNT.retransmits]!++;
-    if (isNew && flights.timedUs[flight] === 0) {
+    if (flights.timedUs[flight]! <= 0) {
       flights.timedEnd[flight] = sequenceAdd(sequence, count + (withFin ? 1 : 0));
-      flights.timedUs[flight] = now.us;
+      flights.timedUs[flight] = isNew ? now.us : -now.us;
     }
     stats[STAT.sends]!++;
     this.#send(count);

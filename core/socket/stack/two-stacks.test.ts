@@ -100,3 +100,24 @@ test('whatever is written on either side arrives over any way; both ends are ord
   });
   fc.assert(all, { seed, numRuns: RUNS });
 });
+
+test('acknowledgements that were lost are no longer round trip, with timestamps', () => {
+  const good = { ...{ seed: 1, lossRatio: 0, twiceRatio: 0, lateRatio: 0, lateMs: 0 }, delayMs: 5 };
+  const side = { tcp: { timestamps: true }, windowBytes: 65_535, beforeWrap: 100 };
+  const two = new TwoStacks({ ...good, jitterMs: 0 }, [side, side]);
+  const [one, other] = two.sides;
+  for (const each of two.sides) each.connect();
+  for (const each of two.sides) each.turn(0);
+  two.until(() => one.connectErrno === 0 && other.connectErrno === 0, 10);
+  const before = one.stack.roundTripMs(one.conn);
+  const { send } = other;
+  other.send = () => true;
+  one.write(pattern(10));
+  one.turn(two.us);
+  const fromUs = two.us;
+  two.until(() => two.us - fromUs > 2e6, 10);
+  other.send = send;
+  two.until(() => one.stack.outputBytes === 0, 10);
+  assert.ok(one.count('timeouts') >= 3);
+  assert.equal(one.stack.roundTripMs(one.conn), before);
+});
