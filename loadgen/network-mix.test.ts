@@ -55,6 +55,7 @@ test('what is no mix is refused in one sentence', () => {
     ['rtt 9s', /too long/],
     ['loss 100%', /loses everything/],
     ['down 2Mb', /no bandwidth/],
+    ['up 7kbit', /link that slow/],
     ['window 100B', /receive window of 100 B/],
     ['read 1B', /reads so little/],
   ] as const) {

@@ -15,7 +15,7 @@
 
 import { parseDurationMs, parseRatio, parseSizeBytes } from '#core/cli/quantity.ts';
 import { WsarError } from '#core/errors.ts';
-import { ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
+import { LINK_BYTES_PER_S_MIN, ROUND_TRIP_MS_MAX } from '#core/socket/stack/delay-line.ts';
 import {
   type NetworkClass,
   NO_NETWORK,
@@ -195,6 +195,10 @@ function checked(network: UserNetwork): UserNetwork {
   }
   if (lossRatio >= 1) {
     throw usage('a network that loses everything is none', 'take for example loss 1%');
+  }
+  if (Math.min(network.downBytesPerS, network.upBytesPerS) < LINK_BYTES_PER_S_MIN) {
+    const least = `take ${(LINK_BYTES_PER_S_MIN * BITS_PER_BYTE) / 1e3}kbit or more`;
+    throw usage('a link that slow holds each packet for seconds', least);
   }
   if (windowBytes < WINDOW_BYTES_MIN || windowBytes > WINDOW_BYTES_MAX) {
     const bounds = `take ${WINDOW_BYTES_MIN} B to ${WINDOW_BYTES_MAX / 1024 ** 2} MiB`;

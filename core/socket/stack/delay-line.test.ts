@@ -2,7 +2,11 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { QUEUE_MS_MAX } from '#core/socket/stack/delay-line.ts';
+import {
+  LINK_BYTES_PER_S_MIN,
+  QUEUE_MS_MAX,
+  ROUND_TRIP_MS_MAX,
+} from '#core/socket/stack/delay-line.ts';
 import { type NetworkClass, NO_NETWORK } from '#core/socket/stack/network-classes.ts';
 import { Simulation, type Told } from '#core/socket/stack/test/simulation.ts';
 import { pattern } from '#core/socket/test/subject.ts';
@@ -94,4 +98,23 @@ test('the same seed meets the same fate, packet by packet', () => {
     return [sim.nowUs, ...sim.counters];
   };
   assert.deepEqual(run(), run());
+});
+
+test('the slowest link on the longest way takes its time; a slower one is none', () => {
+  const slow = { roundTripMs: ROUND_TRIP_MS_MAX, upBytesPerS: LINK_BYTES_PER_S_MIN };
+  const sim = simulation(slow);
+  sim.peer.echoes = false;
+  const told = sim.open();
+  // Two packets of 1,500 B, each behind the other for 1.5 s, then 4 s of way.
+  const fromUs = sim.nowUs;
+  sim.stack.life.send(told.conn, pattern(2 * 1460), 0, 2 * 1460);
+  const one = [...sim.peer.connections.values()][0]!;
+  sim.until(() => one.received.length === 2 * 1460, 60);
+  const ms = (sim.nowUs - fromUs) / 1000;
+  assert.ok(ms >= 7000 && ms < 7100, `${ms}`);
+  assert.throws(
+    () => simulation({ ...slow, upBytesPerS: LINK_BYTES_PER_S_MIN - 1 }),
+    /wheel holds/,
+  );
+  assert.throws(() => simulation({ ...slow, downBytesPerS: 125 }), /wheel holds/);
 });

@@ -34,6 +34,8 @@ const WHEEL_MASK = WHEEL_SLOTS - 1;
 export const ROUND_TRIP_MS_MAX = 8000;
 /** What may wait for a link, in time: large buffers, as phones' networks have them, ms. */
 export const QUEUE_MS_MAX = 2000;
+/** The slowest link: a full packet takes 1.5 s, which fits on the wheel behind a full queue and the longest way. */
+export const LINK_BYTES_PER_S_MIN = 1000;
 const ORDER_CELLS_MAX = 2 ** 19;
 const SMALL_SLOTS = 131_072;
 const LARGE_BYTES = 1536;
@@ -268,7 +270,8 @@ function assertPossible(one: NetworkClass): void {
   assert(roundTripMs >= 0 && roundTripMs + jitterMs <= ROUND_TRIP_MS_MAX, 'the wheel holds it');
   assert(jitterMs >= 0 && jitterMs <= roundTripMs, 'a packet does not arrive before it leaves');
   assert(lossRatio >= 0 && lossRatio < 1, 'some packets arrive');
-  assert(one.downBytesPerS > 0 && one.upBytesPerS > 0, 'a link carries something');
+  const slowest = Math.min(one.downBytesPerS, one.upBytesPerS);
+  assert(slowest >= LINK_BYTES_PER_S_MIN, 'the wheel holds a packet for as long as its link takes');
   assert(windowBytes > 0 && windowBytes <= WINDOW_BYTES_MAX, 'a window is shifted so far');
 }
 
