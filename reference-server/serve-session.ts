@@ -22,7 +22,7 @@ import { Server, type ServerOptions } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
 import { savedText, startAutosave } from '#reference-server/snapshot/autosave.ts';
 import { ServerAlerts } from '#reference-server/statistics/server-alerts.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { listenerUrl } from '#reference-server/transport/listener.ts';
 
 const SOURCE = 'server';

@@ -14,7 +14,7 @@ import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
 import { SERVER_KNOBS, serverKnobs } from '#reference-server/server-knobs.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 

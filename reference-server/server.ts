@@ -32,7 +32,7 @@ import {
   SnapshotDesk,
   type SnapshotOptions,
 } from '#reference-server/snapshot/snapshot-desk.ts';
-import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { readTopology } from '#reference-server/topology/host-topology.ts';
 import { planPlaces, type WorkerPlace } from '#reference-server/topology/worker-places.ts';
 import type { Front } from '#reference-server/transport/front.ts';

@@ -30,7 +30,7 @@ import {
 import { isToken } from '#reference-server/access/token.ts';
 import type { EdgeReactor } from '#reference-server/edge/edge.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 /** Parts of first packets, all connections of a worker. */
 const HELD_BYTES_MAX = 4 * 1024 * 1024;

@@ -32,8 +32,8 @@ import { SessionQueues } from '#reference-server/broker/session-queues.ts';
 import { Subscriptions } from '#reference-server/broker/subscriptions.ts';
 import { SystemTopics } from '#reference-server/broker/system-topics.ts';
 import { levelsOf } from '#reference-server/broker/topic-tree.ts';
-import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE } from '#reference-server/statistics/close-cause.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 /** What the broker needs of the home that it belongs to. */

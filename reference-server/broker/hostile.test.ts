@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import mqttPacket, { type Packet } from 'mqtt-packet';
 import { CONFORMANCE } from '#reference-server/access/access-rules.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import {
   type SimulatedCluster,
   SMALL_LIMITS,

@@ -15,7 +15,7 @@ import {
 } from '#reference-server/broker/session.ts';
 import { SharedGroup } from '#reference-server/broker/shared-group.ts';
 import type { Subscriptions } from '#reference-server/broker/subscriptions.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 const NO_IDS: readonly number[] = [];

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CONFORMANCE } from '#reference-server/access/access-rules.ts';
 import { MOSQUITTO } from '#reference-server/dialect.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
 import {
   type SimulatedCluster,

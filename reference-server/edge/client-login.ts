@@ -14,8 +14,8 @@ import { CONN_FLAG, STATE } from '#reference-server/edge/connections.ts';
 import { DEPARTURE_BYTES_MAX } from '#reference-server/edge/departures.ts';
 import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
-import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/statistics/close-cause.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { LOGIN, LOGOUT } from '#reference-server/worker/frame-type.ts';
 
 const PLUS = 0x2b;

@@ -39,8 +39,8 @@ import { homeOf, uidHash } from '#reference-server/home/uid-hash.ts';
 import { UID_BYTES_MAX } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
 import type { SenderReference } from '#reference-server/mailbox/bodies.ts';
-import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/stats/close-cause.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE, causeOfFlaw } from '#reference-server/statistics/close-cause.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const INBOX_PREFIX = 0x6d;

@@ -10,8 +10,8 @@ import { Departures } from '#reference-server/edge/departures.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
 import { serverKnobs } from '#reference-server/server-knobs.ts';
-import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE } from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
 import {
   type SimulatedCluster,

@@ -12,7 +12,7 @@
 import { REASON } from '#core/wire/mqtt/packet.ts';
 import { PROPERTY } from '#core/wire/mqtt/properties.ts';
 import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
-import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
+import { CLOSE_CAUSE } from '#reference-server/statistics/close-cause.ts';
 import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 /** Longest Server Reference, characters of ASCII. */

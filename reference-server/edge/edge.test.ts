@@ -4,8 +4,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as encode from '#core/wire/mqtt/encode.ts';
-import { CLOSE_CAUSE, type CloseCause } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE, type CloseCause } from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 import { SimulatedClient } from '#reference-server/test/simulated-client.ts';
 import {
   type SimulatedCluster,

@@ -30,8 +30,12 @@ import {
 } from '#reference-server/edge/departures.ts';
 import { PartialPackets } from '#reference-server/edge/partial-packets.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import { CLOSE_CAUSE, causeOfFlaw, reasonOfCause } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import {
+  CLOSE_CAUSE,
+  causeOfFlaw,
+  reasonOfCause,
+} from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 

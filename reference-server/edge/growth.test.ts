@@ -12,7 +12,7 @@ import { createInterest } from '#reference-server/broker/peers.ts';
 import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
-import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, STAT } from '#reference-server/statistics/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 

@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import * as encode from '#core/wire/mqtt/encode.ts';
-import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSES } from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 import { SimulatedClient } from '#reference-server/test/simulated-client.ts';
 import { SMALL_LIMITS, simulateCluster } from '#reference-server/test/simulated-cluster.ts';
 

@@ -22,7 +22,7 @@ import { DEFAULT_LIMITS, mailboxLimits, type ServerLimits } from '#reference-ser
 import { Bodies } from '#reference-server/mailbox/bodies.ts';
 import { FLOW, FLOW_WORDS } from '#reference-server/mailbox/mailbox-limits.ts';
 import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, STAT } from '#reference-server/statistics/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 

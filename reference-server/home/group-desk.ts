@@ -34,7 +34,7 @@ import { UID_BYTES_MAX, type UserTable } from '#reference-server/home/user-table
 import type { ServerLimits } from '#reference-server/limits.ts';
 import { BODY, type SenderReference } from '#reference-server/mailbox/bodies.ts';
 import type { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 import { GROUP_MESSAGE } from '#reference-server/worker/group-exchange.ts';

@@ -1,7 +1,7 @@
 // What a home tells of itself at the end of a turn: lengths and sizes, in the memory that other threads read.
 
 import type { Home } from '#reference-server/home/home.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 /** `gatherDropped`: receipts that found no room where they gather. Allocates nothing. */
 export function writeGauges(home: Home, stats: WorkerStats, gatherDropped: number): void {

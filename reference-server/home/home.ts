@@ -49,8 +49,8 @@ import { UID_BYTES_MAX, UserTable } from '#reference-server/home/user-table.ts';
 import { mailboxLimits, type ServerLimits } from '#reference-server/limits.ts';
 import { BODY, type SenderReference } from '#reference-server/mailbox/bodies.ts';
 import { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE } from '#reference-server/statistics/close-cause.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { LOGIN, LOGOUT, OUTPUT } from '#reference-server/worker/frame-type.ts';
 

@@ -13,7 +13,7 @@ import type { UserTable } from '#reference-server/home/user-table.ts';
 import { USER_TOPIC_BYTES_MAX, writeUserTopic } from '#reference-server/home/user-topic.ts';
 import { BODY } from '#reference-server/mailbox/bodies.ts';
 import type { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 
 const INBOX_PREFIX = 0x6d;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryPressure } from '#reference-server/home/memory-pressure.ts';
-import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, STAT } from '#reference-server/statistics/worker-stats.ts';
 
 test('refused from 60 % of the budget on, until it is less than 50 %, each time counted', () => {
   const stats = createWorkerStats();

@@ -2,7 +2,7 @@
 // (`--memory`), until it is 50 %, and while the host has too little (memory/memory-guard.ts). Each question that is
 // answered with yes is a message refused, and counted.
 
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 /** Parts of the budget at which messages are refused, and are taken again. */
 const HIGH = 0.6;

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { PacketClient } from '#reference-server/test/packet-client.ts';
 import {
   type SimulatedCluster,

@@ -13,7 +13,7 @@ import { homeOf } from '#reference-server/home/uid-hash.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import { USER_TOPIC_BYTES_MAX, writeUserTopic } from '#reference-server/home/user-topic.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 
 const PRESENCE_PREFIX = 0x70;

@@ -24,7 +24,7 @@ import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import { USER_TOPIC_BYTES_MAX, writeUserTopic } from '#reference-server/home/user-topic.ts';
 import type { Mailboxes } from '#reference-server/mailbox/mailboxes.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Exchange } from '#reference-server/worker/exchange.ts';
 import { OUTPUT } from '#reference-server/worker/frame-type.ts';
 

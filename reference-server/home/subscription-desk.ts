@@ -26,7 +26,7 @@ import type { GroupDesk } from '#reference-server/home/group-desk.ts';
 import { USER, type UserState } from '#reference-server/home/user-state.ts';
 import type { UserTable } from '#reference-server/home/user-table.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 const INBOX_PREFIX = 0x6d;
 const RECEIPT_PREFIX = 0x72;

@@ -9,8 +9,8 @@ import { VirtualClock } from '#core/clock/clock.ts';
 import { isShort, MemoryGuard } from '#reference-server/memory/memory-guard.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
-import { CLOSE_CAUSE } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSE } from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 
 test('short below the reserve until there is a quarter more; above the bound until nine tenths of it', () => {
   const bounds = { reserveBytes: 1000, residentBytes: 500 };

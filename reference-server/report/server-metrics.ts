@@ -4,8 +4,8 @@
 import type { MetricDef } from '#core/metric/row.ts';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import type { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
-import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { CLOSE_CAUSES } from '#reference-server/statistics/close-cause.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 
 /** A sum over workers of one figure of theirs, or of the reactor's. */
 type Source =

@@ -9,12 +9,12 @@ import { REACTOR_STAT } from '#core/socket/reactor.ts';
 import { LoopShares } from '#reference-server/report/loop-shares.ts';
 import { SERVER_METRICS, type SpecialMetric } from '#reference-server/report/server-metrics.ts';
 import type { Server, WorkerFigures } from '#reference-server/server.ts';
+import { CLOSE_CAUSES, MALFORMED_COUNT } from '#reference-server/statistics/close-cause.ts';
 import type { SweepResult } from '#reference-server/statistics/mailbox-sweep.ts';
 import { type QueueFigures, QueueWatch } from '#reference-server/statistics/queue-watch.ts';
 import type { AlertFigures } from '#reference-server/statistics/server-alerts.ts';
 import type { SlowReport } from '#reference-server/statistics/slow-receivers.ts';
-import { CLOSE_CAUSES, MALFORMED_COUNT } from '#reference-server/stats/close-cause.ts';
-import { STAT, STAT_CLOSED } from '#reference-server/stats/worker-stats.ts';
+import { STAT, STAT_CLOSED } from '#reference-server/statistics/worker-stats.ts';
 
 export class ServerRows {
   readonly #server: Server;

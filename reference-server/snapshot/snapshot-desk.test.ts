@@ -8,7 +8,7 @@ import { systemClock } from '#core/clock/clock.ts';
 import { SaveFigures } from '#reference-server/snapshot/save-figures.ts';
 import { SnapshotDesk } from '#reference-server/snapshot/snapshot-desk.ts';
 import { SnapshotFrames } from '#reference-server/snapshot/snapshot-frames.ts';
-import { createWorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { type FromNews, type News, NewsDesk } from '#reference-server/worker/worker-news.ts';
 import { temporaryFolder } from '#test/command.ts';
 

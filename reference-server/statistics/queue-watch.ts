@@ -12,7 +12,7 @@ import {
 } from '#reference-server/statistics/mailbox-sweep.ts';
 import { QueueFlow, type QueueReport } from '#reference-server/statistics/queue-flow.ts';
 import { readSlowReceivers, type SlowReport } from '#reference-server/statistics/slow-receivers.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 
 /** Boxes that are swept within a tick: about 1 ms. */
 const BOXES_AT_ONCE = 262_144;

@@ -15,7 +15,7 @@ import { Edge } from '#reference-server/edge/edge.ts';
 import { Home } from '#reference-server/home/home.ts';
 import { DEFAULT_LIMITS, type ServerLimits } from '#reference-server/limits.ts';
 import { createLinkMemory } from '#reference-server/link/link-ring.ts';
-import { createWorkerStats, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { Exchange } from '#reference-server/worker/exchange.ts';
 
 export interface SimulatedConnection {

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { CLOSE_REASON, type ReactorHandler } from '#core/socket/reactor.ts';
 import { putMaskedFrame } from '#core/wire/websocket/frames.ts';
-import { createWorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { StillReactor } from '#reference-server/test/still-reactor.ts';
 import type { Prelude } from '#reference-server/transport/listener.ts';
 import { Places } from '#reference-server/transport/places.ts';

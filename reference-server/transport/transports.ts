@@ -25,7 +25,7 @@ import {
   WebSocketFrames,
 } from '#core/wire/websocket/frames.ts';
 import type { EdgeReactor } from '#reference-server/edge/edge.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Prelude } from '#reference-server/transport/listener.ts';
 import type { Places } from '#reference-server/transport/places.ts';
 import {

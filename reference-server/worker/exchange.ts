@@ -21,7 +21,7 @@ import {
   payloadAt,
 } from '#reference-server/link/link-ring.ts';
 import type { SenderReference } from '#reference-server/mailbox/bodies.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import { FRAME, LOGOUT } from '#reference-server/worker/frame-type.ts';
 import { GroupExchange } from '#reference-server/worker/group-exchange.ts';
 

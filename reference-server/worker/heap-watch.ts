@@ -5,7 +5,7 @@
 
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 const READ_INTERVAL_US = 1_000_000;
 

@@ -8,7 +8,7 @@ import mqtt from 'mqtt';
 import { REACTOR_STAT, REACTOR_STAT_COUNT } from '#core/socket/reactor.ts';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
-import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, STAT } from '#reference-server/statistics/worker-stats.ts';
 import { IdleCollector } from '#reference-server/worker/idle-collector.ts';
 
 test('a collection waits for 5 ms of silence and for its interval, and is made once', () => {

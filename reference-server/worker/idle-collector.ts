@@ -15,7 +15,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { REACTOR_STAT } from '#core/socket/reactor.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 /** Nothing received for so long is idle, us. */

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '#core/clock/clock.ts';
-import { createWorkerStats, STAT } from '#reference-server/stats/worker-stats.ts';
+import { createWorkerStats, STAT } from '#reference-server/statistics/worker-stats.ts';
 import { Injectors } from '#reference-server/worker/injectors.ts';
 import { DEFAULT_SETTINGS, type WorkerSettings } from '#reference-server/worker/worker-control.ts';
 

@@ -11,7 +11,7 @@
 // inject.cpu is burnt where a message is accepted (home/home.ts).
 
 import type { Clock } from '#core/clock/clock.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { WorkerSettings } from '#reference-server/worker/worker-control.ts';
 
 const STRIKES_PER_TURN = 1000;

@@ -6,7 +6,7 @@ import type { ErrorCode } from '#core/errors.ts';
 import type { EngineName, Waker } from '#core/socket/reactor.ts';
 import type { AccessRules } from '#reference-server/access/access-rules.ts';
 import type { ServerLimits } from '#reference-server/limits.ts';
-import type { WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import type { WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Opening } from '#reference-server/transport/listener.ts';
 
 /** What a worker is born with. */

@@ -7,7 +7,7 @@ import { assert } from '#core/assert.ts';
 import { WsarError } from '#core/errors.ts';
 import type { AclRules } from '#reference-server/access/acl.ts';
 import type { SnapshotChunk } from '#reference-server/snapshot/snapshot-frames.ts';
-import { STAT, type WorkerStats } from '#reference-server/stats/worker-stats.ts';
+import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 
 export type News =
   /** Topics under $SYS/ and their new texts. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { readOptions } from '#reference-server/serve-command.ts';
 import { Server } from '#reference-server/server.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import { benchOptions, json, small } from '#scripts/bench/bench-options.ts';
 import { ROOT } from '#scripts/source-tree.ts';
 

@@ -8,7 +8,7 @@ import { encodeConnect5 } from '#core/wire/mqtt/encode-5.ts';
 import { frameLength } from '#core/wire/mqtt/frame.ts';
 import { PropertyWriter } from '#core/wire/mqtt/property-writer.ts';
 import { CONFORMANCE, OWN_MAILBOX } from '#reference-server/access/access-rules.ts';
-import { STAT } from '#reference-server/stats/worker-stats.ts';
+import { STAT } from '#reference-server/statistics/worker-stats.ts';
 import {
   type SimulatedCluster,
   type SimulatedConnection,

@@ -53,8 +53,6 @@ const SSL_ERROR_ZERO_RETURN = 6;
 
 /** Largest plaintext of one record (RFC 8446, 5.1). */
 export const RECORD_BYTES_MAX = 16_384;
-/** What a record costs beside its plaintext: header, type, tag (22); 256 leaves room for older versions. */
-export const RECORD_OVERHEAD_BYTES = 256;
 /** Scratch of plaintext and of what goes out: more than the largest send. */
 const SCRATCH_BYTES = 256 * 1024;
 const NAME_BYTES = 256;

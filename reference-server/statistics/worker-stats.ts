@@ -1,7 +1,7 @@
 // The figures of one worker, in shared memory: written by the worker alone, read once a second by the
 // main thread. A write is one store into a Float64Array, exact for integers up to 2^53.
 
-import { CLOSE_CAUSES } from '#reference-server/stats/close-cause.ts';
+import { CLOSE_CAUSES } from '#reference-server/statistics/close-cause.ts';
 
 /** Indices into a worker's figures. All are counters, except the four gauges marked so. */
 export const STAT = {
