@@ -315,6 +315,22 @@ export class ArrivalCursor {
     return true;
   }
 
+  /** About how many messages are due from the one at the cursor on until `untilUs`: by the rates, nothing is drawn. */
+  expectedUntil(untilUs: number): number {
+    let us = this.dueUs();
+    if (us > untilUs) return 0;
+    const { rate, spike } = this.#changes;
+    const at = { ...this.#next };
+    let expected = 1;
+    while (us < untilUs) {
+      const startUs = Math.min(startOf(rate, at.rate + 1), startOf(spike, at.spike + 1), untilUs);
+      expected += (startUs - us) * at.perUs;
+      us = startUs;
+      if (us < untilUs) turnAt(at, this.#changes, us);
+    }
+    return Math.round(expected);
+  }
+
   /** Walks from the last message over the changes that come before the next one is due. */
   #find(): void {
     const { rate, spike } = this.#changes;
@@ -332,10 +348,7 @@ export class ArrivalCursor {
       if (startUs > this.#dueUs || startUs === Number.POSITIVE_INFINITY) return;
       next.remaining -= (startUs - next.us) * next.perUs;
       next.us = startUs;
-      if (rateUs === startUs) next.rate++;
-      else next.spike++;
-      const perS = next.rate === -1 ? 0 : rate.value(next.rate);
-      next.perUs = (perS * (next.spike === -1 ? 1 : 1 + spike.value(next.spike) / 100)) / 1e6;
+      turnAt(next, this.#changes, startUs);
       this.#dueUs = untilDue(next);
     }
   }
@@ -343,6 +356,14 @@ export class ArrivalCursor {
 
 function startOf(list: ChangeList, change: number): number {
   return change < list.count ? list.startUs(change) : Number.POSITIVE_INFINITY;
+}
+
+/** The next change begins: what holds from then on. */
+function turnAt(place: Place, { rate, spike }: PlanChanges, startUs: number): void {
+  if (startOf(rate, place.rate + 1) === startUs) place.rate++;
+  else place.spike++;
+  const perS = place.rate === -1 ? 0 : rate.value(place.rate);
+  place.perUs = (perS * (place.spike === -1 ? 1 : 1 + spike.value(place.spike) / 100)) / 1e6;
 }
 
 function untilDue({ us, remaining, perUs }: Place): number {

@@ -177,6 +177,7 @@ function figuresOf(result: LoadResult) {
       errors: counts.errors + counts.held,
       heldBack: counts.heldBack,
       unmatched: counts.unmatched,
+      uncounted: counts.uncounted,
     },
     rateTargetPerS: result.ratePerS,
     rateAchievedPerS: perSecond(result.sentInSteady, steadyS),
@@ -381,7 +382,11 @@ function flawsOfTarget(result: LoadResult, context: LoadContext): string[] {
   if (context.search !== undefined) return flaws;
   const unsent = counts.errors + counts.held;
   if (unsent > counts.planned * UNSENT_RATIO_MAX) {
-    flaws.push(`${unsent} of ${counts.planned} planned messages could not be sent`);
+    const more =
+      counts.uncounted > 0
+        ? `, and about ${counts.uncounted} more that were due were not counted`
+        : '';
+    flaws.push(`${unsent} of ${counts.planned} planned messages could not be sent${more}`);
   }
   if (cutOnTheirWay > 0) {
     flaws.push(`${cutOnTheirWay} messages were still on their way when the drain ended`);

@@ -11,7 +11,7 @@ import { GroupMap } from '#loadgen/group-map.ts';
 import { HINT_AHEAD_S } from '#loadgen/hint-sender.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { LiveSettings } from '#loadgen/live-settings.ts';
-import { HELD_MAX, MessageSender } from '#loadgen/message-sender.ts';
+import { HELD_MAX, MessageSender, type MessageSenderParts } from '#loadgen/message-sender.ts';
 import { PlanChanges } from '#loadgen/plan-changes.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { MessageHeader, UserPackets } from '#loadgen/user-packets.ts';
@@ -63,7 +63,7 @@ function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap,
   const board = createBoard();
   const present = new Uint8Array(users).fill(PRESENT.yes);
   const timings = createTimings();
-  const sender = new MessageSender({
+  const parts: MessageSenderParts = {
     clock: clock as Clock,
     reactor,
     users: table,
@@ -93,7 +93,8 @@ function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap,
     timings,
     board,
     hints,
-  });
+  };
+  const sender = new MessageSender(parts);
   /** Turns until `untilS`, as a reactor would: when the sender asks to. */
   const run = (untilS: number): void => {
     while (clock.monoUs() < untilS * 1e6) {
@@ -105,7 +106,7 @@ function setUp(users: number, ratePerS: number, endS: number, groups?: GroupMap,
   };
   return {
     ...{ clock, sent, state, table, board, timings, run, sender, present },
-    ...{ schedule, written, typed },
+    ...{ schedule, written, typed, parts },
   };
 }
 
@@ -185,6 +186,26 @@ test('millions that never got their turn are counted, and left out, a part each 
     const counted = act === 'skip' ? 0 : 100_000;
     assert.deepEqual([board[BOARD.planned], board[BOARD.errors]], [counted, counted]);
   }
+});
+
+test('of more than are counted one by one a figure by the rates is told, over every turn of the rate', () => {
+  const { parts, schedule, board } = setUp(10, 1000, 20);
+  schedule.rate.append(10e6, 3000);
+  schedule.spike.append(15e6, 100);
+  const sender = new MessageSender({ ...parts, abandonedMax: 500 });
+  while (!sender.abandon());
+  assert.deepEqual([board[BOARD.planned], board[BOARD.errors]], [500, 500]);
+  // 10 s at 1,000/s, 5 s at 3,000, 5 s at 6,000; the first message of a constant plan is due a gap after its begin.
+  const left = 10_000 + 15_000 + 30_000 - 500;
+  assert.ok(Math.abs(board[BOARD.uncounted]! - left) <= 1, `${board[BOARD.uncounted]}`);
+  const whole = createBoard();
+  const all = new MessageSender({ ...parts, board: whole });
+  while (!all.abandon());
+  // Exactly as many as are counted: nothing is left.
+  const own = createBoard();
+  const enough = new MessageSender({ ...parts, abandonedMax: whole[BOARD.planned]!, board: own });
+  while (!enough.abandon());
+  assert.deepEqual([own[BOARD.planned], own[BOARD.uncounted]], [whole[BOARD.planned], 0]);
 });
 
 test('users who are away are replaced by the next; when nobody is there it is an error', () => {

@@ -40,7 +40,10 @@ const UNACKED_MAX = 60_000;
  * again.
  */
 const STEPS_PER_TURN = 512;
-/** How many messages that were never sent are still counted one by one: 1 s of work, 8 s with groups and countries. */
+/**
+ * How many messages that were never sent are still counted one by one: 1 s of work, 8 s with groups and countries. Of
+ * more there is a figure by the rates (BOARD.uncounted).
+ */
 const ABANDONED_MAX = 10_000_000;
 /** How far to look for somebody who is there in place of somebody who is not. */
 const PROBES_MAX = 1024;
@@ -69,6 +72,8 @@ export interface MessageSenderParts {
   hints?: boolean;
   /** Sizes of payloads, as factors of the one in `live`, each as likely. */
   payloadFactors?: readonly number[];
+  /** Default ABANDONED_MAX. */
+  abandonedMax?: number;
   groupFlights?: GroupFlights | undefined;
   /** With other hosts only. */
   ledger?: GroupLedger | undefined;
@@ -167,12 +172,18 @@ export class MessageSender implements MessageSource {
 
   /** What was due and did not get its turn counts as planned and not sent. */
   abandon(): boolean {
-    const { control, users, board } = this.#parts;
+    const { control, users, board, plan, abandonedMax = ABANDONED_MAX } = this.#parts;
     // A run that ended in the ramp had no plan yet.
     if (control.endUs === Number.POSITIVE_INFINITY) return true;
     const cursor = this.#cursor;
     for (let step = 0; step < SKIPS_PER_TURN; step++) {
-      if (cursor.dueUs() > control.endUs || this.#abandoned === ABANDONED_MAX) return true;
+      if (cursor.dueUs() > control.endUs) return true;
+      if (this.#abandoned === abandonedMax) {
+        // Each worker says its part: all of them stop at the same message.
+        const left = cursor.expectedUntil(control.endUs);
+        board[BOARD.uncounted] = Math.round((left * users.count) / plan.users);
+        return true;
+      }
       this.#abandoned++;
       const sender = cursor.sender - users.first;
       if (sender >= 0 && sender < users.count) {

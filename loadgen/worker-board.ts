@@ -89,6 +89,8 @@ export const BOARD = {
   presenceReceived: 42,
   /** Connections given up because too much waited for room below TLS: the generator's bound, not the target's doing. */
   tlsGivenUp: 43,
+  /** About so many messages more than `planned` were due and never looked at: see MessageSender.abandon. */
+  uncounted: 44,
 } as const;
 export type BoardField = keyof typeof BOARD;
 
