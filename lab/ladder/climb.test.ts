@@ -4,24 +4,11 @@ import { WsarError } from '#core/errors.ts';
 import type { LadderStep } from '#dashboards/report/ladder-record.ts';
 import { chooseClients, type chooseEngines, firstEngines } from '#lab/ladder/choose-engines.ts';
 import { Climb } from '#lab/ladder/climb.ts';
-import { parseLadder } from '#lab/ladder/read-ladder.ts';
 import type { LabState } from '#lab/run/run-state.ts';
+import { STORY, smallLadder } from '#lab/test/small-ladder.ts';
 
 test('a climb that is cut short tells of every phase how far it came, in the order of the file', () => {
-  const ladder = parseLadder(
-    `version: 1
-kind: ladder
-name: story
-question: What does it do?
-load: { rate: 500/s }
-phases:
-  stock: { steps: [500, 700] }
-  turn: { against: stock, server: { flush: turn } }
-  poll: { against: turn, server: { arming: poll } }
-  tuned: { steps: [500] }
-`,
-    'story.yaml',
-  );
+  const ladder = smallLadder(STORY);
   const climb = new Climb({} as LabState, ladder);
   const step = (phase: string, outcome: LadderStep['outcome'], sentence: string): LadderStep =>
     ({ phase, outcome, sentence, connections: 700 }) as LadderStep;
@@ -42,18 +29,11 @@ phases:
 });
 
 test('a phase whose engine cannot run here is left out with the reason, and the next one begins', async () => {
-  const { steps, ...rest } = parseLadder(
-    `version: 1
-kind: ladder
-name: parts
-question: What runs here?
-load: { rate: 500/s }
+  const ladder = smallLadder(`load: { rate: 500/s }
 phases:
   stack: { engine: stack, steps: [500, 700], refine: 0.1 }
   kernel: { engine: ring, steps: [500] }
-`,
-    'parts.yaml',
-  );
+`);
   const refuse: typeof chooseEngines = ({ clients: { engine } }) => {
     throw new WsarError('WSAR_ERR_ENGINE', `engine ${engine} cannot run`, 'take another');
   };
@@ -64,15 +44,15 @@ phases:
   };
   const clock = { wallMs: () => 0 };
   const state = { progress, clock, startedWallMs: 0 } as unknown as LabState;
-  const climb = new Climb(state, { ...rest, steps }, refuse);
+  const climb = new Climb(state, ladder, refuse);
   await climb.run();
   assert.deepEqual(climb.phases, [
     { name: 'stack', reached: 0, sentence: 'engine stack cannot run' },
     { name: 'kernel', reached: 0, sentence: 'engine ring cannot run' },
   ]);
   assert.deepEqual(ends, ['left-out engine stack cannot run', 'left-out engine ring cannot run']);
-  assert.throws(() => firstEngines(steps, refuse), /engine stack cannot run/);
-  const chosen = firstEngines(steps, (step) =>
+  assert.throws(() => firstEngines(ladder.steps, refuse), /engine stack cannot run/);
+  const chosen = firstEngines(ladder.steps, (step) =>
     step.phase === 'stack' ? refuse(step) : ({ engine: 'epoll' } as ReturnType<typeof refuse>),
   );
   assert.equal(chosen.engine, 'epoll');

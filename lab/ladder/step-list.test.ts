@@ -1,22 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlannedStep } from '#lab/ladder/ladder.ts';
-import { parseLadder } from '#lab/ladder/read-ladder.ts';
 import { between, chooseSteps, sized, withUsers } from '#lab/ladder/step-list.ts';
+import { STORY, smallLadder } from '#lab/test/small-ladder.ts';
 
-const { steps } = parseLadder(
-  `version: 1
-kind: ladder
-name: small
-question: Does it climb?
-load: { rate: 500/s }
+const { steps } = smallLadder(`load: { rate: 500/s }
 hold: 9s
 phases:
   kernel: { engine: ring, steps: [500, 700] }
   stack: { engine: stack, rate: 800/s, steps: [500, 900 for 30s] }
-`,
-  'phases.yaml',
-);
+`);
 const told = (chosen: readonly PlannedStep[]): unknown[] =>
   chosen.map(({ phase, users, holdMs, clients }) => [phase, users, holdMs, clients.ratePerS]);
 
@@ -37,35 +30,27 @@ test('a phase alone is all of its steps; a step need not be one of the file', ()
 });
 
 test('a phase at the knee is its whole comparison, and the one before it climbs alone', () => {
-  const story = parseLadder(
-    `version: 1
-kind: ladder
-name: story
-question: What does it do?
-load: { rate: 500/s }
-phases:
-  stock: { steps: [500, 700] }
-  turn: { against: stock, server: { flush: turn } }
-`,
-    'story.yaml',
-  ).steps;
+  const story = smallLadder(STORY).steps;
   const named = (text: string): string[] =>
     chooseSteps(text, story).map(({ phase, users }) => `${phase} ${users}`);
   assert.deepEqual(named('stock'), ['stock 500', 'stock 700']);
   assert.deepEqual(named('turn'), ['stock knee', 'turn knee', 'turn knee', 'stock knee']);
   assert.deepEqual(named('turn:90'), ['turn 90']);
-  const alone = withUsers(story, 70).map(({ users, comparedIn }) => [users, comparedIn]);
-  assert.deepEqual(alone, [
-    [70, ''],
-    [70, ''],
-  ]);
 });
 
-test('a word that is no phase is told with the phases there are', () => {
-  assert.throws(() => chooseSteps('kernal', steps), {
-    message: "this ladder has no phase 'kernal'",
-    hint: 'phases: kernel, stack',
-  });
+test('with so many users each phase of a story runs once, in the order of the file', () => {
+  const story = smallLadder(STORY).steps;
+  assert.deepEqual(
+    withUsers(story, 70).map(({ phase, users, comparedIn, clients }) => [
+      ...[phase, users, comparedIn, clients.ratePerS],
+    ]),
+    [
+      ['stock', 70, '', 50],
+      ['turn', 70, '', 50],
+      ['poll', 70, '', 50],
+      ['tuned', 70, '', 70],
+    ],
+  );
 });
 
 test('each phase once, with so many users', () => {
@@ -76,31 +61,19 @@ test('each phase once, with so many users', () => {
 });
 
 test('each thousand users send their own messages, however many there are', () => {
-  const [step] = parseLadder(
-    `version: 1
-kind: ladder
-name: each
-question: How many?
-load: { ratePerThousand: 30/s }
+  const [step] = smallLadder(`load: { ratePerThousand: 30/s }
 refine: 0.1
 phases:
   all: { rate: 70/s, steps: [500] }
   each: { steps: [500, 900] }
-`,
-    'each.yaml',
-  ).steps.filter(({ phase }) => phase === 'each');
+`).steps.filter(({ phase }) => phase === 'each');
   assert.deepEqual([step!.refineRatio, step!.clients.ratePerThousandPerS], [0.1, 30]);
   assert.deepEqual(
     [100, 500, 425_000].map((users) => sized(step!, users).clients.ratePerS),
     [3, 15, 12_750],
   );
   assert.throws(
-    () =>
-      parseLadder(
-        'version: 1\nkind: ladder\nname: both\nquestion: How many?\n' +
-          'load: { rate: 1/s, ratePerThousand: 1/s }\nsteps: [2]\n',
-        'f',
-      ),
+    () => smallLadder('load: { rate: 1/s, ratePerThousand: 1/s }\nsteps: [2]\n'),
     /ratePerThousand: stands beside rate/,
   );
 });

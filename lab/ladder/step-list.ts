@@ -55,15 +55,18 @@ export function chooseSteps(text: string, planned: readonly PlannedStep[]): Plan
   });
 }
 
-/** The last step of each phase, with `users` instead of its own and messages in proportion. */
+/** Each phase once, in the order of the file, with `users` and messages in proportion to its last step. */
 export function withUsers(steps: readonly PlannedStep[], users: number): PlannedStep[] {
-  return steps
-    .filter((step, index) => steps.findLastIndex(({ phase }) => phase === step.phase) === index)
-    .map((step) => {
-      const share = step.users === 'knee' ? 1 : users / step.users;
-      const ratePerS = Math.max(1, Math.round(step.clients.ratePerS * share));
-      return { ...step, users, comparedIn: '', clients: { ...step.clients, ratePerS } };
-    });
+  const lastOf = (phase: string): SizedStep | undefined =>
+    steps.findLast((step): step is SizedStep => step.phase === phase && step.users !== 'knee');
+  // The knee is somewhere below the top of the first phase.
+  const top = steps.length === 0 ? undefined : lastOf(steps[0]!.phase);
+  return [...new Set(steps.map(({ phase }) => phase))].map((phase) => {
+    const step = lastOf(phase) ?? steps.find((one) => one.phase === phase)!;
+    const usual = lastOf(phase)?.users ?? top?.users ?? users;
+    const ratePerS = Math.max(1, Math.round((step.clients.ratePerS * users) / usual));
+    return { ...step, users, comparedIn: '', clients: { ...step.clients, ratePerS } };
+  });
 }
 
 /** The step with so many users, and with their messages where each thousand has its own. */

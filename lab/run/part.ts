@@ -132,7 +132,8 @@ class ChildPart implements Part {
   lastWords(): string {
     const lines = this.#stderr.trim().split('\n');
     // Of a crash the sentence counts, not the end of its stack.
-    return (lines.findLast((line) => line.startsWith('wsar: ')) ?? lines.at(-1) ?? '').trim();
+    const last = lines.findLast((line) => line.startsWith('wsar: ')) ?? lines.at(-1) ?? '';
+    return sentenceOf(last.trim());
   }
 
   lastLine(): string {
@@ -169,6 +170,17 @@ class ChildPart implements Part {
       `the ${this.name} did not start: ${reason}${words === '' ? '' : `, it said "${words}"`}`,
       'its log is in the folder of the run',
     );
+  }
+}
+
+/** What a part with --json said for a program, as it says it to people. */
+function sentenceOf(line: string): string {
+  if (!line.startsWith('{"error":')) return line;
+  try {
+    const { message, hint } = JSON.parse(line).error;
+    return `wsar: ${message}; ${hint}`;
+  } catch {
+    return line; // Cut off in its middle.
   }
 }
 

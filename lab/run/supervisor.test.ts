@@ -81,6 +81,14 @@ test('a part that ends by itself is lost too, and its last words are told', asyn
   );
 });
 
+test('what a part said for a program is told as it would tell a person', async (t) => {
+  const { supervisor, lost, options } = fixture(t);
+  const error =
+    '{"error":{"code":"WSAR_ERR_ENGINE","message":"no TUN device","hint":"run as root"}}';
+  await supervisor.start(options('load', `console.error('${error}'); process.exitCode = 3`));
+  assert.match((await lost).sentence, /; it said "wsar: no TUN device; run as root"$/);
+});
+
 test('a part that dies before it is ready says why', async (t) => {
   const { supervisor, options } = fixture(t);
   const part = await supervisor.start(
