@@ -55,8 +55,8 @@ const ring: EngineVariant = {
   create: (options) => new RingReactor(settleOptions(options)),
 };
 
-/** A thread with turns so often acknowledges well before the kernel probes: two turns, and 40 ms between them. */
-const SERVED_US_MAX = 50_000;
+/** A thread with turns so often acknowledges before the kernel repeats: two turns, and 40 ms between them. */
+const SERVED_US_MAX = 75_000;
 
 /** The longest time between two turns. */
 class TurnGaps {
@@ -333,12 +333,15 @@ suite('engine stack and the kernel', { skip }, () => {
     assert.equal(grown('PassiveOpens'), count);
     assert.deepEqual([grown('ListenOverflows'), grown('TCPSYNChallenge')], [0, 0]);
     // Other work on the cores may hold up this thread, which is both sides, for longer than the 200 ms after which the
-    // kernel probes the tail of what it sent (RFC 8985). Those probes are in vain: what they repeat had arrived.
-    const probes = grown('TCPLossProbes');
-    const others = grown('RetransSegs') - probes;
-    assert.ok(others < count / 100, `${others} retransmissions beside ${probes} probes`);
-    assert.ok((reactor as unknown as StackReactor).counters[STACK_COUNT.duplicates]! >= probes);
-    if (gaps.longestUs < SERVED_US_MAX) assert.ok(probes < count / 100, `${probes} probes`);
+    // kernel probes and then repeats what it sent. That is in vain: the stack counts it as having come twice.
+    const repeated = grown('RetransSegs') - grown('TCPSynRetrans');
+    const twice = (reactor as unknown as StackReactor).counters[STACK_COUNT.duplicates]!;
+    t.diagnostic(
+      `${repeated} repeated, ${twice} in vain; longest turn ${gaps.longestUs / 1000} ms`,
+    );
+    assert.ok(repeated - twice < count / 100, `${repeated - twice} of what was lost`);
+    if (gaps.longestUs < SERVED_US_MAX)
+      assert.ok(grown('RetransSegs') < count / 100, `${grown('RetransSegs')} retransmissions`);
     const idleBytes = (reactor as unknown as StackReactor).bytesPerConnection;
     assert.ok(idleBytes <= 34, `${idleBytes} bytes of TCP state a connection`);
     assert.equal((reactor as unknown as StackReactor).counters[STACK_COUNT.malformed], 0);
