@@ -29,6 +29,7 @@ import { addressesUsed, type SourcePlan } from '#loadgen/source-plan.ts';
 import { type StackPlan, stackAddresses } from '#loadgen/stack-plan.ts';
 import { StormWatch } from '#loadgen/storm-watch.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
+import { PRESENT } from '#loadgen/user-table.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 import { WorkerCrew } from '#loadgen/worker-crew.ts';
 import { isPartOfMany, planWorkers } from '#loadgen/worker-plan.ts';
@@ -82,6 +83,8 @@ export class LoadRun implements LoadDriver {
   readonly #crew: WorkerCrew;
   /** With other hosts: this one's part, see GroupLedger. */
   readonly ledger: GroupLedger | undefined;
+  /** See WorkerPlan. */
+  readonly #present: Uint8Array;
   #phase: PhaseName = 'ramp';
   #startUs = 0;
   #rampEndUs = 0;
@@ -106,6 +109,7 @@ export class LoadRun implements LoadDriver {
       schedule: this.#settings.schedule.shared,
       live: this.#settings.live.shared,
     });
+    this.#present = plans[0]!.present;
     const shared = plans[0]!.ledger;
     this.ledger = shared === undefined ? undefined : new GroupLedger(shared);
     this.#crew = new WorkerCrew(plans, this.#control, parts.clock);
@@ -175,6 +179,31 @@ export class LoadRun implements LoadDriver {
   /** What the plan made of itself and of who turned it: see turnedHash. */
   get schedule(): PlanChanges {
     return this.#settings.schedule;
+  }
+
+  /** Users of this host whom the server has refused their group. */
+  outsideGroup(): number[] {
+    const { first, end } = this.#own;
+    const users: number[] = [];
+    for (let user = first; user < end; user++) {
+      if (this.#present[user] === PRESENT.outsideGroup) users.push(user);
+    }
+    return users;
+  }
+
+  /** Nothing of their groups is expected at these users of other hosts. */
+  keepOutside(users: readonly number[]): void {
+    const { first, end } = this.#own;
+    for (const user of users) {
+      const isOthers = user < this.#present.length && (user < first || user >= end);
+      if (isOthers) this.#present[user] = PRESENT.outsideGroup;
+    }
+  }
+
+  get #own(): { first: number; end: number } {
+    const { segment, connections } = this.#parts.options;
+    const first = segment?.first ?? 0;
+    return { first, end: first + connections };
   }
 
   /** The plan begins then. Again is nothing. */

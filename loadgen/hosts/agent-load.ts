@@ -13,6 +13,7 @@ import {
   type AgentCommand,
   fromPlainOptions,
 } from '#loadgen/hosts/agent-message.ts';
+import { decodeUsers, encodeUsers } from '#loadgen/hosts/refused-members.ts';
 import { segmentHash, turnedHash } from '#loadgen/hosts/segment.ts';
 import { TIMING_NAMES, type Timings } from '#loadgen/interval-timings.ts';
 import type { LoadOptions } from '#loadgen/load-options.ts';
@@ -83,6 +84,7 @@ export class AgentLoad {
   #obey(command: AgentCommand): void {
     if (command.kind === 'start') {
       // At once: a turn may be right behind.
+      for (const text of command.outside ?? []) this.#load!.keepOutside(decodeUsers(text));
       this.#load!.begin(command.atUs);
       this.#started.tell(command.atUs);
     } else if (command.kind === 'turn') this.#turn(command);
@@ -136,7 +138,8 @@ export class AgentLoad {
       onPhase: () => {},
       barrier: {
         ready: () => {
-          this.#answer({ kind: 'ready', hash: segmentHash(arrivals, model, segment) });
+          const outside = encodeUsers(load.outsideGroup());
+          this.#answer({ kind: 'ready', hash: segmentHash(arrivals, model, segment), outside });
           return this.#started.told;
         },
         drained: async () => {

@@ -20,7 +20,7 @@ import type { PortPlanKind } from '#loadgen/source-plan.ts';
 import type { Counts } from '#loadgen/worker-board.ts';
 
 /** Version of what is said here. An agent of another one is not taken. */
-export const AGENT_PROTOCOL = 3;
+export const AGENT_PROTOCOL = 4;
 
 export interface Hello {
   id: string;
@@ -46,7 +46,8 @@ export type AgentCommand =
       /** The others have begun: what was due before it is ready is not sent. */
       joinsLate: boolean;
     }
-  | { kind: 'start'; atUs: number }
+  /** `outside`: what the hosts told with `ready`, one text each. */
+  | { kind: 'start'; atUs: number; outside?: string[] }
   | { kind: 'turn'; id: number; turn: Turn }
   /** The steady phase ends now. */
   | { kind: 'finish' }
@@ -55,7 +56,8 @@ export type AgentCommand =
 
 export type AgentAnswer =
   | { kind: 'clock'; sentUs: number; agentUs: number }
-  | { kind: 'ready'; hash: number }
+  /** `outside`: whom the server refused his group, see refused-members.ts. */
+  | { kind: 'ready'; hash: number; outside?: string }
   /** `atUs`: the end of the second. */
   | { kind: 'second'; atUs: number; counts: Counts; histograms: Record<string, string> }
   /** `lateUs`: how long after its time it came to be obeyed. */

@@ -37,6 +37,8 @@ export class HostMember {
   isLost = false;
   /** Hash of its part of the plan. */
   planHash = 0;
+  /** Whom the server refused his group there, see refused-members.ts. */
+  outside = '';
   /** What it had counted at the end of the last second that was taken, or at its end. */
   counts: Counts | undefined;
   figures: AgentFigures | undefined;

@@ -365,7 +365,12 @@ export class HostsRun implements LoadDriver {
   #start(): void {
     this.#startUs = this.#nowUs() + this.#aheadUs();
     this.#turns.settings.begin(this.#startUs);
-    this.#sendAll({ kind: 'start', atUs: this.#startUs });
+    this.#sendAll(this.#startCommand());
+  }
+
+  #startCommand(): AgentCommand {
+    const outside = this.#members.map((member) => member.outside).filter((text) => text !== '');
+    return { kind: 'start', atUs: this.#startUs, outside };
   }
 
   #hear(id: string, answer: AgentAnswer): void {
@@ -378,8 +383,9 @@ export class HostsRun implements LoadDriver {
     } else if (answer.kind === 'ready') {
       member.isReady = true;
       member.planHash = answer.hash;
+      member.outside = answer.outside ?? '';
       // One that took over for another: the others are on their way.
-      if (!Number.isNaN(this.#startUs)) this.#send(id, { kind: 'start', atUs: this.#startUs });
+      if (!Number.isNaN(this.#startUs)) this.#send(id, this.#startCommand());
     } else if (answer.kind === 'drained') member.isDrained = true;
     else if (answer.kind === 'turned') this.#turns.hear(id, answer);
     else if (answer.kind === 'failed') this.#agentFailed(member, answer);

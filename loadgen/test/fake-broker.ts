@@ -22,6 +22,8 @@ export interface FakeBrokerFlaws {
   /** Refuses every subscription, or those to some topics. */
   refusesSubscriptions?: boolean;
   refusesTopics?: RegExp;
+  /** Refuses these users their group, and gives all others of it what goes there. */
+  refusesMember?: (uid: number) => boolean;
 }
 
 export interface FakeBroker {
@@ -45,7 +47,7 @@ export async function startFakeBroker(
   given: FakeBrokerFlaws = {},
 ): Promise<FakeBroker> {
   const flaws = { ...given };
-  const mailboxes = new Map<string, Socket>();
+  const mailboxes = new Mailboxes(flaws);
   const sockets: Socket[] = [];
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -74,11 +76,13 @@ export async function startFakeBroker(
   function serve(socket: Socket): void {
     const parser = mqttPacket.parser({ protocolVersion: 4 });
     let packetId = 0;
+    let uid = 0;
     socket.on('data', (bytes) => parser.parse(bytes)).on('end', () => socket.end());
     parser.on('error', () => socket.destroy());
     parser.on('packet', (packet) => {
       switch (packet.cmd) {
         case 'connect': {
+          uid = Number(packet.clientId);
           const returnCode = flaws.connackCode?.(broker.logins) ?? 0;
           sockets[broker.logins++] = socket;
           if (flaws.answer !== undefined) socket.end(flaws.answer);
@@ -87,22 +91,22 @@ export async function startFakeBroker(
           break;
         }
         case 'subscribe': {
-          for (const { topic } of packet.subscriptions) mailboxes.set(topic, socket);
-          const granted = packet.subscriptions.map((wanted) => grantedQos(flaws, wanted));
+          const granted = packet.subscriptions.map((wanted) =>
+            mailboxes.subscribe(socket, uid, wanted),
+          );
           send(socket, { cmd: 'suback', messageId: packet.messageId!, granted });
           break;
         }
         case 'publish': {
           broker.payloadBytes = packet.payload.length;
-          const { qos } = packet;
+          const { qos, topic, payload } = packet;
           if (qos === 1) send(socket, { cmd: 'puback', messageId: packet.messageId! });
-          const receiver = mailboxes.get(packet.topic);
-          for (let copy = 0; copy < (flaws.copies ?? 1); copy++) {
-            if (receiver === undefined) break;
-            packetId = (packetId % 65_535) + 1;
-            const { topic, payload } = packet;
-            const message = { topic, payload, qos, dup: qos > 0 && copy > 0, retain: false };
-            send(receiver, { cmd: 'publish', messageId: packetId, ...message });
+          for (const receiver of mailboxes.receivers(topic)) {
+            for (let copy = 0; copy < (flaws.copies ?? 1); copy++) {
+              packetId = (packetId % 65_535) + 1;
+              const message = { topic, payload, qos, dup: qos > 0 && copy > 0, retain: false };
+              send(receiver, { cmd: 'publish', messageId: packetId, ...message });
+            }
           }
           break;
         }
@@ -130,11 +134,33 @@ export async function startFakeBroker(
   return broker;
 }
 
-function grantedQos(
-  { refusesSubscriptions, refusesTopics }: FakeBrokerFlaws,
-  { topic, qos }: { topic: string; qos: 0 | 1 | 2 },
-): number {
-  return refusesSubscriptions === true || refusesTopics?.test(topic) === true ? 128 : qos;
+/** Who gets what: the last who asked for it, but groups that some are refused reach all others. */
+class Mailboxes {
+  readonly #flaws: FakeBrokerFlaws;
+  readonly #last = new Map<string, Socket>();
+  readonly #members = new Map<string, Set<Socket>>();
+
+  constructor(flaws: FakeBrokerFlaws) {
+    this.#flaws = flaws;
+  }
+
+  /** The granted QoS. */
+  subscribe(socket: Socket, uid: number, wanted: { topic: string; qos: 0 | 1 | 2 }): number {
+    const { topic, qos } = wanted;
+    const { refusesSubscriptions, refusesTopics, refusesMember } = this.#flaws;
+    if (topic.startsWith('g/') && refusesMember !== undefined) {
+      if (refusesMember(uid)) return 128;
+      const known = this.#members.get(topic) ?? new Set();
+      this.#members.set(topic, known.add(socket));
+      socket.on('close', () => known.delete(socket));
+    } else this.#last.set(topic, socket);
+    return refusesSubscriptions === true || refusesTopics?.test(topic) === true ? 128 : qos;
+  }
+
+  receivers(topic: string): Iterable<Socket> {
+    const last = this.#last.get(topic);
+    return this.#members.get(topic) ?? (last === undefined ? [] : [last]);
+  }
 }
 
 function sendPieces(socket: Socket, bytes: Buffer, pieceBytes = bytes.length): void {
