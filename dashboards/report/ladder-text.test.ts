@@ -123,6 +123,18 @@ test('page and text of a ladder hold every figure, and not the name of the host'
   }
 });
 
+test('a fill beyond a million tells of its first million beside the whole', () => {
+  const seconds = [2, 2.4, 2, 2, 2, 2, 2, 2, 2, 2, 3];
+  const loginSlices = seconds.map((each, index) => ({ users: (index + 1) * 1e5, seconds: each }));
+  const text = ladderText(
+    [{ ...RECORD, steps: [{ ...STEP, loginSlices }] }],
+    'npm run two-million',
+  );
+  const said =
+    'took more than 1.50 times those before; up to 1,000,000 users 1.20 times, and none came at less than 41,667/s.';
+  assert.ok(text.includes(said), text);
+});
+
 test('a sparkline keeps the peak of each piece of time', () => {
   const values = Array.from({ length: 960 }, (_, index) =>
     index === 500 ? 8 : index < 10 ? null : 1,

@@ -12,6 +12,8 @@ import type { LadderRecord, LadderStep } from '#dashboards/report/ladder-record.
 import { numberText, spanText, wallText } from '#dashboards/report/number-text.ts';
 import { PUBLISHED_RECORDS } from '#dashboards/report/published-records.ts';
 
+/** Of a fill that goes on, its part up to here is told beside the whole. */
+const EARLY_USERS = 1_000_000;
 const PLOT_COLUMNS = 96;
 const BARS = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -72,14 +74,24 @@ function phasesOf({ phases, sentence, steps }: LadderRecord): string {
   const lines = phases.map(({ name, reached, sentence: why }) => {
     const held = steps.filter(({ phase, outcome }) => phase === name && outcome === 'held');
     const pace = held.at(-1);
-    const slowed = pace === undefined ? null : loginPace(pace).slowedBy;
-    const logins =
-      slowed === null
-        ? ''
-        : ` No 100,000 logins took more than ${slowed.toFixed(2)} times those before.`;
+    const logins = pace === undefined ? '' : paceText(pace);
     return `- **${name === '' ? 'ladder' : name}**: ${numberText(reached)} users; ${why}.${logins}`;
   });
   return [sentence, '', ...lines].join('\n');
+}
+
+/** How even the logins were: of the whole step, and where it went beyond, of its first million. */
+function paceText({ loginSlices }: LadderStep): string {
+  const { slowedBy } = loginPace({ loginSlices });
+  if (slowedBy === null) return '';
+  const early = loginSlices.filter(({ users }) => users <= EARLY_USERS);
+  const first = loginPace({ loginSlices: early });
+  const isBeyond = early.length < loginSlices.length && first.slowedBy !== null;
+  const million = isBeyond
+    ? `; up to ${numberText(EARLY_USERS)} users ${first.slowedBy!.toFixed(2)} times, and none came at less ` +
+      `than ${rounded(first.slowestPerS)}/s`
+    : '';
+  return ` No 100,000 logins took more than ${slowedBy.toFixed(2)} times those before${million}.`;
 }
 
 /** Without the name of the host, which is nobody's business. */
