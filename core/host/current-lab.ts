@@ -1,9 +1,11 @@
 // The running lab writes where it can be reached; `wsar top` and people's own tools find it here.
 // One file of mode 0600 (it holds the bus token), replaced atomically, removed at the end.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { WsarError } from '#core/errors.ts';
 import { stateFolder } from '#core/host/state-folder.ts';
+import { writeWhole } from '#core/host/whole-file.ts';
 
 export interface CurrentLab {
   pid: number;
@@ -15,10 +17,19 @@ export interface CurrentLab {
 
 const FILE = 'current-lab.json';
 
+/** Throws WSAR_ERR_SYSTEM when the state folder cannot be written. */
 export function writeCurrentLab(lab: CurrentLab): void {
-  const file = join(stateFolder(), FILE);
-  writeFileSync(`${file}.new`, JSON.stringify(lab), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  const folder = stateFolder();
+  try {
+    writeWhole(join(folder, FILE), JSON.stringify(lab));
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_SYSTEM',
+      `the state folder ${folder} cannot be written: ${(error as Error).message}`,
+      'make room there, or name another folder in WSAR_STATE_DIR',
+      error,
+    );
+  }
 }
 
 /** The lab that runs now, or undefined when there is none or its process is gone. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { lockFolder } from '#core/host/folder-lock.ts';
@@ -57,6 +57,10 @@ test('a lock is given back, and a folder that cannot be written is told', (t) =>
   lock.release();
   assert.equal(existsSync(join(folder, 'lock.json')), false);
   assert.throws(() => lockFolder(join(folder, 'nowhere'), 'test'), { code: 'WSAR_ERR_SYSTEM' });
+  // A full disk.
+  symlinkSync('/dev/full', join(folder, `lock.json.${process.pid}`));
+  assert.throws(() => lockFolder(folder, 'test'), /the test cannot write to its folder: ENOSPC/);
+  assert.deepEqual(readdirSync(folder), []);
 });
 
 test('a process is known by its id and its start', async (t) => {

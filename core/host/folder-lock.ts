@@ -31,6 +31,7 @@ export function lockFolder(folder: string, what: string): FolderLock {
   try {
     writeFileSync(own, JSON.stringify(ownIdentity()), { mode: 0o600 });
   } catch (error) {
+    rmSync(own, { force: true });
     throw new WsarError(
       'WSAR_ERR_SYSTEM',
       `the ${what} cannot write to its folder: ${(error as Error).message}`,

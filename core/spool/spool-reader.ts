@@ -1,17 +1,9 @@
 // The reading end of a spool: a cursor that moves over the segments as what was read is acknowledged,
 // and a small file that remembers it, so that a restart goes on where the last process was.
 
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeWhole } from '#core/host/whole-file.ts';
 import {
   decodeFrames,
   FRAME_HEADER_BYTES,
@@ -42,9 +34,7 @@ export function loadCursor(folder: string): Cursor | undefined {
 
 /** @throws when the disk is full; the caller goes on, a restart then reads a little twice. */
 export function saveCursor(folder: string, cursor: Cursor): void {
-  const file = join(folder, CURSOR_FILE);
-  writeFileSync(`${file}.new`, JSON.stringify(cursor), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  writeWhole(join(folder, CURSOR_FILE), JSON.stringify(cursor));
 }
 
 export function removeCursor(folder: string): void {

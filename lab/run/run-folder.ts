@@ -2,10 +2,11 @@
 // before the start have passed, so that a wrong file leaves nothing behind.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { stateSubfolder } from '#core/host/state-folder.ts';
+import { writeWhole } from '#core/host/whole-file.ts';
 import { renderLadder } from '#dashboards/report/ladder-page.ts';
 import type { LadderRecord } from '#dashboards/report/ladder-record.ts';
 import { renderReport } from '#dashboards/report/report.ts';
@@ -72,9 +73,4 @@ function writeBoth(folder: string, record: object, pageText: string, sentence: s
     );
   }
   return report;
-}
-
-function writeWhole(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
-  renameSync(`${file}.new`, file);
 }

@@ -6,11 +6,12 @@
 //   <folder>/engine/     the data, chDB's own
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WsarError } from '#core/errors.ts';
 import { lockFolder } from '#core/host/folder-lock.ts';
 import { makeFolder } from '#core/host/make-folder.ts';
+import { writeWhole } from '#core/host/whole-file.ts';
 import { startEndpoint } from '#core/store/embedded/endpoint.ts';
 import { openEngine } from '#core/store/embedded/engine.ts';
 import type { Credentials } from '#core/store/embedded/http-request.ts';
@@ -116,8 +117,14 @@ function keptToken(urlFile: string): string {
 
 function writeUrl(file: string, { user, password }: Credentials, port: number): void {
   const url = `http://${encodeURIComponent(user)}:${encodeURIComponent(password)}@127.0.0.1:${port}`;
-  const fresh = `${file}.new`;
-  writeFileSync(fresh, `${url}\n`, { mode: 0o600 });
-  chmodSync(fresh, 0o600);
-  renameSync(fresh, file);
+  try {
+    writeWhole(file, `${url}\n`);
+  } catch (error) {
+    throw new WsarError(
+      'WSAR_ERR_SYSTEM',
+      `the store cannot write ${file}: ${(error as Error).message}`,
+      'make room or rights there, or choose another folder with --folder',
+      error,
+    );
+  }
 }
