@@ -41,6 +41,11 @@ export class ByteCopier {
   }
 }
 
+/** [start, end) as bytes of its own: of a Buffer `slice` is none, and what is kept changes with the next receive. */
+export function copied(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end));
+}
+
 /** Views of the two arrays that were asked for last. */
 class RecentViews {
   #bytes: Uint8Array = new Uint8Array(0);

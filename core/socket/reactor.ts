@@ -35,7 +35,10 @@ export interface ReactorHandler {
   onAccept(conn: Conn, listener: number): void;
   /** `connect()` ended: errno 0 = established; else the connection is gone already and `onClose` does not follow. */
   onConnect(conn: Conn, errno: number): void;
-  /** Bytes [start, end) of `bytes` arrived. They are valid only during the call; what is kept must be copied. */
+  /**
+   * Bytes [start, end) of `bytes` arrived. They are valid only during the call; what is kept must be copied, for
+   * which `slice` serves: it is no Buffer.
+   */
   onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void;
   /** The peer has finished sending (FIN); we may still send. Without a call of `close()` here it stays half-open. */
   onEnd(conn: Conn): void;

@@ -32,6 +32,24 @@ onEveryEngine((variant) => {
     }
   });
 
+  test('what is kept by slice() stays as it came', async (t) => {
+    const kept: Uint8Array[] = [];
+    const server = new Subject(
+      t,
+      variant,
+      { receiveBuffersPerLane: 1 },
+      { onData: (_, bytes, start, end) => void kept.push(bytes.slice(start, end)) },
+    );
+    const client = new Subject(t, variant);
+    const conn = await client.connect(server.listen());
+    for (const text of ['first', 'other']) {
+      const known = kept.length;
+      client.send(conn, Buffer.from(text));
+      await server.until(() => kept.length > known, text);
+    }
+    assert.equal(Buffer.concat(kept).toString(), 'firstother');
+  });
+
   test('pauseReceive stops the peer, resumeReceive loses nothing', async (t) => {
     const pauses = new Set<Seen>();
     const server = new Subject(

@@ -10,9 +10,11 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import mqtt from 'mqtt';
+import { whyNoEpoll } from '#core/socket/epoll/why-no-epoll.ts';
 import { encodeConnect, encodePublish, encodeSubscribe } from '#core/wire/mqtt/encode.ts';
 import { tokenOf } from '#reference-server/access/token.ts';
 import {
+  client,
   nextEvent,
   type RunningServer,
   startServer,
@@ -95,6 +97,29 @@ describe('logins', { skip, concurrency: true }, () => {
       for (const secret of [PASSWORD, token, KEY, tokenOf(KEY_BYTES, 'ann')]) {
         assert.ok(!written.includes(secret), 'a secret is never written');
       }
+    });
+  }
+
+  for (const engine of whyNoEpoll() === undefined ? ['auto', 'epoll'] : ['auto']) {
+    test(`the will of who logs in by token is kept as it came, engine ${engine}`, async (t) => {
+      const server = await start(t, '--engine', engine, '--workers', '1');
+      const ben = { clientId: 'ben', username: 'ben', password: tokenOf(KEY_BYTES, 'ben') };
+      const texts: string[] = [];
+      const reader = await client(t, server, ben, ({ text }) => texts.push(text));
+      await reader.subscribeAsync('m/ben', { qos: 1 });
+      const will = {
+        topic: 'm/ben',
+        payload: Buffer.from('the last word of cid'),
+        qos: 1 as const,
+      };
+      const cid = { clientId: 'cid', username: 'cid', password: tokenOf(KEY_BYTES, 'cid') };
+      const writer = await client(t, server, { ...cid, will });
+      for (let index = 0; index < 20; index++) {
+        await writer.publishAsync('m/nobody', 'x'.repeat(100), { qos: 1 });
+      }
+      writer.stream.destroy();
+      while (texts.length === 0) await nextEvent(reader, 'message');
+      assert.deepEqual(texts, ['the last word of cid']);
     });
   }
 

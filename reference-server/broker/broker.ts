@@ -9,6 +9,7 @@
 //
 // Everything that grows is bounded by BrokerLimits; what is refused is answered in MQTT 5 and counted.
 
+import { copied } from '#core/byte-copier.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import {
   type AcknowledgeFields,
@@ -566,7 +567,7 @@ export class Broker {
     const message = new Message(
       mounted(mountPoint, bytes, fields.willTopicStart, fields.willTopicEnd),
       travelling(bytes, willProperties.blockStart, willProperties.blockEnd),
-      bytes.slice(fields.willPayloadStart, fields.willPayloadEnd),
+      copied(bytes, fields.willPayloadStart, fields.willPayloadEnd),
       fields.willQos,
       fields.willRetain,
       NEVER,

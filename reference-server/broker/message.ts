@@ -2,6 +2,7 @@
 // every queue that it stands in. Properties are kept as they came, less those that belong to a hop: topic
 // alias, message expiry (counted down and written anew) and subscription identifiers.
 
+import { copied } from '#core/byte-copier.ts';
 import { decodePublish, type PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { nextProperty, PROPERTY, PropertyCursor } from '#core/wire/mqtt/properties.ts';
 import type { MessageSource } from '#reference-server/broker/message-source.ts';
@@ -69,7 +70,7 @@ export function messageOf(
   return new Message(
     name.bytes,
     travelling(bytes, properties.blockStart, properties.blockEnd),
-    bytes.slice(fields.payloadStart, fields.payloadEnd),
+    copied(bytes, fields.payloadStart, fields.payloadEnd),
     fields.qos,
     fields.retain,
     expiryS < 0 ? Number.POSITIVE_INFINITY : nowMs + expiryS * 1000,
@@ -102,7 +103,7 @@ export function mounted(
   start: number,
   end: number,
 ): Uint8Array {
-  if (mountPoint === '') return bytes.slice(start, end);
+  if (mountPoint === '') return copied(bytes, start, end);
   return Buffer.concat([Buffer.from(mountPoint), bytes.subarray(start, end)]);
 }
 

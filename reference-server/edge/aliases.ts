@@ -1,6 +1,7 @@
 // Topic aliases of incoming PUBLISH packets (5: 3.3.2.3.4): a number in place of a topic, for one connection.
 // Only connections that use them cost anything; a packet with an alias is written anew with its topic.
 
+import { copied } from '#core/byte-copier.ts';
 import type { PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { encodePublish5, publishLength5 } from '#core/wire/mqtt/encode-5.ts';
 import { FLAW } from '#core/wire/mqtt/packet.ts';
@@ -41,7 +42,7 @@ export class Aliases {
     if (topicEnd > topicStart) {
       const flaw = topicNameFlaw(bytes, topicStart, topicEnd);
       if (flaw !== 0) return flaw;
-      topic = bytes.slice(topicStart, topicEnd);
+      topic = copied(bytes, topicStart, topicEnd);
       if (!this.#learn(conn, alias, topic)) return FLAW.propertyValue;
     }
     if (topic === undefined) return FLAW.propertyTwice;

@@ -49,7 +49,7 @@ export class EpollConnections {
   readonly #wheel: TimerWheel;
   readonly #stats: Float64Array;
   readonly #memory: Mapping;
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
 
   constructor({ libc, calls, settings, table, sockets, wheel, stats }: EpollParts) {
     this.#calls = calls;
@@ -59,7 +59,7 @@ export class EpollConnections {
     this.#wheel = wheel;
     this.#stats = stats;
     this.#memory = libc.mapMemory(settings.receiveBufferBytes);
-    this.#bytes = Buffer.from(this.#memory.buffer);
+    this.#bytes = new Uint8Array(this.#memory.buffer);
     this.output = new EpollOutput(libc, calls, settings, table, stats, (conn) =>
       this.#outputIsEmpty(conn),
     );

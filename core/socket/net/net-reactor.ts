@@ -374,7 +374,7 @@ export class NetReactor implements Reactor {
         if (!isDelivering(connection)) return;
         this.#count(STAT.receives, 1);
         this.#count(STAT.rxBytes, bytes.length);
-        handler.onData(conn, bytes, 0, bytes.length);
+        handler.onData(conn, plain(bytes), 0, bytes.length);
       }),
     );
     socket.on('end', () =>
@@ -534,4 +534,9 @@ function nowMs(): number {
 /** 0x7f000001 -> '127.0.0.1'. */
 function formatAddress(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 0xff).join('.');
+}
+
+/** The same memory, of which `slice` is a copy. */
+function plain({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }
