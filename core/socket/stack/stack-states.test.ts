@@ -167,3 +167,27 @@ test('a peer that never acknowledges is given up, though it talks on', () => {
   assert.ok(told.receivedBytes > 100);
   sim.assertEmpty();
 });
+
+test('many on slow links that lose a fifth, with the least window, close at once: each is orderly', () => {
+  const slow = { roundTripMs: 100, jitterMs: 50, lossRatio: 0.2, windowBytes: 536 };
+  const link = { downBytesPerS: 8000, upBytesPerS: 8000 };
+  const sim = new Simulation({
+    network: { classes: [{ ...slow, ...link }], seed: 5 },
+    offer: { sack: true },
+    reactor: { capacity: 200 },
+  });
+  const all = Array.from({ length: 200 }, () => sim.connect());
+  sim.until(() => all.every(({ connectErrno }) => connectErrno === 0), 300);
+  const sent = pattern(2000);
+  for (const { conn } of all) assert.ok(sim.stack.life.send(conn, sent, 0, sent.length));
+  sim.until(() => all.every(({ receivedBytes }) => receivedBytes === sent.length), 600);
+  assert.ok(all.every(({ chunks }) => Buffer.concat(chunks).equals(sent)));
+  for (const { conn } of all) sim.stack.life.close(conn);
+  sim.until(() => all.every(({ closeReason }) => closeReason === CLOSE_REASON.orderly), 600);
+  // A FIN that comes again after its place in TIME_WAIT was taken meets a reset; both sides are finished then.
+  const peers = [...sim.peer.connections.values()];
+  assert.ok(peers.every(({ hasTheirFin }) => hasTheirFin));
+  const resets = peers.filter(({ wasReset }) => wasReset).length;
+  assert.ok(resets <= sim.count('timeWaitEvicted'), `${resets}`);
+  sim.assertEmpty();
+});
