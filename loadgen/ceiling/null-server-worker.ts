@@ -13,7 +13,7 @@ import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reacto
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { createBoard } from '#loadgen/worker-board.ts';
 
-/** What is received at once may be sent back at once: what TLS reads together is the most. */
+/** What is received at once may be sent back at once: what TLS reads together is the most. One send must fit. */
 const SEND_BYTES_MAX = 256 * 1024;
 
 export interface NullServerPlan {
@@ -57,7 +57,8 @@ const handler: ReactorHandler = {
   onWake: () => handled.onWake(),
   onTurn: (nowUs) => handled.onTurn(nowUs),
 };
-const reactor = createReactor({ engine, handler, capacity: connections });
+const outputBytesMax = 2 * SEND_BYTES_MAX;
+const reactor = createReactor({ engine, handler, capacity: connections, outputBytesMax });
 const tlsLayer = tls ? new TlsLayer(makeNullIdentity(), connections, createBoard()) : undefined;
 const layers = [
   ...(tlsLayer === undefined ? [] : [tlsLayer]),
