@@ -39,6 +39,8 @@ function runFiles(files: string[], concurrency: number): string[] | undefined {
       '--test-reporter-destination=stdout',
       `--test-reporter=${join(root, 'scripts', 'failed-files.ts')}`,
       `--test-reporter-destination=${list}`,
+      `--test-reporter=${join(root, 'scripts', 'skipped-tests.ts')}`,
+      '--test-reporter-destination=stdout',
       ...files,
     ]);
     const failed = readFileSync(list, 'utf8').split('\n').filter(Boolean);
@@ -49,7 +51,18 @@ function runFiles(files: string[], concurrency: number): string[] | undefined {
   }
 }
 
+const HELP = `npm test                                    types, style and every test, in some minutes
+npm test -- core/socket lab/run/run.test.ts   the tests of some folders and files only
+
+A test that needs a foreign program (a broker, a database, tmux) or a right that is missing is skipped; the end says
+what and why. With CI=true in the environment nothing is skipped: there it fails. Benches are apart: see package.json.
+`;
+
 const chosen = process.argv.slice(2);
+if (chosen.some((word) => word === '--help' || word === '-h')) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
 check(bin('tsc'), ['-p', '.']);
 check(bin('biome'), ['check', '--error-on-warnings', '.']);
 const files = (chosen.length === 0 ? ['.'] : chosen)
