@@ -8,7 +8,7 @@ import { findLadder } from '#lab/compare/find-run.ts';
 import { assumptionOptions, readAssumptions } from '#lab/fleet/assumption.ts';
 import { costsOf, type GivenCosts } from '#lab/fleet/fleet-costs.ts';
 import { planFleet } from '#lab/fleet/fleet-plan.ts';
-import { type FleetPlan, fleetJson, fleetText } from '#lab/fleet/fleet-text.ts';
+import { type FleetPlan, fleetJson, fleetText, LIMIT_WORDS } from '#lab/fleet/fleet-text.ts';
 
 const FLEETS_DEFAULT = [10e6, 100e6, 1000e6];
 const FLEETS_MAX = 8;
@@ -66,7 +66,7 @@ async function run({ args, options, out }: CommandContext): Promise<ExitCode> {
   if (impossible !== undefined) {
     throw new WsarError(
       'WSAR_ERR_USAGE',
-      `with these assumptions a host holds no connection: ${impossible.limitedBy} limits it`,
+      `with these assumptions a host holds no connection, limited by ${LIMIT_WORDS[impossible.limitedBy]}`,
       'look at the options of that limit: wsar help plan-fleet',
     );
   }

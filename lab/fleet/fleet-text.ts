@@ -12,7 +12,7 @@ export interface FleetPlan {
   notes: string[];
 }
 
-const LIMIT_WORDS: Record<LimitName, string> = {
+export const LIMIT_WORDS: Record<LimitName, string> = {
   proven: 'proven by the run',
   memory: 'memory',
   cpu: 'CPU',

@@ -223,7 +223,8 @@ test('wsar plan-fleet: what is wrong is told in a sentence', async (t) => {
     [/is no record of a ladder: its steps are no list/, odd],
     [/--connections: 'ten' is not a count/, FIXTURE, '--connections', 'ten'],
     [/--failure: 100 % is not a part/, FIXTURE, '--failure', '100%'],
-    [/a host holds no connection: memory limits it/, FIXTURE, '--memory', '1GB'],
+    [/a host holds no connection, limited by memory/, FIXTURE, '--memory', '1GB'],
+    [/a host holds no connection, limited by logins after a loss/, FIXTURE, '--return', '0s'],
   ];
   for (const [sentence, ...args] of cases) {
     const { error } = await run(t, 2, ...args);
