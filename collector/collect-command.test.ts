@@ -145,6 +145,7 @@ test('wrong usage: one sentence, exit 2, nothing on stdout', async (t) => {
     [['--layout', 'cpu'], /--layout knows no 'cpu'/],
     [['--openmetrics', 'here'], /--openmetrics here is no address/],
     [['--csv', '--schema'], /--schema is an object of --json/],
+    [['--erlang-cookie-file', 'c'], /--erlang-cookie-file is a detail of --erlang/],
     [['--root', '/nowhere'], /\/nowhere holds no copy of \/proc/],
   ];
   for (const [args, sentence] of cases) {

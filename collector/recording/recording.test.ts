@@ -104,6 +104,7 @@ test('dump: refusals, and a reader who has seen enough', async (t) => {
   refused([folder, '--json', '--csv'], /exclude each other/);
   refused([folder, '--metric', 'x'], /--metric wants a format/);
   refused([folder, '--json', '--from', 'noon'], /--from: 'noon' is no time/);
+  refused([folder, '--from', '10:00', '--to', '9:00'], /--from is later than --to/);
   assert.equal(wsar('dump', folder).stdout, '1 segment, 8 bytes\n');
   const recording = new Recording({ folder });
   const tape = new RowTape({ recording, host: 'h', source: 's', stream: 0 });

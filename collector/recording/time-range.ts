@@ -33,8 +33,18 @@ export function parseTimeOf(text: string): AskedTime {
   );
 }
 
-/** The range from one time to another, both included; undefined leaves it open. */
+/**
+ * The range from one time to another, both included; undefined leaves it open.
+ * @throws WsarError WSAR_ERR_USAGE for one that ends before it begins.
+ */
 export function timeRange(from: unknown, to: unknown): TimeRange {
+  if (isReversed(from as AskedTime | undefined, to as AskedTime | undefined)) {
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      '--from is later than --to',
+      'exchange them, or give dates',
+    );
+  }
   let firstDayMs: number | undefined;
   const momentOf = (asked: AskedTime): number =>
     'wallMs' in asked ? asked.wallMs : firstDayMs! + asked.dayMs;
@@ -45,6 +55,13 @@ export function timeRange(from: unknown, to: unknown): TimeRange {
       return to === undefined || wallMs <= momentOf(to as AskedTime);
     },
   };
+}
+
+/** A time of day and a moment cannot be compared before the first day is known. */
+function isReversed(from: AskedTime | undefined, to: AskedTime | undefined): boolean {
+  if (from === undefined || to === undefined) return false;
+  if ('wallMs' in from) return 'wallMs' in to && from.wallMs > to.wallMs;
+  return 'dayMs' in to && from.dayMs > to.dayMs;
 }
 
 function isDate(text: string): boolean {

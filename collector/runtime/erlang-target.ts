@@ -26,7 +26,14 @@ export function parseErlangNode(text: string): ErlangNode {
 /** The node and its cookie; undefined when none was asked for. Throws WSAR_ERR_USAGE without a cookie. */
 export function erlangTarget(options: Readonly<Record<string, unknown>>): ErlangTarget | undefined {
   const asked = options['erlang'] as ErlangNode | undefined;
-  if (asked === undefined) return undefined;
+  if (asked === undefined) {
+    if (options['erlangCookieFile'] === undefined) return undefined;
+    throw new WsarError(
+      'WSAR_ERR_USAGE',
+      '--erlang-cookie-file is a detail of --erlang',
+      'give both',
+    );
+  }
   const file =
     (options['erlangCookieFile'] as string | undefined) ?? join(homedir(), '.erlang.cookie');
   try {
