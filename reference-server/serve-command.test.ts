@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import mqtt from 'mqtt';
 import { connectBus } from '#core/bus/bus.ts';
 import { startEmbeddedBus } from '#core/bus/embedded-bus.ts';
 import { topic } from '#core/bus/topic.ts';
@@ -199,6 +200,26 @@ describe('the command around the server', { concurrency: true }, () => {
 
     server.command.child.kill('SIGINT');
     assert.equal(await server.command.exit(), 130);
+  });
+
+  test('an alert is told to who runs it, though nobody reads its figures', async (t) => {
+    const command = startWsar(t, [
+      'serve',
+      '--port',
+      '0',
+      '--mailbox',
+      '10',
+      '--sys-interval',
+      '0',
+    ]);
+    const [, url] = await command.line(/^ready (.*)\n/);
+    const sender = await mqtt.connectAsync(url!, { clientId: 'sender' });
+    t.after(() => void sender.end(true));
+    for (let index = 0; index < 9; index++) {
+      await sender.publishAsync('m/away', String(index), { qos: 1 });
+    }
+    const told = /^wsar serve: alert mailbox-near-full raised: .*\n/m;
+    while (!told.test(command.stderr())) await once(command.child.stderr!, 'data');
   });
 
   test('a bus that does not answer is exit 4', async (t) => {

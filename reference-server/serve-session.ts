@@ -69,8 +69,6 @@ export async function serve(
     closers.push(watchAclFile(context, options, server), autosave(context, options, server));
     const alerts = new ServerAlerts();
     const stopTicker = startTicker(systemClock, TICK_MS, (tick) => {
-      const isRead = source !== undefined || asJson || metricsPort !== undefined;
-      if (!isRead && (system === undefined || server.settings.sysIntervalS === 0)) return;
       const row = rows.row(tick);
       values = row.values;
       for (const { name, isRaised, text } of alerts.observe(rows.alertFigures)) {
