@@ -178,13 +178,17 @@ export class Connections {
     this.#table.give(conn);
   }
 
-  /** Asks for bytes on behalf of those who are listed, as far as the kernel has buffers for them. */
-  pushReceives(lane: Lane): void {
+  /**
+   * Asks for bytes on behalf of those who are listed, `countMax` at most, as far as the kernel has buffers for them.
+   * Returns how many of the requests complete as they are handed over.
+   */
+  pushReceives(lane: Lane, countMax: number): number {
     const { flags } = this.#table;
-    let room = lane.buffers.available - lane.receiving;
+    let room = Math.min(countMax, lane.buffers.available - lane.receiving);
+    let ready = 0;
     while (room > 0) {
       const conn = lane.takeToReceive();
-      if (conn === -1) return;
+      if (conn === -1) break;
       const now = flags[conn]!;
       if ((now & FLAG.releasing) !== 0) {
         this.settle(conn);
@@ -200,8 +204,10 @@ export class Connections {
         flags[conn]! |= FLAG.receiving;
         lane.pushReceive(conn);
         room--;
+        ready++;
       }
     }
+    return ready;
   }
 
   onPoll(conn: Conn, result: number, cqeFlags: number): void {
@@ -329,7 +335,7 @@ export class Connections {
     if ((this.#table.flags[conn]! & (FLAG.closing | FLAG.releasing)) === 0) {
       this.#stats[STAT.receives]!++;
       this.#stats[STAT.rxBytes]! += count;
-      const start = buffer * this.#memory.bufferBytes;
+      const start = buffer * this.#memory.strideBytes;
       this.#settings.handler.onData(conn, this.#memory.bytes, start, start + count);
     }
     lane.buffers.give(buffer);
