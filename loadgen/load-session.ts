@@ -200,8 +200,11 @@ class LoadSession {
   /** Finds what the generator itself can do here. */
   async calibrate(signal: AbortSignal): Promise<void> {
     this.#context.talk('calibrating: the highest rate against a server that does nothing\n');
-    this.#known.ceiling = await measureCeiling(this.#options, this.#clock, signal);
-    const { ratePerS, limitedBy } = this.#known.ceiling;
+    const ceiling = await measureCeiling(this.#options, this.#clock, signal);
+    // Half a search is no ceiling.
+    if (signal.aborted) return;
+    this.#known.ceiling = ceiling;
+    const { ratePerS, limitedBy } = ceiling;
     this.#context.talk(`calibrated: ${ratePerS} messages/s, limited by ${limitedBy}\n`);
   }
 

@@ -24,6 +24,7 @@ import { LoadRun } from '#loadgen/load-run.ts';
 import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
+import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
 import type { ResolvedTarget } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
 
@@ -144,20 +145,21 @@ async function closedLoop(
   return { ratePerS: Math.round(best), limitedBy: 'generator' };
 }
 
-async function search(
+/** The load of a measurement: what is of the population, and of slow people, is no matter of the generator. */
+export function ceilingOptions(
   given: LoadOptions,
   users: number,
   target: ResolvedTarget,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Found> {
-  const options: LoadOptions = {
+): LoadOptions {
+  return {
     ...given,
     target,
     segment: undefined,
     hosts: undefined,
     storms: [],
     people: undefined,
+    // Theirs would be a bound of the readers.
+    slow: NO_SLOW_READERS,
     sessions: undefined,
     connections: users,
     workers: Math.min(users, given.workers),
@@ -171,6 +173,16 @@ async function search(
     rampPerS: Number.POSITIVE_INFINITY,
     drainMs: 1000,
   };
+}
+
+async function search(
+  given: LoadOptions,
+  users: number,
+  target: ResolvedTarget,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Found> {
+  const options = ceilingOptions(given, users, target);
   const run = new LoadRun({
     ...{ clock, options, target, signal, run: randomBytes(4).readUInt32LE() },
     ...planRoute(options, target),
