@@ -51,6 +51,10 @@ export const COMMANDS: Record<string, { file: string; summary: string; leanness?
     summary: 'serve the embedded history store over HTTP',
   },
   top: { file: 'tui/top-command.ts', summary: 'watch a run live and turn its knobs' },
+  completion: {
+    file: 'core/cli/completion-command.ts',
+    summary: 'print a script with which a shell completes commands and options',
+  },
 };
 
 export const DEFAULT_COMMAND = 'collect';
