@@ -72,7 +72,7 @@ class ProcessPart implements AreaPart {
   async open(host: AreaHost): Promise<void> {
     const { root } = host;
     this.#host = host;
-    const { pageBytes } = await import('#collector/source/source-list.ts');
+    const { pageBytes } = await import('#core/host/page-bytes.ts');
     if (this.#pids.length + this.#patterns.length > 0) {
       const { ProcessSource } = await import('#collector/process/process-source.ts');
       this.#source = new ProcessSource(root, pageBytes(), {

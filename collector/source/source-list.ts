@@ -1,6 +1,6 @@
 // Every source of this host, in the order of their columns. A new source is a line here.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CgroupSource } from '#collector/source/cgroup.ts';
 import { ConnectionMemorySource } from '#collector/source/connection-memory.ts';
@@ -24,13 +24,10 @@ import { StatSource } from '#collector/source/stat.ts';
 import { TcpSource } from '#collector/source/tcp.ts';
 import { TcpHashSource } from '#collector/source/tcp-hash.ts';
 import { VmstatSource } from '#collector/source/vmstat.ts';
+import { pageBytes } from '#core/host/page-bytes.ts';
 
 /** Where the kernel tells of itself. */
 export const PROC_ROOT = '/proc';
-
-/** AT_PAGESZ of the auxiliary vector, getauxval(3). */
-const AT_PAGESZ = 6n;
-const PAGE_BYTES_USUAL = 4096;
 
 /**
  * The sources of a /proc at `root`; none of them has been opened. `isDetailed`: every counter of the
@@ -95,17 +92,4 @@ export function probeSources(root = PROC_ROOT): { id: string; capability: Capabi
 /** The folder that stands for /proc: `folder` itself, or the `proc` in it; undefined when neither is one. */
 export function findProcRoot(folder: string): string | undefined {
   return [join(folder, 'proc'), folder].find((root) => existsSync(join(root, 'stat')));
-}
-
-/** The size of a page, which some kernel counts are in. */
-export function pageBytes(): number {
-  try {
-    const vector = readFileSync('/proc/self/auxv');
-    for (let at = 0; at + 16 <= vector.length; at += 16) {
-      if (vector.readBigUInt64LE(at) === AT_PAGESZ) return Number(vector.readBigUInt64LE(at + 8));
-    }
-  } catch {
-    // Hidden in some containers; the usual size is right on all but a few arm64 kernels.
-  }
-  return PAGE_BYTES_USUAL;
 }

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readFreeBytes } from '#core/host/free-memory.ts';
+import { pageBytes } from '#core/host/page-bytes.ts';
 import { temporaryFolder } from '#test/command.ts';
 
 test('the host, and the tightest control group from our own up to the root', (t) => {
@@ -15,6 +16,17 @@ test('the host, and the tightest control group from our own up to the root', (t)
     'MemTotal: 9000 kB\nMemFree: 3000 kB\nMemAvailable: 8000 kB\nInactive(file): 500 kB\n';
   writeFileSync(join(proc, 'meminfo'), host);
   assert.equal(readFreeBytes(proc, groups), 3500 * 1024);
+  const lists = [12, 30].map(
+    (pages, cpu) =>
+      `    cpu: ${cpu}\n              count:    ${pages}\n              high:     900\n`,
+  );
+  const zone = `  pages free     750\n      nr_free_pages 750\n  pagesets\n${lists.join('')}`;
+  writeFileSync(
+    join(proc, 'zoneinfo'),
+    `Node 0, zone    DMA32\n${zone}Node 1, zone   Normal\n${zone}`,
+  );
+  assert.equal(readFreeBytes(proc, groups), 3500 * 1024 + 84 * pageBytes());
+  writeFileSync(join(proc, 'zoneinfo'), '');
   mkdirSync(join(proc, 'self'));
   writeFileSync(join(proc, 'self/cgroup'), '1:cpu:/else\n0::/box/serve\n');
   mkdirSync(join(groups, 'box/serve'), { recursive: true });
