@@ -9,7 +9,7 @@ import type { ModelConnection } from '#core/socket/stack/test/model-peer.ts';
 import { Simulation, type Told } from '#core/socket/stack/test/simulation.ts';
 import { pattern } from '#core/socket/test/subject.ts';
 
-const { ECONNRESET } = constants.errno;
+const { ECONNREFUSED, ECONNRESET } = constants.errno;
 const { ack: ACK, fin: FIN, rst: RST, syn: SYN } = TCP_FLAG;
 const URGENT = 32;
 
@@ -190,4 +190,33 @@ test('many on slow links that lose a fifth, with the least window, close at once
   const resets = peers.filter(({ wasReset }) => wasReset).length;
   assert.ok(resets <= sim.count('timeWaitEvicted'), `${resets}`);
   sim.assertEmpty();
+});
+
+test('a reset while both open at once: believed in its place and as an answer to our SYN, else nothing', () => {
+  for (const isAnswer of [true, false]) {
+    const sim = new Simulation({ delayMs: 5 });
+    const told = sim.connect();
+    // Nothing comes of what the peer says by itself, from here on.
+    sim.lossRatio = 1;
+    sim.pass(6);
+    sim.lossRatio = 0;
+    sim.peer.take = () => {};
+    sim.peer.tick = () => {};
+    const one = theOne(sim);
+    const before = sim.count('packetsOut');
+    for (let twice = 0; twice < 2; twice++) sim.peer.forge(one, one.first, SYN, 0);
+    sim.pass(7);
+    assert.equal(sim.count('packetsOut') - before, 2, 'each SYN is answered');
+    const next = (one.first + 1) >>> 0;
+    const acknowledged = (one.theirFirst + 1) >>> 0;
+    for (const beside of [-1, 1, 70_000]) sim.peer.forge(one, (next + beside) >>> 0, RST, 0);
+    sim.peer.forge(one, next, RST | ACK, (acknowledged + 1) >>> 0);
+    sim.pass(7);
+    assert.deepEqual([told.connectErrno, sim.count('resetsSent')], [undefined, 0]);
+    if (isAnswer) sim.peer.forge(one, 0, RST | ACK, acknowledged);
+    else sim.peer.forge(one, next, RST, 0);
+    sim.pass(7);
+    assert.equal(told.connectErrno, ECONNREFUSED);
+    sim.assertEmpty();
+  }
 });
