@@ -30,7 +30,7 @@ import {
 } from '#core/socket/stack/test/own-namespace.ts';
 import { blockOf, stackVariant } from '#core/socket/stack/test/stack-variant.ts';
 import type { EngineVariant } from '#core/socket/test/engine-variant.ts';
-import { pattern, type Seen, Subject } from '#core/socket/test/subject.ts';
+import { LOOPBACK, pattern, type Seen, Subject } from '#core/socket/test/subject.ts';
 import { temporaryFolder } from '#test/command.ts';
 import { needPrograms } from '#test/foreign-part.ts';
 
@@ -220,6 +220,30 @@ suite('engine stack and the kernel', { skip }, () => {
     client.reactor.abort(fourth.conn);
     const [error] = (await failed) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNRESET');
+  });
+
+  test('what a handler throws ends run() with it, and the peers are told', async (t) => {
+    const sockets: net.Socket[] = [];
+    const port = await listeningServer(t, (socket) => sockets.push(socket));
+    const nothing = (): void => {};
+    const client = stackVariant().create({
+      ...{ capacity: 10, ownsThread: false },
+      handler: {
+        ...{ onAccept: nothing, onConnect: nothing, onEnd: nothing, onDrain: nothing },
+        ...{ onClose: nothing, onDeadline: nothing, onWake: nothing, onTurn: () => Infinity },
+        onData() {
+          throw new Error('from a handler');
+        },
+      },
+    });
+    for (let count = 0; count < 3; count++)
+      client.connect({ remoteAddress: LOOPBACK, remotePort: port });
+    const ended = assert.rejects(client.run(), /from a handler/);
+    while (sockets.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    const errors = sockets.map((socket) => once(socket.resume(), 'error'));
+    sockets[1]!.write('now');
+    for (const error of errors) assert.equal((await error)[0].code, 'ECONNRESET');
+    await ended;
   });
 
   test('refused, given up, out of reach, from a taken or a foreign source: each has its errno', async (t) => {

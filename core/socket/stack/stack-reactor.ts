@@ -200,6 +200,7 @@ export class StackReactor implements Reactor {
       };
       await runTurns(turning, this.#settings.ownsThread);
     } finally {
+      this.#resetRest();
       this.#wakerEnd.close();
       this.#device.close();
       this.#wait.close();
@@ -257,6 +258,15 @@ export class StackReactor implements Reactor {
     for (; this.#stopCursor < until; this.#stopCursor++) {
       const live = table.flags[this.#stopCursor]! & (FLAG.open | FLAG.connecting);
       if (live !== 0) life.release(this.#stopCursor, CLOSE_REASON.stopped, 0);
+    }
+  }
+
+  /** After a handler has thrown: nobody else would tell the peers, as the kernel does for its sockets. */
+  #resetRest(): void {
+    const { table, life } = this.#stack;
+    for (let conn = 0; conn < table.end; conn++) {
+      if ((table.flags[conn]! & (FLAG.open | FLAG.gone)) !== FLAG.open) continue;
+      life.release(conn, CLOSE_REASON.stopped, 0);
     }
   }
 
