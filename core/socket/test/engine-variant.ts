@@ -8,6 +8,7 @@ import type { Reactor, ReactorOptions } from '#core/socket/reactor.ts';
 import { settleOptions } from '#core/socket/reactor-options.ts';
 import type { RingTuning } from '#core/socket/ring/lane-plan.ts';
 import { RingReactor } from '#core/socket/ring/ring-reactor.ts';
+import { clientOrServer } from '#core/socket/stack/test/client-or-server.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 
 export interface EngineVariant {
@@ -43,8 +44,13 @@ export function ringObstacle(): false | string {
   return skipUnless(engine === 'ring' ? [] : [`io_uring (${reason})`], 'see wsar doctor');
 }
 
-/** Registers the cases once for each engine. */
+/** Registers the cases once for each engine; for engine stack alone where stack-contract.test.ts asks for it. */
 export function onEveryEngine(cases: (variant: EngineVariant) => void): void {
+  if (process.env['WSAR_TEST_ENGINE'] === 'stack') {
+    const variant = clientOrServer();
+    suite(variant.name, () => cases(variant));
+    return;
+  }
   for (const variant of VARIANTS) {
     suite(variant.name, { skip: variant.isRing && ringObstacle() }, () => cases(variant));
   }
@@ -52,6 +58,7 @@ export function onEveryEngine(cases: (variant: EngineVariant) => void): void {
 
 /** Registers cases that only make sense with rings. */
 export function onRing(cases: (variant: EngineVariant) => void): void {
+  if (process.env['WSAR_TEST_ENGINE'] === 'stack') return;
   for (const variant of VARIANTS.filter(({ isRing }) => isRing)) {
     suite(variant.name, { skip: ringObstacle() }, () => cases(variant));
   }
