@@ -131,6 +131,15 @@ test('a run without messages says "-" and null, never 0', () => {
   assert.match(summaryTable(summary), /latency +- +-/);
 });
 
+test('check marks are of MQTT alone', () => {
+  const summary = summarize(resultOf());
+  assert.match(summaryTable(summary), /check marks +5,000 stored, 5,000 delivered/);
+  assert.doesNotMatch(
+    summaryTable({ ...summary, protocol: 'http 1.1 by autocannon' }),
+    /check marks/,
+  );
+});
+
 test('the table holds every figure with its unit', () => {
   const text = summaryTable(summarize(resultOf()));
   for (const part of [

@@ -39,7 +39,7 @@ export function summaryTable(summary: LoadSummary): string {
       `${count(messages.lost)} lost`,
       `${count(messages.errors)} not sent`,
     ),
-    row('check marks', `${count(messages.acked)} stored`, `${count(messages.receipts)} delivered`),
+    ...checkMarks(summary),
     ...people(summary),
     row(
       'rate',
@@ -69,6 +69,14 @@ export function summaryTable(summary: LoadSummary): string {
     row('valid', summary.valid ? 'yes' : `no: ${summary.invalidReasons.join('; ')}`),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Only MQTT has them. */
+function checkMarks({ protocol, messages }: LoadSummary): string[] {
+  if (!protocol.startsWith('mqtt')) return [];
+  return [
+    row('check marks', `${count(messages.acked)} stored`, `${count(messages.receipts)} delivered`),
+  ];
 }
 
 function row(label: string, ...parts: string[]): string {
