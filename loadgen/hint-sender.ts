@@ -5,7 +5,9 @@
 // The first HINT_AHEAD_S of messages have none: their writers typed before the load began. What comes too late, behind
 // its message, is left out.
 //
-// Cost: about what the plan costs for a message; no allocation.
+// Cost: what the plan costs for a message, once more: 0.45 us of CPU with conversations and groups, beside 20 to 60 us
+// that sending one takes; 0.2 % of a core at 5,000/s. A walk shared with the sender would have to keep 3 s of messages
+// whose times a turn of the rate moves. No allocation.
 
 import { ArrivalCursor } from '#loadgen/arrivals.ts';
 import type { MessageSenderParts } from '#loadgen/message-sender.ts';
