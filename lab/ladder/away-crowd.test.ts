@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '#core/clock/clock.ts';
 import type { Row } from '#core/metric/row.ts';
-import { untilAllAway } from '#lab/ladder/away-crowd.ts';
+import { registeredOf, untilAllAway } from '#lab/ladder/away-crowd.ts';
 import type { Part, PartName } from '#lab/run/part.ts';
 
 /** The generator has ended with everybody in as far as the server has told; its rows come once a second. */
@@ -78,4 +78,13 @@ test('it is not waited for longer than the server lives, there is time, or the c
   const third = short.wait(() => true);
   await short.pass(100);
   assert.equal(third.answer, false);
+});
+
+test('of a crowd those count who came in, and nobody of one that was killed', () => {
+  assert.equal(registeredOf('{"schema":"wsar.load/1","connections":{"loggedIn":12}}'), 12);
+  const cut = '{"connections":{"loggedIn":12,"lost":3,"reconnects":1}}';
+  assert.equal(registeredOf(cut), 14);
+  assert.equal(registeredOf('{"wallMs":1,"values":{"wsar.load.connections.logged_in":7}}'), 0);
+  assert.equal(registeredOf('{"schema":"wsar.lo'), 0);
+  assert.equal(registeredOf(''), 0);
 });

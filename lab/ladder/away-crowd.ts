@@ -35,3 +35,14 @@ export async function untilAllAway(
   await untilTrue(isDone, { clock, everyMs: LOOK_MS, timeoutMs: AWAY_TIMEOUT_MS, signal });
   return isAway();
 }
+
+/** How many of a crowd came in, from the last line that its generator printed; 0 when it was killed before that. */
+export function registeredOf(line: string): number {
+  try {
+    const { loggedIn, lost, reconnects } = JSON.parse(line).connections ?? { loggedIn: 0 };
+    // Who was in and is cut off is registered all the same.
+    return loggedIn + Math.max(0, (lost ?? 0) - (reconnects ?? 0));
+  } catch {
+    return 0; // Killed in the middle of a line.
+  }
+}

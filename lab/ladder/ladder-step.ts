@@ -11,7 +11,7 @@ import type {
   LadderStep,
 } from '#dashboards/report/ladder-record.ts';
 import { numberText } from '#dashboards/report/number-text.ts';
-import { untilAllAway } from '#lab/ladder/away-crowd.ts';
+import { registeredOf, untilAllAway } from '#lab/ladder/away-crowd.ts';
 import type { ServerChoice } from '#lab/ladder/choose-engines.ts';
 import { disturbedAtMs, parseFreeze, recoveryOf } from '#lab/ladder/disturbance.ts';
 import { freezeServer } from '#lab/ladder/freeze-server.ts';
@@ -177,6 +177,7 @@ class Step {
     if (users === 0) return null;
     const before = readResidentBytes(server.pid);
     const isOver = (): boolean => server.exit !== undefined || this.#isMemoryShort();
+    let registered = 0;
     for (let done = 0; done < users && !isOver(); done += AWAY_CROWD) {
       this.#onText(`${numberText(done)} of ${numberText(users)} away`);
       const crowd = { first: this.#users + done, count: Math.min(AWAY_CROWD, users - done) };
@@ -187,10 +188,17 @@ class Step {
       const seen = { recorder: state.recorder!, supervisor, clock, signal };
       // The server closes the last connections of a crowd after their owner is gone.
       await untilAllAway(seen, this.#nowMs(), isOver);
+      registered += registeredOf(load.lastLine());
+      if (registered < done + crowd.count) {
+        const told = `${numberText(registered)} of ${numberText(done + crowd.count)}`;
+        this.#undone = `not everybody who is away was registered: ${told}`;
+        break;
+      }
     }
     const after = readResidentBytes(server.pid);
     const isKnown = before !== null && after !== null;
-    return { users, serverBytesPerUser: isKnown ? (after - before) / users : null };
+    const each = isKnown && registered > 0 ? (after - before) / registered : null;
+    return { users: registered, serverBytesPerUser: each };
   }
 
   /** Wall time of the row in which everybody was in; null when that was not reached. */
