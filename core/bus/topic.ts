@@ -1,4 +1,4 @@
-// Topics of the live bus (DESIGN 6) and what travels on them. Payloads are JSON; a person can watch a
+// Topics of the live bus and what travels on them. Payloads are JSON; a person can watch a
 // run with `mosquitto_sub -t 'wsar/#' -v`.
 //
 //   wsar/<lab>/<host>/<source>/schema          retained  SourceSchema

@@ -1,4 +1,4 @@
-// Exit codes of every command (DESIGN: one list for people, scripts and CI).
+// Exit codes of every command: one list for people, scripts and CI (docs/errors.md).
 
 export const EXIT = {
   ok: 0,

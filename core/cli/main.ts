@@ -127,7 +127,8 @@ function examplesText(spec: CommandSpec): string {
   const examples = spec.examples.map((line) => `  ${line}\n`).join('');
   return (
     `\nExamples:\n${examples}\n` +
-    'Exit codes: 0 ok, 2 usage, 3 this host cannot, 4 unreachable, 130/143 signal; all in docs/errors.md\n'
+    'Exit codes: 0 ok, 2 usage, 3 this host cannot, 4 unreachable, 5 stop rule, 10 threshold failed,\n' +
+    '11 regression, 12 inconclusive, 13 invalid run, 130/143 signal; all in docs/errors.md\n'
   );
 }
 

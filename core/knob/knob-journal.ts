@@ -1,4 +1,4 @@
-// The journal that makes a knob safe to turn (DESIGN 9.2): the value from before is on disk before the
+// The journal that makes a knob safe to turn: the value from before is on disk before the
 // new one is applied. A process that ends well removes its journal; one that was killed leaves it, and
 // the next start puts the old values back.
 //
