@@ -29,6 +29,8 @@ interface Block {
   nameCols: number;
 }
 
+const INSTANCE = /[{,](?:device|cpu|irq|port|mountpoint|pid)=([^,}]+)/;
+
 /** Changes below this share are level. */
 const LEVEL_SHARE = 0.02;
 
@@ -75,8 +77,11 @@ function decayRows(scene: Scene): DecayRow[] {
     .sort((a, b) => rank(a) - rank(b));
 }
 
+/** Of metrics that several devices, CPUs, processes have, with which one it is: 'rxd eth0'. */
 function labelOf({ name, short }: MetricDef): string {
-  return DECAYS_FIRST.find((first) => first.name === name)?.label ?? short;
+  const instance = INSTANCE.exec(name)?.[1];
+  const usual = instance === undefined ? short : `${short} ${instance}`;
+  return DECAYS_FIRST.find((first) => first.name === name)?.label ?? usual;
 }
 
 function rowsOf(source: SourceState, scene: Scene): DecayRow[] {
