@@ -90,3 +90,26 @@ test('a step that came to half of its rate is late, however late the few were', 
     if (plannedRatioMin !== undefined) assert.ok(found.ratePerS <= 27_300, `${found.ratePerS}`);
   }
 });
+
+test('a rate that broke for one step is tried again where that is wanted, and counts once', () => {
+  for (const retriesMax of [0, 1]) {
+    const driver = new SearchDriver({
+      ...{ rule: parseThreshold('p50 < 50ms'), startPerS: 1000, rateMaxPerS: 8000, retriesMax },
+      ...{ settleTicks: 1, stepTicks: 1, latenessUsMax: 1e9, setRate: () => true },
+    });
+    const counts = sumBoards([createBoard()]);
+    const seen = new Map<number, number>();
+    for (let tick = 0; tick < 500 && !driver.isDone; tick++) {
+      const times = (seen.get(driver.ratePerS) ?? 0) + 1;
+      seen.set(driver.ratePerS, times);
+      const timings = createTimings();
+      // Its settling and its step: the host stalls the first time that 4,000/s are tried.
+      const us = driver.ratePerS === 4000 && times <= 2 ? 900_000 : 1000;
+      for (let i = 0; i < 100; i++) timings.latency.record(us);
+      driver.tick({ ...counts }, timings, tick * 1e6);
+    }
+    const { ratePerS, steps } = driver.result();
+    assert.equal(ratePerS === 8000, retriesMax === 1, `${ratePerS}`);
+    assert.equal(steps.filter((step) => step.ratePerS === 4000).length, 1);
+  }
+});

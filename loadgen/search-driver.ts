@@ -28,6 +28,8 @@ export interface SearchSettings {
   resolution?: number;
   /** A step that came to less than this of its rate is late, however late the few were; default: not asked. */
   plannedRatioMin?: number;
+  /** So often a rate that did not hold is tried again before it counts: a stall of the host is no bound; default 0. */
+  retriesMax?: number;
   /** Turns the rate of the load; false when it was turned too often. */
   setRate: (ratePerS: number) => boolean;
 }
@@ -40,6 +42,7 @@ export class SearchDriver {
   #sinceUs = 0;
   #ticks = 0;
   #pause = 0;
+  #retries = 0;
   #isOver = false;
 
   constructor(settings: SearchSettings) {
@@ -79,7 +82,10 @@ export class SearchDriver {
     const { settleTicks, stepTicks } = this.#settings;
     if (this.#ticks < settleTicks + stepTicks) return;
     const { verdict, value } = this.#verdict(counts, (nowUs - this.#sinceUs) / 1e6);
-    this.#search.tell(verdict, value);
+    if (verdict === 'held' || this.#retries === (this.#settings.retriesMax ?? 0)) {
+      this.#retries = 0;
+      this.#search.tell(verdict, value);
+    } else this.#retries++;
     if (this.#search.isDone) return;
     if (verdict === 'held') this.#begin();
     else {

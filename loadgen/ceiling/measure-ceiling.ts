@@ -7,7 +7,7 @@
 // At http:// targets it is what autocannon answers for in the best second of a closed loop with as many connections.
 //
 // The null server is a thread of this process, so that both share the cores as a target on this host
-// would. Takes three to ten seconds.
+// would. Takes three to fifteen seconds.
 
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -36,6 +36,8 @@ const SETTLE_TICKS = 1;
 const STEP_TICKS = 2;
 /** With a long --lateness-max a step would be over before anything counts as late. */
 const PLANNED_RATIO_MIN = 0.5;
+/** Half a second is short beside a stall of a busy machine. */
+const RETRIES_MAX = 2;
 /** It is a mark to compare with, not a result. */
 const RESOLUTION = 1.25;
 /** The search ends by then with what it knows. */
@@ -197,6 +199,7 @@ async function search(
     resolution: RESOLUTION,
     latenessUsMax: given.latenessUsMax,
     plannedRatioMin: PLANNED_RATIO_MIN,
+    retriesMax: RETRIES_MAX,
     setRate: (ratePerS) => run.setRate(ratePerS),
   });
   const done = run.run();
