@@ -66,6 +66,28 @@ onEveryEngine((variant) => {
     assert.equal(seen.closeReason, CLOSE_REASON.orderly);
   });
 
+  // Epoll took it for a FIN: the send had consumed the errno, and the event was from before the reset.
+  test('a reset that a send met is a reset, also for what was to be read in the same turn', async (t) => {
+    const options = { receiveBufferBytes: 512, flush: 'immediate' } as const;
+    const resetOther = (conn: number): void => {
+      const [first, other] = server.announced;
+      if (conn !== first!.conn) return;
+      client.reactor.abort(client.announced[1]!.conn);
+      server.send(other!, Buffer.from('x'));
+    };
+    const server: Subject = new Subject(t, variant, options, { onData: resetOther });
+    const client = new Subject(t, variant, { flush: 'immediate' });
+    const port = server.listen();
+    const [first, other] = [await client.connect(port), await client.connect(port)];
+    await server.until(() => server.announced.length === 2, 'accept');
+    client.send(first, Buffer.from('now'));
+    client.send(other, pattern(512));
+    const seen = server.announced[1]!;
+    await server.until(() => !seen.isOpen, 'closed');
+    assert.equal(seen.hasEnded, false, 'no FIN came');
+    assert.equal(seen.closeReason, CLOSE_REASON.reset);
+  });
+
   test('an ended peer leaves the connection half-open until close', async (t) => {
     const server = new Subject(t, variant);
     const peer = await peerOf(t, server);

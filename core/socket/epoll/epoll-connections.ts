@@ -213,7 +213,8 @@ export class EpollConnections {
     const { receiveBufferBytes } = this.#settings;
     for (let reads = 0; reads < READS_MAX; reads++) {
       const now = flags[conn]!;
-      if ((now & FLAG.releasing) !== 0) return;
+      // A send that failed has taken the errno: a receive would now take the reset for a FIN. `tend` releases it.
+      if ((now & (FLAG.releasing | FLAG.failed)) !== 0) return;
       if ((now & FLAG.ended) !== 0) {
         if ((now & FLAG.broken) !== 0) this.release(conn, CLOSE_REASON.reset, ECONNRESET);
         return;
