@@ -73,9 +73,11 @@ export interface LadderStep {
   loginsPerS: number | null;
   /** Every 100,000 logins. */
   loginSlices: LoginSlice[];
+  /** Null when they were in before a second row came. */
   serverCpuUsPerLogin: number | null;
   loadCpuUsPerLogin: number | null;
-  /** Growth for one user while all logged in: of the resident memory of server and generator, of the slabs. */
+  /** Growth for one user while all logged in: of the resident memory of server and generator, of the slabs; null when
+   * it was less than before. */
   serverBytesPerUser: number | null;
   loadBytesPerUser: number | null;
   kernelBytesPerUser: number | null;
@@ -83,7 +85,7 @@ export interface LadderStep {
   away: { users: number; serverBytesPerUser: number | null } | null;
   /** Of which the largest, largest first; empty where /proc/slabinfo is not ours to read. */
   slabs: SlabGrowth[];
-  /** Fall of the free memory for one user: everything together. */
+  /** Fall of the free memory for one user: everything together; null when more was free than before. */
   freeBytesPerUser: number | null;
   holdS: number;
   sentPerS: number | null;

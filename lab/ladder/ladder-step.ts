@@ -373,8 +373,9 @@ class Step {
   #memoryNow(server: Part, serverBytes: number | null): StepMemory {
     const now = readHostMemory();
     const before = this.#memoryBefore;
+    // Less than before: what others of this host gave back was more than what was taken.
     const each = (after: number | null, first: number | null): number | null =>
-      after === null || first === null ? null : (after - first) / this.#users;
+      after === null || first === null || after < first ? null : (after - first) / this.#users;
     return {
       serverBytesPerUser: each(readResidentBytes(server.pid), serverBytes),
       kernelBytesPerUser: each(now.slabBytes, before.slabBytes),

@@ -45,11 +45,14 @@ test('every 100,000 logins: their time by the rows around them', () => {
   );
 });
 
-test('too few seconds of logging in have no rate', () => {
+test('too few seconds of logging in have no rate, one row of it no CPU', () => {
   const load = [0, 500, 1000].map((count, second) =>
     row(second, { 'wsar.load.connections.logged_in': count }),
   );
   assert.equal(loginFigures({ server: [], load, host: [] }, 1000).loginsPerS, null);
+  const values = { 'wsar.load.connections.logged_in': 1000, 'wsar.load.cpu_us': 7 };
+  const figures = loginFigures({ server: [], load: [row(0, values)], host: [] }, 1000);
+  assert.equal(figures.loadCpuUsPerLogin, null);
 });
 
 test('figures of the hold: rates over its seconds, percentiles of merged histograms', () => {

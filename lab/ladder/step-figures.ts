@@ -37,7 +37,9 @@ export function loginFigures({ server, load }: StepRows, users: number): LoginFi
   const last = loggedIn.findLastIndex((count) => count < users);
   const seconds = first === -1 || last <= first ? 0 : spanS(load[first]!, load[last]!);
   const count = seconds === 0 ? 0 : loggedIn[last]! - loggedIn[first]!;
-  const perLogin = (us: number | null): number | null => (us === null ? null : us / users);
+  // 0 is no measurement: they were in before a second row came.
+  const perLogin = (us: number | null): number | null =>
+    us === null || us === 0 ? null : us / users;
   return {
     loginsPerS: seconds < LOGIN_SECONDS_MIN ? null : count / seconds,
     loginSlices: loginSlices(

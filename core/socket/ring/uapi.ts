@@ -73,7 +73,6 @@ export const ACCEPT_MULTISHOT = 1 << 0;
 export const RECV_MULTISHOT = 1 << 1;
 export const POLL_ADD_MULTI = 1 << 0;
 export const CANCEL_ALL = 1 << 0;
-export const CANCEL_ANY = 1 << 2;
 /** `file_index`: the kernel picks a free slot of the table and answers with it. */
 export const FILE_INDEX_ALLOC = -1;
 /** `cmd_op` of uringCmd on a socket (6.7). */
