@@ -36,13 +36,14 @@ const HTTP_SERVER = [
 export async function frozenServer(size: FrozenSize): Promise<FrozenFigures[]> {
   const { ratePerS, connections, seconds } = size;
   const load = ['--connections', String(connections), '--rate', `${ratePerS}/s`];
-  const long = ['--duration', `${seconds}s`, '--lateness-max', '60s'];
+  const long = ['--duration', `${seconds}s`];
   const figures: FrozenFigures[] = [];
   const wsar = join(ROOT, 'bin/wsar');
   const mqtt = await startServer(wsar, ['serve', '--port', '0', '--lab'], /^ready (\S+)/m);
   try {
     const freeze = once1(() => freezeFor(mqtt.child.pid!, size.frozenS));
-    const out = await runLoad(['--target', mqtt.match[1]!, ...load, ...long], ({ values }) => {
+    const args = ['--target', mqtt.match[1]!, ...load, ...long, '--lateness-max', '60s'];
+    const out = await runLoad(args, ({ values }) => {
       if (Number(values['wsar.load.messages.received']) > ratePerS) freeze();
     });
     figures.push(figuresOf('wsar load mqtt://', out));
