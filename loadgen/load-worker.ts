@@ -29,7 +29,7 @@ import { Population, SPARE_CONNECTIONS } from '#loadgen/population.ts';
 import { RunControl } from '#loadgen/run-control.ts';
 import { SessionClock } from '#loadgen/session-clock.ts';
 import { SlowReaders } from '#loadgen/slow-readers.ts';
-import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { type ClientReactor, forwardTo, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { UserLoop } from '#loadgen/user-loop.ts';
 import { UserPackets } from '#loadgen/user-packets.ts';
@@ -60,7 +60,6 @@ try {
 }
 
 async function serve(plan: WorkerPlan): Promise<void> {
-  // The reactor wants its handler first, the population its reactor: the handler forwards.
   let handled: ReactorHandler | undefined;
   const whole = (): ReactorHandler => {
     assert(handled !== undefined, 'the population stands before the reactor runs');
@@ -71,14 +70,7 @@ async function serve(plan: WorkerPlan): Promise<void> {
   const timings = createTimings(plan.latencyParts.length);
   let tick = control.tick;
   const handler: ReactorHandler = {
-    onAccept: (conn, listener) => whole().onAccept(conn, listener),
-    onConnect: (conn, errno) => whole().onConnect(conn, errno),
-    onData: (conn, bytes, start, end) => whole().onData(conn, bytes, start, end),
-    onEnd: (conn) => whole().onEnd(conn),
-    onDrain: (conn) => whole().onDrain(conn),
-    onClose: (conn, reason, errno) => whole().onClose(conn, reason, errno),
-    onDeadline: (conn) => whole().onDeadline(conn),
-    onWake: () => whole().onWake(),
+    ...forwardTo(whole),
     onTurn(nowUs) {
       const waitUs = whole().onTurn(nowUs);
       if (control.tick !== tick) {

@@ -3,8 +3,8 @@
 //
 // Cost: a text of each head; as many connections as autocannon has.
 
-import type { CloseReason, Conn, ReactorHandler } from '#core/socket/reactor.ts';
-import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
+import type { Conn } from '#core/socket/reactor.ts';
+import { NullHandler } from '#loadgen/ceiling/null-handler.ts';
 
 const HEAD_CHARS_MAX = 8192;
 const ANSWER = new TextEncoder().encode('HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n.');
@@ -16,16 +16,10 @@ interface Request {
   left: number;
 }
 
-export class NullHttp implements ReactorHandler {
-  reactor: ClientReactor | undefined;
-  readonly #isOver: () => boolean;
+export class NullHttp extends NullHandler {
   readonly #requests = new Map<Conn, Request>();
 
-  constructor(isOver: () => boolean) {
-    this.#isOver = isOver;
-  }
-
-  onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+  override onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     const request = this.#requests.get(conn) ?? { head: '', left: 0 };
     this.#requests.set(conn, request);
     let at = start;
@@ -51,22 +45,7 @@ export class NullHttp implements ReactorHandler {
     }
   }
 
-  onEnd(conn: Conn): void {
-    this.reactor?.close(conn);
-  }
-
-  onClose(conn: Conn, _reason: CloseReason, _errno: number): void {
+  override onClose(conn: Conn): void {
     this.#requests.delete(conn);
-  }
-
-  onAccept(): void {}
-  onConnect(): void {}
-  onDrain(): void {}
-  onDeadline(): void {}
-  onWake(): void {}
-
-  onTurn(): number {
-    if (this.#isOver()) this.reactor?.stop();
-    return Number.POSITIVE_INFINITY;
   }
 }

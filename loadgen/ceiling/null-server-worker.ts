@@ -9,7 +9,7 @@ import { makeNullIdentity } from '#loadgen/ceiling/null-certificate.ts';
 import { NullHttp } from '#loadgen/ceiling/null-http.ts';
 import { NullServer } from '#loadgen/ceiling/null-server.ts';
 import { NullWebSocket } from '#loadgen/ceiling/null-web-socket.ts';
-import { type ClientReactor, linkLayers } from '#loadgen/transport/client-reactor.ts';
+import { type ClientReactor, forwardTo, linkLayers } from '#loadgen/transport/client-reactor.ts';
 import { TlsLayer } from '#loadgen/transport/tls-layer.ts';
 import { createBoard } from '#loadgen/worker-board.ts';
 
@@ -44,25 +44,14 @@ const { tls, webSocket, echoes, http, level } = speaks;
 const overFlag = new Int32Array(over);
 const isOver = (): boolean => Atomics.load(overFlag, 0) === 1;
 const server = http ? new NullHttp(isOver) : new NullServer(receipts, echoes, level, isOver);
-// The reactor wants its handler first, the layers their reactor: the handler forwards.
 let handled: ReactorHandler = server;
-const handler: ReactorHandler = {
-  onAccept: (conn, listener) => handled.onAccept(conn, listener),
-  onConnect: (conn, errno) => handled.onConnect(conn, errno),
-  onData: (conn, bytes, start, end) => handled.onData(conn, bytes, start, end),
-  onEnd: (conn) => handled.onEnd(conn),
-  onDrain: (conn) => handled.onDrain(conn),
-  onClose: (conn, reason, errno) => handled.onClose(conn, reason, errno),
-  onDeadline: (conn) => handled.onDeadline(conn),
-  onWake: () => handled.onWake(),
-  onTurn: (nowUs) => handled.onTurn(nowUs),
-};
+const handler = forwardTo(() => handled);
 const outputBytesMax = 2 * SEND_BYTES_MAX;
 const reactor = createReactor({ engine, handler, capacity: connections, outputBytesMax });
 const tlsLayer = tls ? new TlsLayer(makeNullIdentity(), connections, createBoard()) : undefined;
 const layers = [
   ...(tlsLayer === undefined ? [] : [tlsLayer]),
-  ...(webSocket ? [new NullWebSocket(connections, SEND_BYTES_MAX)] : []),
+  ...(webSocket ? [new NullWebSocket(connections, SEND_BYTES_MAX, echoes ? [] : ['mqtt'])] : []),
 ];
 const top = (below: ClientReactor): ReactorHandler => {
   server.reactor = below;

@@ -7,7 +7,7 @@
 // Not a broker: no queues, no sessions, no redelivery; packet ids are those of the sender. Cost: the
 // reactor's own, and about 1 us a message.
 
-import type { CloseReason, Conn, ReactorHandler } from '#core/socket/reactor.ts';
+import type { Conn } from '#core/socket/reactor.ts';
 import { decodePublish, PublishFields } from '#core/wire/mqtt/decode-publish.ts';
 import { decodeSubscribe, nextFilter, SubscribeFields } from '#core/wire/mqtt/decode-subscribe.ts';
 import {
@@ -20,7 +20,7 @@ import {
 import { encodeCodes5, encodeConnack5, encodePublish5 } from '#core/wire/mqtt/encode-5.ts';
 import { frameLength } from '#core/wire/mqtt/frame.ts';
 import { PACKET, PROTOCOL_LEVEL_5 } from '#core/wire/mqtt/packet.ts';
-import type { ClientReactor } from '#loadgen/transport/client-reactor.ts';
+import { NullHandler } from '#loadgen/ceiling/null-handler.ts';
 
 /** Of one packet, and so of what is sent on at once. */
 export const PACKET_BYTES_MAX = 128 * 1024;
@@ -32,9 +32,7 @@ const MAILBOX_BYTES = 10;
 const RECEIPT_TOPIC = new TextEncoder().encode('r/00000000');
 const RECEIPT_TEXT = new TextEncoder().encode('00000000 1');
 
-export class NullServer implements ReactorHandler {
-  reactor: ClientReactor | undefined;
-  readonly #isOver: () => boolean;
+export class NullServer extends NullHandler {
   readonly #echoes: boolean;
   readonly #level: number;
   readonly #receipt: Uint8Array;
@@ -52,7 +50,7 @@ export class NullServer implements ReactorHandler {
    * sends all back; `level`: of the MQTT that the load speaks.
    */
   constructor(receipts: boolean, echoes: boolean, level: number, isOver: () => boolean) {
-    this.#isOver = isOver;
+    super(isOver);
     this.#echoes = echoes;
     this.#level = level;
     const out = new Uint8Array(64);
@@ -66,7 +64,7 @@ export class NullServer implements ReactorHandler {
     this.#receipt = out.subarray(0, receipts ? length : 0);
   }
 
-  onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
+  override onData(conn: Conn, bytes: Uint8Array, start: number, end: number): void {
     if (this.#echoes) {
       this.reactor?.send(conn, bytes, start, end);
       return;
@@ -81,23 +79,8 @@ export class NullServer implements ReactorHandler {
     } else this.#read(conn, bytes, start, end);
   }
 
-  onEnd(conn: Conn): void {
-    this.reactor?.close(conn);
-  }
-
-  onClose(conn: Conn, _reason: CloseReason, _errno: number): void {
+  override onClose(conn: Conn): void {
     this.#rests.delete(conn);
-  }
-
-  onAccept(): void {}
-  onConnect(): void {}
-  onDrain(): void {}
-  onDeadline(): void {}
-  onWake(): void {}
-
-  onTurn(): number {
-    if (this.#isOver()) this.reactor?.stop();
-    return Number.POSITIVE_INFINITY;
   }
 
   #read(conn: Conn, bytes: Uint8Array, start: number, end: number): void {

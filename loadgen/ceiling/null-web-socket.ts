@@ -1,8 +1,7 @@
-// WebSocket below the server that does nothing: grants every upgrade, whatever its path, and hands up what the frames
+// WebSocket below the server that does nothing: grants an upgrade of any path and origin, and hands up what the frames
 // hold. Cost: one copy a message to the client.
 
 import type { CloseReason, Conn } from '#core/socket/reactor.ts';
-import { acceptFor } from '#core/wire/websocket/client-handshake.ts';
 import {
   CLOSE_CODE,
   FRAME_HEAD_BYTES_MAX,
@@ -12,24 +11,25 @@ import {
   putPong,
   WebSocketFrames,
 } from '#core/wire/websocket/frames.ts';
+import { UpgradeRequest } from '#core/wire/websocket/upgrade-request.ts';
 import { Layer } from '#loadgen/transport/layer.ts';
 
-/** An upgrade that is longer is none of ours. */
-const REQUEST_BYTES_MAX = 8192;
 const CONTROL_BYTES_MAX = 132;
 
 export class NullWebSocket extends Layer implements FrameSink {
   readonly #frames: WebSocketFrames;
   /** 1 = upgraded. */
   readonly #isOpen: Uint8Array;
-  /** Requests that came in part: few at a time, as long as REQUEST_BYTES_MAX. */
-  readonly #pending = new Map<Conn, string>();
+  /** Requests that came in part: few at a time. */
+  readonly #pending = new Map<Conn, UpgradeRequest>();
+  readonly #protocols: readonly string[];
   readonly #out: Uint8Array;
   readonly #control = new Uint8Array(CONTROL_BYTES_MAX);
 
-  /** `sendBytesMax`: the largest send of the layer above. */
-  constructor(connections: number, sendBytesMax: number) {
+  /** `sendBytesMax`: the largest send of the layer above; `protocols`: see UpgradeRequest. */
+  constructor(connections: number, sendBytesMax: number, protocols: readonly string[]) {
     super();
+    this.#protocols = protocols;
     this.#frames = new WebSocketFrames(connections, 'client');
     this.#isOpen = new Uint8Array(connections);
     this.#out = new Uint8Array(sendBytesMax + FRAME_HEAD_BYTES_MAX);
@@ -78,32 +78,17 @@ export class NullWebSocket extends Layer implements FrameSink {
 
   /** Returns where the first frame begins, or `end`. */
   #upgrade(conn: Conn, bytes: Uint8Array, start: number, end: number): number {
-    const before = this.#pending.get(conn) ?? '';
-    const request = before + Buffer.from(bytes.subarray(start, end)).toString('latin1');
-    const blank = request.indexOf('\r\n\r\n');
-    if (blank < 0) {
-      if (request.length > REQUEST_BYTES_MAX) this.lower.abort(conn);
-      else this.#pending.set(conn, request);
+    const request = this.#pending.get(conn) ?? new UpgradeRequest(['*'], this.#protocols);
+    const at = request.take(bytes, start, end);
+    if (request.status === 0) {
+      this.#pending.set(conn, request);
       return end;
     }
     this.#pending.delete(conn);
-    const answer = Buffer.from(upgradeAnswer(request.slice(0, blank)));
-    this.#isOpen[conn] = 1;
+    const answer = Buffer.from(request.answer);
     this.lower.send(conn, answer, 0, answer.length);
-    return start + blank + 4 - before.length;
+    if (request.status === 101) this.#isOpen[conn] = 1;
+    else this.lower.close(conn);
+    return at;
   }
-}
-
-function upgradeAnswer(request: string): string {
-  const field = (name: string): string | undefined =>
-    new RegExp(`^${name}: *(.*)$`, 'im').exec(request)?.[1]?.trim();
-  const protocol = field('sec-websocket-protocol');
-  return [
-    'HTTP/1.1 101 Switching Protocols',
-    'Upgrade: websocket',
-    'Connection: Upgrade',
-    `Sec-WebSocket-Accept: ${acceptFor(field('sec-websocket-key') ?? '')}`,
-    ...(protocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${protocol}`]),
-    '\r\n',
-  ].join('\r\n');
 }

@@ -36,3 +36,18 @@ export function linkLayers(
   for (const [index, layer] of layers.entries()) layer.setUpper(layers[index + 1] ?? handler);
   return layers[0] ?? handler;
 }
+
+/** For a reactor, which wants its handler before what stands above it: calls what `whole` gives. */
+export function forwardTo(whole: () => ReactorHandler): ReactorHandler {
+  return {
+    onAccept: (conn, listener) => whole().onAccept(conn, listener),
+    onConnect: (conn, errno) => whole().onConnect(conn, errno),
+    onData: (conn, bytes, start, end) => whole().onData(conn, bytes, start, end),
+    onEnd: (conn) => whole().onEnd(conn),
+    onDrain: (conn) => whole().onDrain(conn),
+    onClose: (conn, reason, errno) => whole().onClose(conn, reason, errno),
+    onDeadline: (conn) => whole().onDeadline(conn),
+    onWake: () => whole().onWake(),
+    onTurn: (nowUs) => whole().onTurn(nowUs),
+  };
+}

@@ -24,6 +24,7 @@ import {
   putPong,
   WebSocketFrames,
 } from '#core/wire/websocket/frames.ts';
+import { UpgradeRequest } from '#core/wire/websocket/upgrade-request.ts';
 import type { EdgeReactor } from '#reference-server/edge/edge.ts';
 import { STAT, type WorkerStats } from '#reference-server/statistics/worker-stats.ts';
 import type { Prelude } from '#reference-server/transport/listener.ts';
@@ -32,12 +33,14 @@ import {
   PROXY_HEADER_BYTES_MAX,
   readProxyHeader,
 } from '#reference-server/transport/proxy-header.ts';
-import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
 
 /** Connections whose prelude has come in part. */
 const PENDING_MAX = 16_384;
 /** How often those who wait for a place of another worker are looked at, us. */
 const WAIT_US = 20_000;
+
+/** Subprotocols of WebSocket; the second is what clients of MQTT 3.1 used to ask for. */
+const PROTOCOLS = ['mqtt', 'mqttv3.1'];
 
 /** Where a connection stands. */
 const STAGE = {
@@ -351,7 +354,7 @@ export class Transports implements ReactorHandler, FrameSink, EdgeReactor {
   }
 
   #takeHandshake(conn: Conn, bytes: Uint8Array, start: number, end: number): number {
-    const request = this.#requests.get(conn) ?? new UpgradeRequest(this.#origins);
+    const request = this.#requests.get(conn) ?? new UpgradeRequest(this.#origins, PROTOCOLS);
     const at = request.take(bytes, start, end);
     if (request.status === 0) {
       if (this.#requests.size < PENDING_MAX) this.#requests.set(conn, request);

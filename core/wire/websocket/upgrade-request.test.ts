@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { UpgradeRequest } from '#reference-server/transport/upgrade-request.ts';
+import { UpgradeRequest } from '#core/wire/websocket/upgrade-request.ts';
 
 const GOOD = [
   'GET /mqtt HTTP/1.1',
@@ -16,7 +16,7 @@ const GOOD = [
 ];
 
 function ask(lines: string[], origins: string[] = [], pieceBytes = 1e6): UpgradeRequest {
-  const request = new UpgradeRequest(origins);
+  const request = new UpgradeRequest(origins, ['mqtt', 'mqttv3.1']);
   const bytes = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
   for (let at = 0; at < bytes.length && request.status === 0; at += pieceBytes) {
     request.take(bytes, at, Math.min(bytes.length, at + pieceBytes));
@@ -42,7 +42,7 @@ describe('the opening handshake', () => {
   });
 
   test('what follows the request is left', () => {
-    const request = new UpgradeRequest([]);
+    const request = new UpgradeRequest([], ['mqtt']);
     const head = Buffer.from(`${GOOD.join('\r\n')}\r\n\r\n`);
     assert.equal(
       request.take(Buffer.concat([head, Buffer.alloc(9)]), 0, head.length + 9),

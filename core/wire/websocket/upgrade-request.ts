@@ -14,8 +14,6 @@ import { acceptFor } from '#core/wire/websocket/client-handshake.ts';
 /** The longest line that matters and the longest request. */
 const LINE_BYTES_MAX = 512;
 const REQUEST_BYTES_MAX = 4096;
-/** The second is what clients of MQTT 3.1 used to ask for. */
-const PROTOCOLS = ['mqtt', 'mqttv3.1'];
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 const LF = 0x0a;
@@ -34,14 +32,19 @@ export class UpgradeRequest {
   /** The sentence of the refusal. */
   reason = '';
   readonly #origins: readonly string[];
+  readonly #protocols: readonly string[];
   #line = '';
   #bytes = 0;
   #isFirst = true;
   readonly #fields = new Map<string, string>();
 
-  /** `origins`: from which pages browsers may come; '*' means any. */
-  constructor(origins: readonly string[]) {
+  /**
+   * `origins`: from which pages browsers may come; '*' means any. `protocols`: subprotocols of which one has to be
+   * offered, the first that is gets taken; none = it does not matter, and none is taken.
+   */
+  constructor(origins: readonly string[], protocols: readonly string[]) {
     this.#origins = origins;
+    this.#protocols = protocols;
   }
 
   /** Takes bytes; returns where the request ended, or `end`. */
@@ -79,10 +82,11 @@ export class UpgradeRequest {
   get answer(): string {
     if (this.status === 101) {
       const key = this.#fields.get('sec-websocket-key')!;
-      const accept = acceptFor(key);
+      const protocol = this.#protocol();
+      const taken = protocol === undefined ? '' : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
       return (
         'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        `Sec-WebSocket-Accept: ${accept}\r\nSec-WebSocket-Protocol: ${this.#protocol()}\r\n\r\n`
+        `Sec-WebSocket-Accept: ${acceptFor(key)}\r\n${taken}\r\n`
       );
     }
     const body = `${this.reason}\n`;
@@ -130,8 +134,8 @@ export class UpgradeRequest {
     } else if (this.#fields.get('sec-websocket-version') !== '13') {
       this.#refuse(426, 'version 13 of WebSocket is needed', 0);
     } else if (!isKey(key)) this.#refuse(400, 'Sec-WebSocket-Key is not 16 bytes in base64', 0);
-    else if (this.#protocol() === undefined) {
-      this.#refuse(400, "the subprotocol 'mqtt' has to be offered", 0);
+    else if (this.#protocols.length > 0 && this.#protocol() === undefined) {
+      this.#refuse(400, `the subprotocol '${this.#protocols[0]}' has to be offered`, 0);
     } else if (origin !== undefined && !this.#isKnownOrigin(origin)) {
       this.#refuse(403, 'pages of this origin may not connect', 0);
     } else this.status = 101;
@@ -143,7 +147,7 @@ export class UpgradeRequest {
 
   #protocol(): string | undefined {
     const offered = this.#list('sec-websocket-protocol');
-    return PROTOCOLS.find((known) => offered.includes(known));
+    return this.#protocols.find((known) => offered.includes(known));
   }
 
   #list(name: string): string[] {
