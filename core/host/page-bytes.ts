@@ -5,8 +5,15 @@ import { readFileSync } from 'node:fs';
 const AT_PAGESZ = 6n;
 const PAGE_BYTES_USUAL = 4096;
 
-/** Bytes. */
+let known: number | undefined;
+
+/** Bytes; read once. */
 export function pageBytes(): number {
+  known ??= readPageBytes();
+  return known;
+}
+
+function readPageBytes(): number {
   try {
     const vector = readFileSync('/proc/self/auxv');
     for (let at = 0; at + 16 <= vector.length; at += 16) {
