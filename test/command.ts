@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -50,7 +50,7 @@ export function watchProcess(child: ChildProcess): RunningCommand {
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   const closed = once(child, 'close').then(([code, signal]) =>
-    code === null ? 128 + signalNumber(signal as string) : (code as number),
+    code === null ? 128 + constants.signals[signal as NodeJS.Signals] : (code as number),
   );
   closed.catch(() => {});
   return {
@@ -74,8 +74,4 @@ export function watchProcess(child: ChildProcess): RunningCommand {
       }
     },
   };
-}
-
-function signalNumber(name: string): number {
-  return { SIGINT: 2, SIGKILL: 9, SIGTERM: 15 }[name] ?? 0;
 }

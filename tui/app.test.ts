@@ -34,7 +34,7 @@ test('a bug while a frame is made gives the terminal back first, and then surfac
       return signs;
     },
   };
-  const listeners = process.listenerCount('SIGHUP');
+  const listeners = process.listenerCount('SIGTSTP');
   const running = runScreen({
     root: '/nowhere',
     clock: systemClock,
@@ -56,7 +56,7 @@ test('a bug while a frame is made gives the terminal back first, and then surfac
   await assert.rejects(running, /a bug of the view/);
   await emulated.write(terminal.take());
   assert.equal(emulated.bufferType, 'normal');
-  assert.equal(process.listenerCount('SIGHUP'), listeners, 'nothing stays behind');
+  assert.equal(process.listenerCount('SIGTSTP'), listeners, 'nothing stays behind');
 });
 
 test('at most ten frames a second, however many messages come', async (t) => {

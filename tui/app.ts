@@ -106,7 +106,6 @@ class App {
       onResize: this.#guarded(() => this.#drawNow()),
     });
     signal.addEventListener('abort', this.#onAbort);
-    process.on('SIGHUP', this.#onHangup);
     process.on('SIGTSTP', this.#onSuspend);
     process.on('SIGCONT', this.#onContinue);
     this.#beat();
@@ -118,7 +117,6 @@ class App {
     this.#cancelFrame?.();
     this.#cancelHeartbeat?.();
     this.#options.signal.removeEventListener('abort', this.#onAbort);
-    process.off('SIGHUP', this.#onHangup);
     process.off('SIGTSTP', this.#onSuspend);
     process.off('SIGCONT', this.#onContinue);
     this.#screen?.close();
@@ -126,8 +124,6 @@ class App {
   }
 
   readonly #onAbort = (): void => this.#done.resolve(EXIT.ok);
-  /** The terminal is gone; nobody is left to read a report. */
-  readonly #onHangup = (): void => this.#done.resolve(EXIT.terminated);
   readonly #onSuspend = (): void => this.#guarded(() => this.#suspend())();
   readonly #onContinue = (): void => this.#guarded(() => this.#continue())();
 

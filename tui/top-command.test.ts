@@ -175,7 +175,7 @@ describe('wsar top', { concurrency: 4 }, () => {
   for (const [signal, code] of [
     ['SIGTERM', 143],
     ['SIGINT', 130],
-    ['SIGHUP', 143],
+    ['SIGHUP', 129],
   ] as const) {
     test(`${signal} ends with ${code} and the terminal as it was`, async (t) => {
       const { top } = await topOnLab(t);

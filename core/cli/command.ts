@@ -33,7 +33,7 @@ export interface CommandContext {
   args: string[];
   /** Option values by camelCase name: '--i-own-this-target' is iOwnThisTarget. */
   options: Record<string, unknown>;
-  /** Aborted by the first SIGINT or SIGTERM (reason: the signal's name); a second one ends the process at once. */
+  /** Aborted by the first SIGINT, SIGTERM or SIGHUP (reason: the signal's name): core/cli/signals.ts. */
   signal: AbortSignal;
   /** Data. Nothing else is ever written to stdout. */
   out: (text: string) => void;

@@ -20,6 +20,8 @@ export const EXIT = {
   inconclusive: 12,
   /** The run is invalid: generator saturated, host too noisy, coverage lost. */
   invalidRun: 13,
+  /** SIGHUP after a clean partial report. */
+  hungUp: 129,
   /** SIGINT after a clean partial report. */
   interrupted: 130,
   /** SIGTERM after a clean partial report. */

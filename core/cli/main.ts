@@ -128,7 +128,7 @@ function examplesText(spec: CommandSpec): string {
   return (
     `\nExamples:\n${examples}\n` +
     'Exit codes: 0 ok, 2 usage, 3 this host cannot, 4 unreachable, 5 stop rule, 10 threshold failed,\n' +
-    '11 regression, 12 inconclusive, 13 invalid run, 130/143 signal; all in docs/errors.md\n'
+    '11 regression, 12 inconclusive, 13 invalid run, 129/130/143 signal; all in docs/errors.md\n'
   );
 }
 
@@ -195,8 +195,14 @@ function report(error: unknown, asJson: boolean): number {
   return exitCode;
 }
 
-/** `wsar ... | head` ends quietly, and so does a command whose terminal was closed (EIO). */
+/**
+ * `wsar ... | head` ends quietly, and so does a command whose terminal was closed (EIO); of talk that nobody hears any
+ * more it does not end: a run still has its record to write.
+ */
 function ignoreClosedPipe(): void {
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(EXIT.ok);
     throw error;

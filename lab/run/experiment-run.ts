@@ -4,6 +4,7 @@
 //   preflight -> bus -> store -> collector -> server -> login -> warm-up -> blocks -> stop -> report
 
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
+import { signalExitCode } from '#core/cli/signals.ts';
 import type { Clock } from '#core/clock/clock.ts';
 import { WsarError } from '#core/errors.ts';
 import { hostIdentity } from '#core/host/identity.ts';
@@ -187,10 +188,9 @@ function leftOutBySize({ experiment }: ExperimentFile, { sizing }: Preflight): s
 
 /** The cut that a signal of the person makes. */
 export function interruptedBy(signal: AbortSignal): Cut {
-  const name = String(signal.reason);
   return {
     cause: 'interrupted',
-    sentence: `the run was ended by ${name}`,
-    exitCode: name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted,
+    sentence: `the run was ended by ${signal.reason}`,
+    exitCode: signalExitCode(signal),
   };
 }

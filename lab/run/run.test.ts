@@ -187,6 +187,18 @@ describe('wsar run', { concurrency: 4, skip }, () => {
     await assertNothingLeft(running, ids);
   });
 
+  test('a terminal that is closed: exit 129, a partial report, also when SIGHUP comes twice', async (t) => {
+    const running = startRun(t, file({ pairs: 20, connections: 100 }));
+    await running.command.line(/block 1:/);
+    const ids = partIds(running.command.child.pid!);
+    running.command.child.stderr!.destroy();
+    running.command.child.kill('SIGHUP');
+    setTimeout(() => running.command.child.kill('SIGHUP'), 100);
+    assert.equal(await running.command.exit(), 129);
+    assert.equal(running.record().cut!.sentence, 'The run was ended by SIGHUP.');
+    await assertNothingLeft(running, ids);
+  });
+
   test('Ctrl-C without a store: exit 130, a partial report that says what was left out', async (t) => {
     const state = temporaryFolder(t);
     // The folder of the store is taken, so it cannot start; the run goes on without.
