@@ -105,6 +105,17 @@ test('without its packages the launcher says what to type, exit 3', (t) => {
   }
 });
 
+test('the launcher knows, in both of its languages, which commands allocate nothing', () => {
+  const names = Object.keys(COMMANDS).filter((name) => COMMANDS[name]!.leanness === 'unallocating');
+  const launcher = readFileSync(BIN, 'utf8');
+  const [, inShell] = /case "\$\{1-\}" in (\S+)\) f=--single-threaded-gc;;/.exec(launcher)!;
+  const [, inNode] = /= \[(.*)\]\.includes\(argv\[0\]\) \? \['--single-threaded-gc'\]/.exec(
+    launcher,
+  )!;
+  assert.deepEqual(inShell!.split('|'), names);
+  assert.deepEqual(inNode!.replaceAll("'", '').split(', '), names);
+});
+
 test('a signal to the launcher reaches the tool: there is one process, not two', async (t) => {
   const commands: [string[], RegExp, string[]][] = [
     [['collect', '1', '60', '--json'], /\{/, []],
