@@ -20,7 +20,7 @@ import { planMs, type RatePlan, rateSteps, type Spike, type Stage } from '#loadg
 import { type SessionPlan, USUAL_AWAY_MS } from '#loadgen/session-clock.ts';
 import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
 import { type ReturnPolicy, STORMS_MAX, type Storm, USUAL_RETURN } from '#loadgen/storm.ts';
-import { mergeTargets, type Target } from '#loadgen/target.ts';
+import { isTls, mergeTargets, type Target } from '#loadgen/target.ts';
 import type { Threshold } from '#loadgen/threshold.ts';
 import type { Framing } from '#loadgen/transport/echo-layer.ts';
 import { readModel } from '#loadgen/user-model.ts';
@@ -59,9 +59,7 @@ export function readOptions(given: Record<string, unknown>): LoadOptions {
   const hosts = readHosts(given, connections);
   refuseForStack(given);
   const engine = readEngine(given, wire);
-  if (given['calibrate'] === true) {
-    requireCeiling(wire.tls !== undefined || target.scheme === 'https');
-  }
+  if (given['calibrate'] === true) requireCeiling(isTls(target));
   return {
     target,
     wire,

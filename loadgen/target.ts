@@ -76,6 +76,11 @@ export function parseTarget(text: string): Target {
   return targetOf({ scheme, host, path }, ports);
 }
 
+/** Whether its scheme says so. */
+export function isTls({ scheme }: Pick<Target, 'scheme'>): boolean {
+  return scheme === 'mqtts' || scheme === 'wss' || scheme === 'https';
+}
+
 /** Several --target of one server, whose ports are added up. Throws WSAR_ERR_USAGE for different servers. */
 export function mergeTargets(targets: readonly Target[]): Target {
   const [first] = targets;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
 import type { TlsConnect } from '#core/socket/net/tls-connect.ts';
 import { PROTOCOL_LEVEL_3_1_1, PROTOCOL_LEVEL_5 } from '#core/wire/mqtt/packet.ts';
-import type { Target } from '#loadgen/target.ts';
+import { isTls, type Target } from '#loadgen/target.ts';
 import type { TransportLayer } from '#loadgen/transport/client-reactor.ts';
 import { EchoLayer, type Framing } from '#loadgen/transport/echo-layer.ts';
 import { WebSocketLayer, type WebSocketPlan } from '#loadgen/transport/web-socket-layer.ts';
@@ -42,7 +42,8 @@ export function planWire(ask: WireAsk): WirePlan {
   const { target, protocol, version, framing } = ask;
   const { scheme } = target;
   const isHttp = scheme.startsWith('http');
-  const isTls = scheme === 'mqtts' || scheme === 'wss';
+  // That of autocannon is its own affair.
+  const hasTls = isTls(target) && !isHttp;
   const speaksMqtt = scheme.startsWith('mqtt') || protocol === 'ws';
   const isWebSocket = scheme.startsWith('ws') || protocol === 'ws';
   refuse(
@@ -62,7 +63,7 @@ export function planWire(ask: WireAsk): WirePlan {
     'leave it out',
   );
   refuse(
-    (ask.cafile !== undefined || ask.isInsecure) && !isTls,
+    (ask.cafile !== undefined || ask.isInsecure) && !hasTls,
     '--cafile and --insecure are for mqtts:// and wss:// targets',
     'leave them out, or take such a target',
   );
@@ -72,7 +73,7 @@ export function planWire(ask: WireAsk): WirePlan {
     level,
     echo,
     webSocket: isWebSocket ? webSocketPlan(ask, speaksMqtt) : undefined,
-    tls: isTls ? tlsPlan(ask) : undefined,
+    tls: hasTls ? tlsPlan(ask) : undefined,
     isHttp,
   };
   refuse(protocol !== undefined && isHttp, '--protocol is for MQTT targets', 'leave it out');

@@ -25,7 +25,7 @@ import { RATE_PER_S_MAX } from '#loadgen/plan-changes.ts';
 import type { SearchResult } from '#loadgen/rate-search.ts';
 import { SearchDriver } from '#loadgen/search-driver.ts';
 import { NO_SLOW_READERS } from '#loadgen/slow-readers.ts';
-import type { ResolvedTarget } from '#loadgen/target.ts';
+import { isTls, type ResolvedTarget, type Target } from '#loadgen/target.ts';
 import { parseThreshold } from '#loadgen/threshold.ts';
 
 /** Users of the measurement: enough to spread, few enough to be in at once. */
@@ -68,7 +68,7 @@ export async function measureCeiling(
     connections: users + 64,
     receipts: given.receipts,
     speaks: {
-      tls: wire.tls !== undefined || target.scheme === 'https',
+      tls: isTls(target),
       webSocket: wire.webSocket !== undefined,
       echoes: wire.echo !== undefined,
       http: isHttp,
@@ -84,9 +84,10 @@ export async function measureCeiling(
   const ended = once(worker, 'exit');
   const [ready] = (await once(worker, 'message')) as [NullServerReady];
   try {
-    const own = { ...given, wire: withAnyCertificate(given) };
-    const measure = isHttp ? closedLoop : search;
-    const found = await measure(own, users, targetAt(ready.port, target), clock, signal);
+    const here = targetAt(ready.port, target);
+    const found = isHttp
+      ? await closedLoop(given, here, clock, signal)
+      : await search(ceilingOptions(given, users, here), here, clock, signal);
     return { ...found, users, protocol: wire.text };
   } finally {
     Atomics.store(new Int32Array(over), 0, 1);
@@ -103,27 +104,17 @@ function withAnyCertificate({ wire }: LoadOptions): LoadOptions['wire'] {
   return tls === undefined ? wire : { ...wire, tls: { ...tls, ca: undefined, isInsecure: true } };
 }
 
-function targetAt(
-  port: number,
-  { scheme, path }: ResolvedTarget | LoadOptions['target'],
-): ResolvedTarget {
+function targetAt(port: number, { scheme, path }: Target): ResolvedTarget {
+  const host = '127.0.0.1';
   return {
-    ...{
-      text: `${scheme}://127.0.0.1:${port}`,
-      scheme,
-      host: '127.0.0.1',
-      port,
-      ports: [port],
-      path,
-    },
-    ...{ address: parseIpv4('127.0.0.1'), isLoopback: true },
+    ...{ text: `${scheme}://${host}:${port}`, scheme, host, port, ports: [port], path },
+    ...{ address: parseIpv4(host), isLoopback: true },
   };
 }
 
 /** The most answers that came in one second. */
 async function closedLoop(
   given: LoadOptions,
-  _users: number,
   target: ResolvedTarget,
   clock: Clock,
   signal: AbortSignal,
@@ -156,6 +147,7 @@ export function ceilingOptions(
   return {
     ...given,
     target,
+    wire: withAnyCertificate(given),
     segment: undefined,
     hosts: undefined,
     storms: [],
@@ -178,13 +170,11 @@ export function ceilingOptions(
 }
 
 async function search(
-  given: LoadOptions,
-  users: number,
+  options: LoadOptions,
   target: ResolvedTarget,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Found> {
-  const options = ceilingOptions(given, users, target);
   const run = new LoadRun({
     ...{ clock, options, target, signal, run: randomBytes(4).readUInt32LE() },
     ...planRoute(options, target),
@@ -197,7 +187,7 @@ async function search(
     settleTicks: SETTLE_TICKS,
     stepTicks: STEP_TICKS,
     resolution: RESOLUTION,
-    latenessUsMax: given.latenessUsMax,
+    latenessUsMax: options.latenessUsMax,
     plannedRatioMin: PLANNED_RATIO_MIN,
     retriesMax: RETRIES_MAX,
     setRate: (ratePerS) => run.setRate(ratePerS),
