@@ -200,7 +200,8 @@ export class StackReactor implements Reactor {
       };
       await runTurns(turning, this.#settings.ownsThread);
     } finally {
-      this.#resetRest();
+      // A handler may have thrown: nobody else would tell the peers, as the kernel does for its sockets.
+      this.#continueStop(Number.POSITIVE_INFINITY);
       this.#wakerEnd.close();
       this.#device.close();
       this.#wait.close();
@@ -221,7 +222,7 @@ export class StackReactor implements Reactor {
     const taken = stack.receive(nowUs, PACKETS_PER_TURN);
     this.#fullTurns = taken < PACKETS_PER_TURN ? 0 : (this.#fullTurns + 1) % FULL_TURNS_MAX;
     let wishUs = 0;
-    if (this.#isStopping) this.#continueStop();
+    if (this.#isStopping) this.#continueStop(STOPS_PER_TURN);
     else if (this.#fullTurns === 0) wishUs = this.#fireHandlers(nowUs);
     stack.finishTurn();
     this.#isInTurn = false;
@@ -252,21 +253,12 @@ export class StackReactor implements Reactor {
     return systemClock.monoUs() - beforeUs;
   }
 
-  #continueStop(): void {
+  #continueStop(countMax: number): void {
     const { table, life } = this.#stack;
-    const until = Math.min(this.#stopCursor + STOPS_PER_TURN, table.end);
+    const until = Math.min(this.#stopCursor + countMax, table.end);
     for (; this.#stopCursor < until; this.#stopCursor++) {
       const live = table.flags[this.#stopCursor]! & (FLAG.open | FLAG.connecting);
       if (live !== 0) life.release(this.#stopCursor, CLOSE_REASON.stopped, 0);
-    }
-  }
-
-  /** After a handler has thrown: nobody else would tell the peers, as the kernel does for its sockets. */
-  #resetRest(): void {
-    const { table, life } = this.#stack;
-    for (let conn = 0; conn < table.end; conn++) {
-      if ((table.flags[conn]! & (FLAG.open | FLAG.gone)) !== FLAG.open) continue;
-      life.release(conn, CLOSE_REASON.stopped, 0);
     }
   }
 
