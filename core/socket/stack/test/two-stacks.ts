@@ -51,14 +51,12 @@ export class Side implements PacketLink {
   readonly arrived: Uint8Array[] = [];
   conn: Conn = -1;
   stream = Buffer.alloc(0);
-  chunks: Buffer[] = [];
   receivedBytes = 0;
   connectErrno: number | undefined;
   hasEnded = false;
   closeReason: CloseReason | undefined;
   closeErrno = 0;
   closedUs = 0;
-  resets = 0;
   first = -1;
   /** Highest that was sent and acknowledged, and the edge of the window that was offered, as offsets. */
   sentMax = 0;
@@ -156,7 +154,6 @@ export class Side implements PacketLink {
   #judge(length: number): void {
     const segment = this.#segment;
     assert.equal(readPacket(this.out, length, segment), 0, 'a packet is well-formed');
-    if ((segment.flags & TCP_FLAG.rst) !== 0) this.resets++;
     if ((segment.flags & TCP_FLAG.syn) !== 0) {
       if (this.first === -1) this.first = segment.sequence;
       assert.equal(segment.sequence, this.first, 'SYN has one sequence number');
