@@ -105,12 +105,12 @@ export function readListening(
   if (path !== undefined) {
     listeners.push({ carrier: 'unix', host: '', port: 0, path, webSocket: false, proxied: false });
   }
-  refuseIdle(given, 'wsOrigin', '--ws-origin is for WebSocket', '--ws-port or --wss-port', () =>
-    listeners.some(({ webSocket }) => webSocket),
-  );
-  refuseIdle(given, 'proxyFrom', '--proxy-from is for proxies', '--proxy-port', () =>
-    listeners.some(({ proxied }) => proxied),
-  );
+  if (given['wsOrigin'] !== undefined && !listeners.some(({ webSocket }) => webSocket)) {
+    throw idle('--ws-origin is for WebSocket', '--ws-port or --wss-port');
+  }
+  if (given['proxyFrom'] !== undefined && !listeners.some(({ proxied }) => proxied)) {
+    throw idle('--proxy-from is for proxies', '--proxy-port');
+  }
   return {
     listeners,
     tls: readTls(given, listeners),
@@ -119,16 +119,9 @@ export function readListening(
   };
 }
 
-/** An option without the listener that it is about would be left unused. Throws WSAR_ERR_USAGE. */
-function refuseIdle(
-  given: Record<string, unknown>,
-  option: string,
-  message: string,
-  ports: string,
-  hasListener: () => boolean,
-): void {
-  if (given[option] === undefined || hasListener()) return;
-  throw new WsarError('WSAR_ERR_USAGE', message, `add ${ports}, or leave it out`);
+/** An option without the listener that it is about would be left unused. */
+function idle(message: string, ports: string): WsarError {
+  return new WsarError('WSAR_ERR_USAGE', message, `add ${ports}, or leave it out`);
 }
 
 /** Every port is bound by every worker, and the kernel would let them share one that was named twice. */
