@@ -1,5 +1,9 @@
 // Which file owns which command. The file is loaded only when its command runs.
 
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { CommandSpec } from '#core/cli/command.ts';
+
 /** What V8 does without (lean-engine.ts): it sleeps nearly all the time, or its hot paths allocate nothing. */
 export type Leanness = 'asleep' | 'unallocating';
 
@@ -58,3 +62,9 @@ export const COMMANDS: Record<string, { file: string; summary: string; leanness?
 };
 
 export const DEFAULT_COMMAND = 'collect';
+
+/** What the file of a command declares; `root` is the folder of the package. */
+export async function importCommand(name: string, root: string): Promise<CommandSpec> {
+  const { href } = pathToFileURL(join(root, COMMANDS[name]!.file));
+  return ((await import(href)) as { command: CommandSpec }).command;
+}

@@ -1,10 +1,8 @@
 // `wsar completion`: a shell script that completes commands and options. It is made of the same tables as help, and
 // holds their words, so that a Tab starts no process.
 
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { CommandContext, CommandSpec } from '#core/cli/command.ts';
-import { COMMANDS, DEFAULT_COMMAND } from '#core/cli/command-list.ts';
+import { COMMANDS, DEFAULT_COMMAND, importCommand } from '#core/cli/command-list.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { WsarError } from '#core/errors.ts';
 
@@ -28,9 +26,8 @@ async function run({ args, root, out }: CommandContext): Promise<ExitCode> {
     );
   }
   const options = new Map<string, string[]>();
-  for (const [name, { file }] of Object.entries(COMMANDS)) {
-    const loaded = (await import(pathToFileURL(join(root, file)).href)) as { command: CommandSpec };
-    options.set(name, optionsOf(loaded.command));
+  for (const name of Object.keys(COMMANDS)) {
+    options.set(name, optionsOf(await importCommand(name, root)));
   }
   out(script(options));
   return EXIT.ok;

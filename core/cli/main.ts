@@ -1,16 +1,14 @@
 // Parses the command line, loads the one folder that owns the command, and turns what it throws into a
 // sentence and an exit code. commander is used here and nowhere else.
 
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { Command, CommanderError, Option } from 'commander';
 import type { CommandContext, CommandSpec, OptionSpec } from '#core/cli/command.ts';
-import { COMMANDS, DEFAULT_COMMAND } from '#core/cli/command-list.ts';
+import { COMMANDS, DEFAULT_COMMAND, importCommand } from '#core/cli/command-list.ts';
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
 import { keepEngineLean, keepYoungSmall } from '#core/cli/lean-engine.ts';
 import { signalExitCode, withSignals } from '#core/cli/signals.ts';
 import { WsarError } from '#core/errors.ts';
+import { packageVersion } from '#core/package-version.ts';
 
 /** Runs one command line; returns the exit code. `root` is the folder of the package. */
 export async function main(argv: string[], root: string): Promise<number> {
@@ -32,7 +30,7 @@ async function dispatch(argv: string[], root: string): Promise<number> {
     return EXIT.ok;
   }
   if (first === '--version' || first === '-V') {
-    process.stdout.write(`wsar ${versionOf(root)}\n`);
+    process.stdout.write(`wsar ${packageVersion()}\n`);
     return EXIT.ok;
   }
   if (first !== undefined && !isNamed && !/^(-|\d)/.test(first)) throw noCommand(first);
@@ -41,11 +39,10 @@ async function dispatch(argv: string[], root: string): Promise<number> {
 }
 
 async function load(name: string, root: string): Promise<CommandSpec> {
-  const { file, leanness } = COMMANDS[name]!;
+  const { leanness } = COMMANDS[name]!;
   if (leanness === 'asleep') keepEngineLean();
   else if (leanness === 'unallocating') keepYoungSmall();
-  const loaded = (await import(pathToFileURL(join(root, file)).href)) as { command: CommandSpec };
-  return loaded.command;
+  return await importCommand(name, root);
 }
 
 async function runCommand(spec: CommandSpec, argv: string[], root: string): Promise<number> {
@@ -156,11 +153,6 @@ Commands:
 ${rows.join('')}
 wsar help <command> shows one; 60-second start: npm start
 `;
-}
-
-function versionOf(root: string): string {
-  const text = readFileSync(join(root, 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 function noCommand(name: string): WsarError {

@@ -2,7 +2,7 @@
 // first thing that is shed: a tick that came late, a worker that has not read the last texts, or one that worked for
 // nearly all of the interval means that nothing is told (counted), until there is time again.
 
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '#core/package-version.ts';
 import type { ServerRows } from '#reference-server/report/server-rows.ts';
 import { sysTopics } from '#reference-server/report/sys-topics.ts';
 import type { Server } from '#reference-server/server.ts';
@@ -16,7 +16,7 @@ export class SysPublisher {
   readonly #server: Server;
   readonly #rows: ServerRows;
   readonly #startUs: number;
-  readonly #version: string;
+  readonly #version = packageVersion();
   /** What the workers were told. */
   #told = new Map<string, string>();
   #ticks = 0;
@@ -28,8 +28,6 @@ export class SysPublisher {
     this.#server = server;
     this.#rows = rows;
     this.#startUs = startUs;
-    const manifest = new URL('../../package.json', import.meta.url);
-    this.#version = (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
   }
 
   /** Once a second, with the values of the row. `isLate`: ticks were missed before this one. */
