@@ -10,7 +10,6 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import mqtt from 'mqtt';
-import { whyNoEpoll } from '#core/socket/epoll/why-no-epoll.ts';
 import { encodeConnect, encodePublish, encodeSubscribe } from '#core/wire/mqtt/encode.ts';
 import { tokenOf } from '#reference-server/access/token.ts';
 import {
@@ -100,7 +99,7 @@ describe('logins', { skip, concurrency: true }, () => {
     });
   }
 
-  for (const engine of whyNoEpoll() === undefined ? ['auto', 'epoll'] : ['auto']) {
+  for (const engine of ['auto', 'epoll']) {
     test(`the will of who logs in by token is kept as it came, engine ${engine}`, async (t) => {
       const server = await start(t, '--engine', engine, '--workers', '1');
       const ben = { clientId: 'ben', username: 'ben', password: tokenOf(KEY_BYTES, 'ben') };

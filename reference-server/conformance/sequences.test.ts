@@ -4,7 +4,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setDefaultCACertificates } from 'node:tls';
-import { whyNoEpoll } from '#core/socket/epoll/why-no-epoll.ts';
 import type { Cut } from '#reference-server/conformance/play-sequence.ts';
 import { runSequences } from '#reference-server/conformance/run-sequences.ts';
 import { readSequences } from '#reference-server/conformance/sequence-file.ts';
@@ -33,7 +32,6 @@ describe('packet sequences', { skip: noFolder, concurrency: true }, () => {
   test('users of two workers, and every engine', async (t) => {
     await judge(t, 'mqtt', ['--port', '0', '--workers', '2'], 'packets');
     await judge(t, 'mqtt', ['--port', '0', '--engine', 'net'], 'packets');
-    if (whyNoEpoll() !== undefined) return;
     await judge(t, 'mqtt', ['--port', '0', '--engine', 'epoll'], 'packets');
   });
   test('over WebSocket', async (t) => {
