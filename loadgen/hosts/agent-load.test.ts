@@ -79,7 +79,7 @@ test('what is said while the plan is being prepared is heard', async (t) => {
   load.hear({ kind: 'logout' });
   await until('ready');
   assert.equal(told.filter(({ kind }) => kind === 'turned').length, 1);
-  load.hear({ kind: 'start', atUs: clock.monoUs() });
+  load.hear({ kind: 'start', atUs: clock.monoUs(), outside: [] });
   const { figures, end } = await until('done');
   assert.equal(end, 'complete');
   assert.ok(figures.steadyS < 60, `${figures.steadyS}`);
@@ -94,7 +94,7 @@ test('more turns than anybody remembers are refused, and what ends the load is h
   const refused = told.filter((value) => value.kind === 'turned' && !value.isTaken);
   assert.equal(refused.length, 5);
   await until('ready');
-  load.hear({ kind: 'start', atUs: clock.monoUs() });
+  load.hear({ kind: 'start', atUs: clock.monoUs(), outside: [] });
   const { end } = await until('done');
   assert.equal(end, 'complete');
   await load.ended;
@@ -103,7 +103,7 @@ test('more turns than anybody remembers are refused, and what ends the load is h
 test('a turn whose time does not come is refused at the end, and no timer is left', async (t) => {
   const { load, clock, until, told, turn, timers } = await start(t);
   await until('ready');
-  load.hear({ kind: 'start', atUs: clock.monoUs() });
+  load.hear({ kind: 'start', atUs: clock.monoUs(), outside: [] });
   turn(5, 'downBlock', 3, clock.monoUs() + 600e6);
   await until('second');
   load.hear({ kind: 'finish' });

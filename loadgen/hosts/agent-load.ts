@@ -84,7 +84,7 @@ export class AgentLoad {
   #obey(command: AgentCommand): void {
     if (command.kind === 'start') {
       // At once: a turn may be right behind.
-      for (const text of command.outside ?? []) this.#load!.keepOutside(decodeUsers(text));
+      for (const text of command.outside) this.#load!.keepOutside(decodeUsers(text));
       this.#load!.begin(command.atUs);
       this.#started.tell(command.atUs);
     } else if (command.kind === 'turn') this.#turn(command);

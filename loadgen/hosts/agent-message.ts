@@ -47,7 +47,7 @@ export type AgentCommand =
       joinsLate: boolean;
     }
   /** `outside`: what the hosts told with `ready`, one text each. */
-  | { kind: 'start'; atUs: number; outside?: string[] }
+  | { kind: 'start'; atUs: number; outside: string[] }
   | { kind: 'turn'; id: number; turn: Turn }
   /** The steady phase ends now. */
   | { kind: 'finish' }
@@ -57,7 +57,7 @@ export type AgentCommand =
 export type AgentAnswer =
   | { kind: 'clock'; sentUs: number; agentUs: number }
   /** `outside`: whom the server refused his group, see refused-members.ts. */
-  | { kind: 'ready'; hash: number; outside?: string }
+  | { kind: 'ready'; hash: number; outside: string }
   /** `atUs`: the end of the second. */
   | { kind: 'second'; atUs: number; counts: Counts; histograms: Record<string, string> }
   /** `lateUs`: how long after its time it came to be obeyed. */

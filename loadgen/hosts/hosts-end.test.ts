@@ -64,7 +64,7 @@ async function runLoad(endS: number) {
     if (command.kind === 'clock') answer({ ...command, agentUs: clock.monoUs() });
     else if (command.kind === 'plan') {
       const hash = segmentHash(arrivalPlan(options, USERS), options.model, command.segment);
-      answer({ kind: 'ready', hash });
+      answer({ kind: 'ready', hash, outside: '' });
     } else if (command.kind === 'logout') {
       const end = { kind: 'done', end: 'complete', counts, histograms: {}, figures } as const;
       clock.after(endS * 1000, () => answer(end));

@@ -383,7 +383,7 @@ export class HostsRun implements LoadDriver {
     } else if (answer.kind === 'ready') {
       member.isReady = true;
       member.planHash = answer.hash;
-      member.outside = answer.outside ?? '';
+      member.outside = answer.outside;
       // One that took over for another: the others are on their way.
       if (!Number.isNaN(this.#startUs)) this.#send(id, this.#startCommand());
     } else if (answer.kind === 'drained') member.isDrained = true;

@@ -105,7 +105,7 @@ const TROUBLES: [what: string, exit: number, RegExp, FakeAgent][] = [
     {
       hear(command, answer) {
         if (command.kind === 'clock') answer({ ...command, agentUs: command.sentUs });
-        else if (command.kind === 'plan') answer({ kind: 'ready', hash: 1 });
+        else if (command.kind === 'plan') answer({ kind: 'ready', hash: 1, outside: '' });
         else if (command.kind === 'stop') {
           answer({ kind: 'failed', code: undefined, message: 'stopped', hint: '' });
         }
