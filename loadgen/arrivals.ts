@@ -30,6 +30,9 @@ export const BURST_MESSAGES = 7;
 export const BURST_GAP = 0.1;
 /** Mean gap before the first message of a conversation, so that the mean of all is 1. */
 export const BURST_START_GAP = BURST_MESSAGES - (BURST_MESSAGES - 1) * BURST_GAP;
+/** How much more the count of a long time varies than a Poisson process's: the variance of the gaps, 10.7. */
+export const BURST_DISPERSION =
+  (2 * (BURST_START_GAP ** 2 + (BURST_MESSAGES - 1) * BURST_GAP ** 2)) / BURST_MESSAGES - 1;
 
 export interface ArrivalPlan {
   seed: number;

@@ -5,6 +5,7 @@ import { parseTrace } from '#loadgen/arrival-trace.ts';
 import {
   ArrivalCursor,
   type ArrivalPlan,
+  BURST_DISPERSION,
   BURST_GAP,
   BURST_MESSAGES,
   BURST_START_GAP,
@@ -110,6 +111,7 @@ test('bursts: a mixture of two exponentials with mean 1, conversations of seven'
     // Burstiness (Goh and Barabasi): 0 for Poisson, towards 1 for bursts.
     const sd = Math.sqrt(gaps.reduce((sum, gap) => sum + (gap - mean) ** 2, 0) / gaps.length);
     assert.ok((sd - mean) / (sd + mean) > 0.3);
+    assert.ok(Math.abs(sd ** 2 / BURST_DISPERSION - 1) < 0.1, `${sd}`);
   }
 });
 

@@ -2,6 +2,7 @@
 // judges the rule on the histograms of just those seconds, and goes on. It is told once a second what
 // happened in that second, and turns the rate by itself.
 
+import { BURST_DISPERSION } from '#loadgen/arrivals.ts';
 import type { Timings } from '#loadgen/interval-timings.ts';
 import { createTimings } from '#loadgen/interval-timings.ts';
 import { RateSearch, type SearchResult, type StepVerdict } from '#loadgen/rate-search.ts';
@@ -12,8 +13,8 @@ import type { Counts } from '#loadgen/worker-board.ts';
 const PAUSE_TICKS_MAX = 10;
 /** A step in which fewer of its messages left than this could not be carried out. */
 const SENT_RATIO_MIN = 0.95;
-/** What may be missing of the planned by the draw alone: four standard deviations of bursts of eight. */
-const PLANNED_NOISE = 4 * Math.sqrt(8);
+/** What may be missing of the planned by the draw alone: so many standard deviations of bursts. */
+const PLANNED_NOISE = 3.4 * Math.sqrt(BURST_DISPERSION);
 
 export interface SearchSettings {
   rule: Threshold;
