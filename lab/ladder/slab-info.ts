@@ -3,12 +3,13 @@
 //   TCP  949483 949650 2368 13 8 : tunables 0 0 0 : slabdata 73050 73050 0
 //   name  used  objects size per-slab pages-per-slab          used  slabs
 //
-// and a slab takes pages-per-slab pages, whether its objects are used or not. Pure but for the read.
+// and a slab takes pages-per-slab pages, whether its objects are used or not. Pure but for the read, and for the
+// size of a page.
 
 import { readFileSync } from 'node:fs';
+import { pageBytes } from '#core/host/page-bytes.ts';
 import type { SlabGrowth } from '#dashboards/report/ladder-record.ts';
 
-const PAGE_BYTES = 4096;
 /** Smaller growth for each user than this is somebody else's. */
 const GROWTH_BYTES_MIN = 2;
 const SLABS_MAX = 12;
@@ -27,7 +28,7 @@ export function parseSlabs(text: string): Map<string, number> {
   for (const line of text.split('\n')) {
     const match = /^(\S+)(?:\s+\d+){4}\s+(\d+)\s+:.*: slabdata\s+\d+\s+(\d+)/.exec(line);
     if (match === null) continue;
-    slabs.set(match[1]!, Number(match[2]) * Number(match[3]) * PAGE_BYTES);
+    slabs.set(match[1]!, Number(match[2]) * Number(match[3]) * pageBytes());
   }
   return slabs;
 }
