@@ -18,7 +18,7 @@ import {
   type ConnectOptions,
 } from '#core/socket/reactor.ts';
 import {
-  OpensslClient,
+  OpensslEnd,
   RECORD_BYTES_MAX,
   TLS_READ,
   TLS_STATE,
@@ -50,7 +50,7 @@ interface Waiting {
 }
 
 export class TlsLayer extends Layer {
-  readonly #openssl: OpensslClient;
+  readonly #openssl: OpensslEnd;
   readonly #board: Board;
   readonly #isServer: boolean;
   readonly #stage: Uint8Array;
@@ -60,7 +60,7 @@ export class TlsLayer extends Layer {
   constructor(plan: TlsConnect | TlsIdentity, connections: number, board: Board) {
     super();
     this.#isServer = 'key' in plan;
-    this.#openssl = new OpensslClient(plan);
+    this.#openssl = new OpensslEnd(plan);
     this.#board = board;
     this.#stage = new Uint8Array(connections);
     this.#handles = new Float64Array(connections);

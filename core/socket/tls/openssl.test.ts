@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { OpensslClient, TLS_STATE, whyNoOpenssl } from '#core/socket/tls/openssl.ts';
+import { OpensslEnd, TLS_STATE, whyNoOpenssl } from '#core/socket/tls/openssl.ts';
 import { skipUnless } from '#test/foreign-part.ts';
 
 const lack = whyNoOpenssl();
@@ -10,14 +10,14 @@ const skip = skipUnless(lack === undefined ? [] : [`OpenSSL (${lack})`], 'use Li
 /** Type, version and length of a record. */
 const RECORD_HEAD_BYTES = 5;
 
-function client(t: TestContext): OpensslClient {
-  const made = new OpensslClient({ ca: undefined, serverName: 'localhost', isInsecure: true });
+function client(t: TestContext): OpensslEnd {
+  const made = new OpensslEnd({ ca: undefined, serverName: 'localhost', isInsecure: true });
   t.after(() => made.close());
   return made;
 }
 
 /** Length of what is to be sent, which is a ClientHello and nothing else. */
-function takeHello(openssl: OpensslClient): number {
+function takeHello(openssl: OpensslEnd): number {
   const count = openssl.takeOutput();
   assert.equal(openssl.cipher[0], 22, 'a record of a handshake');
   const length = openssl.cipher[3]! * 256 + openssl.cipher[4]!;

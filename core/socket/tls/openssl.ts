@@ -93,8 +93,8 @@ export function whyNoOpenssl(): string | undefined {
   }
 }
 
-/** Connections of a client, or of a server that has an identity. */
-export class OpensslClient {
+/** Our end of connections: of a client, or of a server that has an identity. */
+export class OpensslEnd {
   /** Where `read` puts plaintext, from 0 on. */
   readonly plain: Uint8Array;
   /** What `takeOutput` took, from 0 on. */
