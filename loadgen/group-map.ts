@@ -39,8 +39,10 @@ export interface GroupShape {
   connectedRatio: number;
 }
 
-/** About 120,000 memberships: a quarter of what wsar serve takes, and half of its groups. */
+/** About 120,000 memberships by default: a quarter of what wsar serve takes, and half of its groups. */
 export const GROUPS_MAX = 16_384;
+/** Members of the largest group that a scenario may have; one who is left over joins the last. */
+export const GROUP_SIZE_MAX = 1000;
 /** Sizes that repeat: the largest is the middle of the last 64th. */
 const SIZES = 64;
 /** Steps through the table that mix small groups and large ones; without a common factor with SIZES. */

@@ -5,9 +5,10 @@
 // are memberships.
 
 import { deflateSync, inflateSync } from 'node:zlib';
+import { GROUP_SIZE_MAX, GROUPS_MAX } from '#loadgen/group-map.ts';
 
-/** More than all memberships that there may be (120,000), four bytes each. */
-const BYTES_MAX = 2 ** 20;
+/** All memberships that a scenario may have, four bytes each. */
+const BYTES_MAX = Uint32Array.BYTES_PER_ELEMENT * GROUPS_MAX * (GROUP_SIZE_MAX + 1);
 
 export function encodeUsers(users: readonly number[]): string {
   if (users.length === 0) return '';

@@ -7,7 +7,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { WsarError } from '#core/errors.ts';
 import { COUNTRIES_MAX, type CountryShape, worldCurve } from '#loadgen/country-map.ts';
-import type { GroupShape } from '#loadgen/group-map.ts';
+import { GROUP_SIZE_MAX, type GroupShape } from '#loadgen/group-map.ts';
 import type { MediaKind } from '#loadgen/http/media-sizes.ts';
 import { CONTACTS_MAX } from '#loadgen/people.ts';
 import { scenario as oneToOne } from '#loadgen/scenario/one-to-one.ts';
@@ -149,7 +149,8 @@ const CHECKS: Record<keyof Scenario, Check> = {
       share: isShare,
       sizeMedian: isPositive,
       sizeSigma: (sigma) => isNumber(sigma) && (sigma as number) <= 3,
-      sizeMax: (size) => isNumber(size) && (size as number) >= 2 && (size as number) <= 1000,
+      sizeMax: (size) =>
+        isNumber(size) && (size as number) >= 2 && (size as number) <= GROUP_SIZE_MAX,
       connectedRatio: isShare,
     }),
   ),
