@@ -22,7 +22,18 @@ test('folders are made with those above them, for the owner only, once or again'
 
 test('a state folder that cannot be made falls back to one of our own, and below /proc nothing hangs', (t) => {
   assert.throws(() => makeFolder('/proc/nope/a/b'), { code: 'ENOENT' });
-  const folder = stateFolder({ WSAR_STATE_DIR: '/proc/nope/a/b' });
-  t.diagnostic(folder);
+  const said: string[] = [];
+  const talk = (text: string): unknown => said.push(text);
+  const folder = stateFolder({ XDG_STATE_HOME: '/proc/nope' }, talk);
+  assert.deepEqual(said, [], 'nobody asked for that folder by name');
+  for (let turn = 0; turn < 2; turn++) {
+    assert.equal(stateFolder({ WSAR_STATE_DIR: '/proc/nope/a/b' }, talk), folder);
+  }
+  t.diagnostic(said.join());
+  assert.equal(said.length, 1);
+  assert.match(
+    said[0]!,
+    /^wsar: WSAR_STATE_DIR cannot .*, \/.* is used: ENOENT.*; name another\n$/,
+  );
   assert.equal(existsSync(folder), true);
 });
