@@ -2,7 +2,7 @@
 // run goes, so that what was measured stands on disk however the run ends. A full disk ends the file
 // and not the run; it is said once.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeSync } from 'node:fs';
 import { WsarError } from '#core/errors.ts';
 import type { Histogram } from '#core/metric/histogram.ts';
 import { histogramLogHead, histogramLogLine } from '#core/metric/histogram-log.ts';
@@ -28,10 +28,14 @@ export class HistogramFile {
     this.#file = file;
     this.#startMs = startMs;
     this.#talk = talk;
+    const isNew = !existsSync(file);
     try {
       this.#fd = openSync(file, 'w', 0o644);
       writeSync(this.#fd, histogramLogHead(startMs, 'wsar load'));
     } catch (error) {
+      this.close();
+      // A full disk takes the name and not the text.
+      if (isNew) rmSync(file, { force: true });
       throw new WsarError(
         'WSAR_ERR_FILE',
         `${file} cannot be written: ${(error as Error).message}`,

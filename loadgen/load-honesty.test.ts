@@ -2,6 +2,7 @@
 // generator, the search for the highest rate, and what others counted.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import type { LoadSummary } from '#loadgen/load-summary.ts';
 import { startEchoServer } from '#loadgen/test/echo-server.ts';
 import { startFakeBroker } from '#loadgen/test/fake-broker.ts';
 import { makeCertificate } from '#loadgen/test/mosquitto-wires.ts';
-import { type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
+import { ROOT, type RunningCommand, startWsar, temporaryFolder } from '#test/command.ts';
 
 function startLoad(t: TestContext, url: string, ...more: string[]): RunningCommand {
   const calm = ['--json', '--lateness-max', '60s', '--engine', 'net'];
@@ -79,6 +80,21 @@ describe('wsar load about itself', { concurrency: 3 }, () => {
     assert.equal(await run.exit(), 2);
     assert.match(run.stderr(), /all\.hlog cannot be written/);
     assert.equal(broker.logins, 0);
+  });
+
+  test('a histogram log on a full disk: a wrong command line, and no empty file', (t) => {
+    const folder = temporaryFolder(t);
+    const script =
+      'mount -t tmpfs -o size=4k none "$1" || exit 77; echo > "$1/filler"\n' +
+      '"$2" load --target mqtt://127.0.0.1:1 --connections 9 --rate 9/s --duration 1s ' +
+      '--hlog "$1/run.hlog"; code=$?; ls "$1"; exit $code';
+    const args = ['-m', 'sh', '-c', script, 'sh', folder, join(ROOT, 'bin/wsar')];
+    const { status, stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
+    if (status === 77 || /unshare.*(not permitted|failed)/i.test(stderr)) {
+      return t.skip('only root may mount a small file system');
+    }
+    assert.match(stderr, /run\.hlog cannot be written: ENOSPC/);
+    assert.deepEqual([status, stdout], [2, 'filler\n']);
   });
 
   test('the generator measures its own ceiling, and the kernel and Little agree', async (t) => {
