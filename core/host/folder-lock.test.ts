@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { lockFolder } from '#core/host/folder-lock.ts';
@@ -50,6 +50,16 @@ test('what a starter left behind who died while he took over stops nobody', (t) 
   assert.deepEqual(readdirSync(folder), []);
 });
 
+test('who was killed as he took the lock does not stop the next process of his id', (t) => {
+  const folder = temporaryFolder(t);
+  const left = join(folder, `lock.json.${process.pid}`);
+  for (const file of [left, `${left}.1`]) {
+    writeFileSync(file, JSON.stringify({ pid: process.pid, startTicks: 1 }));
+    linkSync(file, join(folder, 'lock.json'));
+    lockFolder(folder, 'test').release();
+  }
+});
+
 test('a lock is given back, and a folder that cannot be written is told', (t) => {
   const folder = temporaryFolder(t);
   const lock = lockFolder(folder, 'test');
@@ -58,7 +68,8 @@ test('a lock is given back, and a folder that cannot be written is told', (t) =>
   assert.equal(existsSync(join(folder, 'lock.json')), false);
   assert.throws(() => lockFolder(join(folder, 'nowhere'), 'test'), { code: 'WSAR_ERR_SYSTEM' });
   // A full disk.
-  symlinkSync('/dev/full', join(folder, `lock.json.${process.pid}`));
+  const { pid, startTicks } = ownIdentity();
+  symlinkSync('/dev/full', join(folder, `lock.json.${pid}.${startTicks}`));
   assert.throws(() => lockFolder(folder, 'test'), /the test cannot write to its folder: ENOSPC/);
   assert.deepEqual(readdirSync(folder), []);
 });

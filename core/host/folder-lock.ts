@@ -27,9 +27,11 @@ const NOBODY_WAKES = new Int32Array(new SharedArrayBuffer(4));
  */
 export function lockFolder(folder: string, what: string): FolderLock {
   const file = join(folder, FILE);
-  const own = `${file}.${process.pid}`;
+  const identity = ownIdentity();
+  // What an earlier process of this id left (in a container it is the same each time) may be the lock itself.
+  const own = `${file}.${identity.pid}.${identity.startTicks}`;
   try {
-    writeFileSync(own, JSON.stringify(ownIdentity()), { mode: 0o600 });
+    writeFileSync(own, JSON.stringify(identity), { mode: 0o600 });
   } catch (error) {
     rmSync(own, { force: true });
     throw new WsarError(
