@@ -10,6 +10,7 @@ import { globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readOutcomes } from '#scripts/test-outcomes.ts';
 
 const UNSTEADY_FILES_MAX = 3;
 
@@ -30,20 +31,19 @@ function check(command: string, args: string[]): void {
 function runFiles(files: string[], concurrency: number): string[] | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'wsar-test-'));
   try {
-    const list = join(folder, 'failed');
+    const list = join(folder, 'outcomes');
     const status = run(process.execPath, [
       '--test',
       `--test-concurrency=${concurrency}`,
       '--test-timeout=240000',
       '--test-reporter=spec',
       '--test-reporter-destination=stdout',
-      `--test-reporter=${join(root, 'scripts', 'failed-files.ts')}`,
+      `--test-reporter=${join(root, 'scripts', 'test-outcomes.ts')}`,
       `--test-reporter-destination=${list}`,
-      `--test-reporter=${join(root, 'scripts', 'skipped-tests.ts')}`,
-      '--test-reporter-destination=stdout',
       ...files,
     ]);
-    const failed = readFileSync(list, 'utf8').split('\n').filter(Boolean);
+    const { failed, skippedText } = readOutcomes(readFileSync(list, 'utf8'));
+    process.stdout.write(skippedText);
     if ((status === 0) !== (failed.length === 0)) return undefined;
     return failed;
   } finally {
