@@ -51,6 +51,12 @@ phases:
     { name: 'kernel', reached: 0, sentence: 'engine ring cannot run' },
   ]);
   assert.deepEqual(ends, ['left-out engine stack cannot run', 'left-out engine ring cannot run']);
+  const compared = new Climb(state, smallLadder(STORY), refuse);
+  const held = { phase: 'stock', outcome: 'held', connections: 700 };
+  compared.steps.push(held as LadderStep);
+  await compared.run();
+  // Each comparison once, and not once for each of its four steps.
+  assert.equal(ends.length, 2 + 4);
   assert.throws(() => firstEngines(ladder.steps, refuse), /engine stack cannot run/);
   const chosen = firstEngines(ladder.steps, (step) =>
     step.phase === 'stack' ? refuse(step) : ({ engine: 'epoll' } as ReturnType<typeof refuse>),

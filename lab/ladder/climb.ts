@@ -48,10 +48,11 @@ export class Climb {
     for (const planned of this.#ladder.steps) {
       const isCompared = planned.users === 'knee';
       // What is compared at the knee is beyond the end of the climb, whatever that was.
-      if (this.#hasEnded(planned.phase) && !isCompared) continue;
+      const phase = isCompared ? planned.comparedIn : planned.phase;
+      if (this.#hasEnded(phase)) continue;
       const late = this.#timeFor(planned);
       if (late !== undefined) {
-        this.#endPhase(isCompared ? planned.comparedIn : planned.phase, late);
+        this.#endPhase(phase, late);
         break;
       }
       if (isCompared) {
@@ -75,13 +76,13 @@ export class Climb {
     const users = this.#reachedIn(first);
     if (users === 0) {
       const why = `${first} held nobody, so there is no knee`;
-      if (!this.#hasEnded(planned.comparedIn)) this.#endPhase(planned.comparedIn, why);
+      this.#endPhase(planned.comparedIn, why);
       return;
     }
     const step = sized(planned, users);
     const engines = this.#enginesFor(planned);
     if (typeof engines === 'string') {
-      if (!this.#hasEnded(planned.comparedIn)) this.#endPhase(planned.comparedIn, engines);
+      this.#endPhase(planned.comparedIn, engines);
       return;
     }
     this.#foresee(step, engines);
