@@ -2,6 +2,10 @@
 // another SIGHUP: a shell whose terminal was closed sends one, and the kernel sends one more when the shell ends.
 
 import { EXIT, type ExitCode } from '#core/cli/exit-code.ts';
+import { type Clock, systemClock } from '#core/clock/clock.ts';
+
+/** A Ctrl-C comes twice where another Node started ours: from the terminal, and passed on by bin/wsar. */
+const SAME_US = 100_000;
 
 const EXIT_CODES: Record<string, ExitCode> = {
   SIGINT: EXIT.interrupted,
@@ -10,10 +14,18 @@ const EXIT_CODES: Record<string, ExitCode> = {
 };
 
 /** Runs `body` with a signal that the first of them aborts (reason: the signal's name). */
-export async function withSignals<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withSignals<T>(
+  body: (signal: AbortSignal) => Promise<T>,
+  clock: Clock = systemClock,
+): Promise<T> {
   const abort = new AbortController();
+  let firstUs = 0;
   const onSignal = (name: NodeJS.Signals): void => {
-    if (abort.signal.aborted) process.exit(EXIT_CODES[name]);
+    if (abort.signal.aborted && clock.monoUs() - firstUs > SAME_US) {
+      process.exit(EXIT_CODES[name]);
+    }
+    if (abort.signal.aborted) return;
+    firstUs = clock.monoUs();
     abort.abort(name);
   };
   const onHangup = (name: NodeJS.Signals): void => {
